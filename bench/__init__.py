@@ -1,0 +1,1 @@
+"""Benchmarks: each runs the real thing, prints a table, and writes it into docs/performance.md."""

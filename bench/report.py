@@ -1,0 +1,30 @@
+"""Tables for the terminal and for docs/performance.md."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from bench.machine import describe_machine
+
+PERFORMANCE: Final = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
+
+
+def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table; every column but the first is aligned to the right."""
+    lines = [f"| {' | '.join(head)} |", f"| --- |{' ---: |' * (len(head) - 1)}"]
+    return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])
+
+
+def write_section(name: str, text: str) -> None:
+    """Put `text` between the marks of section `name` in docs/performance.md, with the machine and the day."""
+    begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
+    document = PERFORMANCE.read_text(encoding="utf-8")
+    if begin not in document or end not in document:
+        raise ValueError(f"{PERFORMANCE} has no section {begin} ... {end}")
+    measured = f"Measured {datetime.now(UTC):%Y-%m-%d} on {describe_machine()}."
+    before, rest = document.split(begin, 1)
+    after = rest.split(end, 1)[1]
+    PERFORMANCE.write_text(f"{before}{begin}\n{text}\n\n{measured}\n{end}{after}", encoding="utf-8")

@@ -1,0 +1,87 @@
+"""Entry of the ListImages function."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from typing import Any, Final
+
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from lambdas.list_images.lister import list_images
+from lambdas.list_images.manifest import open_manifest
+from lambdas.list_images.sources import ImageSource, PrefixSource
+from stepvec import codec
+from stepvec.adapters.clients import s3_client
+from stepvec.adapters.object_store import ObjectStore
+from stepvec.environment import read_environment
+from stepvec.layout import RunLayout
+from stepvec.records.run_input import RunInput, parse_run_input
+from stepvec.records.steps import ListingCounts, ListingCursor, ListingState
+from stepvec.telemetry import logger, metrics
+
+STOP_BEFORE_MILLISECONDS: Final = 60_000
+"""A round ends when less than this is left of the function's time: enough to write the last listing file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The function's environment."""
+
+    image_bucket: str
+    work_bucket: str
+    shard_size: int
+
+
+settings = read_environment(Settings, os.environ)
+store = ObjectStore(s3_client(connections=32))
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def handle(event: dict[str, Any], context: LambdaContext) -> Any:
+    """First round: `{run, started, input}`. Later rounds: the ListingState that the round before returned.
+
+    Raises InvalidInputError, by whose name the state machine knows that trying again does not help.
+    """
+    layout = RunLayout(settings.work_bucket, str(event["run"]))
+    if "cursor" in event:
+        state = codec.from_document(ListingState, event, where="state of ListImages")
+        with store.open(layout.input) as stream:
+            run_input = _checked(json.loads(stream.read()))
+    else:
+        run_input = _checked(event["input"])
+        store.write(layout.input, json.dumps(run_input.to_document(), ensure_ascii=False).encode())
+        state = ListingState(str(event["run"]), str(event["started"]), ListingCounts(), ListingCursor(), done=False)
+    after = list_images(
+        state,
+        _source(run_input),
+        store,
+        layout,
+        time_is_short=lambda: context.get_remaining_time_in_millis() < STOP_BEFORE_MILLISECONDS,
+    )
+    metrics.add_metric("ImagesListed", MetricUnit.Count, after.counts.listed - state.counts.listed)
+    logger.info("listed", run=after.run, listed=after.counts.listed, ignored=after.counts.ignored, done=after.done)
+    return codec.to_document(after)
+
+
+def _checked(document: Any) -> RunInput:
+    return parse_run_input(
+        document,
+        image_bucket=settings.image_bucket,
+        work_bucket=settings.work_bucket,
+        default_shard_size=settings.shard_size,
+    )
+
+
+def _source(run_input: RunInput) -> ImageSource:
+    if run_input.manifest is None:
+        return PrefixSource(store, settings.image_bucket, run_input.prefixes)
+    return open_manifest(
+        store,
+        run_input.manifest,
+        image_bucket=settings.image_bucket,
+        buckets=(settings.image_bucket, settings.work_bucket),
+    )

@@ -1,0 +1,67 @@
+"""The listing loop: pages of a source become listing files, until all is listed or time is short."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final, Protocol
+
+from lambdas.list_images.sources import ImageSource
+from stepvec.images import is_image, suffix
+from stepvec.layout import RunLayout, S3Uri
+from stepvec.records.listing import ListedImage, dump_listing
+from stepvec.records.steps import NO_SUFFIX, ListingCounts, ListingCursor, ListingState
+
+LINES_PER_FILE: Final = 50_000
+"""Images of one listing file: about 15 MB of memory here and in ShardImages, whatever the run's size."""
+
+
+class FileWriter(Protocol):
+    """What the lister needs of the object store."""
+
+    def write(self, uri: S3Uri, body: bytes, *, content_type: str = ...) -> None:
+        """As ObjectStore.write."""
+        ...
+
+
+def list_images(
+    state: ListingState,
+    source: ImageSource,
+    writer: FileWriter,
+    layout: RunLayout,
+    *,
+    time_is_short: Callable[[], bool],
+    lines_per_file: int = LINES_PER_FILE,
+) -> ListingState:
+    """List from `state.cursor` on, until done or `time_is_short()`, and return the state to go on from.
+
+    Files are named by the cursor, so that a round that is repeated writes the same files again.
+    """
+    cursor, counts, buffer = state.cursor, state.counts, list[ListedImage]()
+    done = True
+    for page in source.pages(cursor):
+        cursor = replace(page.cursor, files=cursor.files)
+        images = [entry for entry in page.objects if is_image(entry.key)]
+        counts = _count(counts, images, page.objects)
+        buffer += images
+        if len(buffer) >= lines_per_file:
+            cursor = _write(buffer, writer, layout, cursor)
+        if time_is_short():
+            done = False
+            break
+    cursor = _write(buffer, writer, layout, cursor)
+    return replace(state, cursor=cursor, counts=counts, done=done)
+
+
+def _count(counts: ListingCounts, images: list[ListedImage], objects: tuple[ListedImage, ...]) -> ListingCounts:
+    ignored = Counter(suffix(entry.key) or NO_SUFFIX for entry in objects if not is_image(entry.key))
+    return counts.add(listed=len(images), size=sum(entry.size for entry in images), ignored=ignored)
+
+
+def _write(buffer: list[ListedImage], writer: FileWriter, layout: RunLayout, cursor: ListingCursor) -> ListingCursor:
+    if not buffer:
+        return cursor
+    writer.write(layout.listing(cursor.files), dump_listing(buffer), content_type="application/gzip")
+    buffer.clear()
+    return replace(cursor, files=cursor.files + 1)

@@ -1,0 +1,154 @@
+"""A manifest as the source of keys: JSON Lines, or an S3 Inventory."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import urllib.parse
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import IO, Any, Final
+
+from lambdas.list_images.sources import ImageSource, SourcePage
+from stepvec.adapters.object_store import ObjectStore
+from stepvec.errors import InvalidInputError
+from stepvec.layout import S3Uri
+from stepvec.limits import KEY_BYTES, LIST_PAGE_KEYS
+from stepvec.records.listing import ListedImage
+from stepvec.records.steps import ListingCursor
+
+HEAD_THREADS: Final = 32
+"""HeadObject requests at a time, for manifest lines that give no ETag."""
+INVENTORY_SUFFIX: Final = "manifest.json"
+
+
+def open_manifest(store: ObjectStore, uri: S3Uri, *, image_bucket: str, buckets: tuple[str, ...]) -> ImageSource:
+    """The source that the manifest at `uri` describes. Raises InvalidInputError where it is none."""
+    if not store.exists(uri):
+        raise InvalidInputError(f"Manifest: there is no {uri}.", remedy="Check the URI.")
+    if not uri.key.endswith(INVENTORY_SUFFIX):
+        return ManifestSource(store, image_bucket, [ManifestFile(uri, _json_lines)])
+    with store.open(uri) as stream:
+        return ManifestSource(
+            store, image_bucket, _inventory_files(stream.read(), uri, image_bucket=image_bucket, buckets=buckets)
+        )
+
+
+Line = ListedImage | str
+"""A line of a manifest: an object with size and ETag, or a key alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestFile:
+    """One file of keys, and how its lines are read."""
+
+    uri: S3Uri
+    lines: Callable[[IO[bytes], S3Uri], Iterator[Line]]
+
+
+class ManifestSource:
+    """The objects that some files name, in the files' order. A key without size and ETag is looked up in S3."""
+
+    def __init__(self, store: ObjectStore, image_bucket: str, files: list[ManifestFile]) -> None:
+        self._store = store
+        self._bucket = image_bucket
+        self._files = files
+
+    def pages(self, cursor: ListingCursor) -> Iterator[SourcePage]:
+        """As ImageSource.pages. Raises InvalidInputError for a file that is malformed, and for no key at all."""
+        while cursor.source < len(self._files):
+            file = self._files[cursor.source]
+            done = int(cursor.after or 0)
+            with self._store.open_text(file.uri) as stream:
+                lines = islice(file.lines(stream, file.uri), done, None)
+                while chunk := list(islice(lines, LIST_PAGE_KEYS)):
+                    done += len(chunk)
+                    cursor = replace(cursor, after=str(done), found=cursor.found + len(chunk))
+                    yield SourcePage(self._looked_up(chunk), cursor)
+            cursor = replace(cursor, source=cursor.source + 1, after="")
+            if cursor.source == len(self._files) and not cursor.found:
+                raise InvalidInputError(f"Manifest: {file.uri} names no key.", remedy="Write one key a line.")
+            yield SourcePage((), cursor)
+
+    def _looked_up(self, lines: list[Line]) -> tuple[ListedImage, ...]:
+        def look_up(line: Line) -> ListedImage:
+            if isinstance(line, ListedImage):
+                return line
+            # A key that does not exist goes on with an empty ETag: the worker reports it as NotFound.
+            return self._store.head(self._bucket, line) or ListedImage(line, 0, "")
+
+        with ThreadPoolExecutor(HEAD_THREADS, thread_name_prefix="head") as pool:
+            return tuple(pool.map(look_up, lines))
+
+
+def _json_lines(stream: IO[bytes], uri: S3Uri) -> Iterator[Line]:
+    for number, text in enumerate(stream, 1):
+        if not text.strip():
+            continue
+        try:
+            line = json.loads(text)
+        except ValueError as error:
+            raise _bad_line(uri, number, "is not JSON") from error
+        fields = {"key": line} if isinstance(line, str) else line
+        if not isinstance(fields, dict) or not isinstance(fields.get("key"), str):
+            raise _bad_line(uri, number, "names no key")
+        if not 0 < len(fields["key"].encode("utf-8", "replace")) <= KEY_BYTES:
+            raise _bad_line(uri, number, f"has a key that is empty or over {KEY_BYTES} bytes")
+        yield _line(fields["key"], fields.get("size"), fields.get("etag"))
+
+
+def _inventory_files(text: bytes, uri: S3Uri, *, image_bucket: str, buckets: tuple[str, ...]) -> list[ManifestFile]:
+    # https://docs.aws.amazon.com/AmazonS3/latest/userguide/storage-inventory-location.html
+    try:
+        inventory = json.loads(text)
+        source, file_format = inventory["sourceBucket"], inventory["fileFormat"]
+        destination = inventory["destinationBucket"].removeprefix("arn:aws:s3:::")
+        columns = [name.strip() for name in inventory["fileSchema"].split(",")]
+        keys = [entry["key"] for entry in inventory["files"]]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InvalidInputError(
+            f"Manifest: {uri} is not a manifest of S3 Inventory ({error!r}).",
+            remedy="Give the manifest.json that S3 Inventory wrote, or name a JSON Lines file otherwise.",
+        ) from error
+    if file_format != "CSV" or "Key" not in columns:
+        raise InvalidInputError(
+            f"Manifest: {uri} is an inventory of format {file_format}.", remedy="Configure the inventory as CSV."
+        )
+    if source != image_bucket or destination not in buckets:
+        raise InvalidInputError(
+            f"Manifest: {uri} lists s3://{source}/ and lies in s3://{destination}/.",
+            remedy=f"It must list s3://{image_bucket}/ and lie in one of {', '.join(buckets)}.",
+        )
+    return [ManifestFile(S3Uri(destination, key), _inventory_reader(columns)) for key in keys]
+
+
+def _inventory_reader(columns: list[str]) -> Callable[[IO[bytes], S3Uri], Iterator[Line]]:
+    def read(stream: IO[bytes], uri: S3Uri) -> Iterator[Line]:
+        for number, row in enumerate(csv.reader(io.TextIOWrapper(stream, "utf-8", newline="")), 1):
+            if len(row) != len(columns):
+                raise _bad_line(uri, number, f"has {len(row)} columns, not {len(columns)}")
+            fields: dict[str, Any] = dict(zip(columns, row, strict=True))
+            if fields.get("IsLatest", "true") != "true" or fields.get("IsDeleteMarker", "false") == "true":
+                continue
+            size = fields.get("Size", "")
+            yield _line(
+                urllib.parse.unquote_plus(fields["Key"]), int(size) if size.isdigit() else None, fields.get("ETag")
+            )
+
+    return read
+
+
+def _line(key: str, size: Any, etag: Any) -> Line:
+    if isinstance(size, int) and isinstance(etag, str) and etag:
+        return ListedImage(key, size, etag.strip('"'))
+    return key
+
+
+def _bad_line(uri: S3Uri, number: int, problem: str) -> InvalidInputError:
+    return InvalidInputError(
+        f"Manifest: line {number} of {uri} {problem}.",
+        remedy='Write one JSON string or object a line: "images/1.jpg" or {"key": "images/1.jpg"}.',
+    )

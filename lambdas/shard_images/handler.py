@@ -1,0 +1,77 @@
+"""Entry of the ShardImages function."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from typing import Any, Final
+
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from lambdas.shard_images.sharder import Sharder
+from stepvec import codec
+from stepvec.adapters.clients import dynamodb_client, s3_client
+from stepvec.adapters.object_store import ObjectStore
+from stepvec.adapters.vector_table import VectorTable
+from stepvec.environment import read_environment
+from stepvec.layout import RunLayout
+from stepvec.records.run_input import parse_run_input
+from stepvec.records.steps import ListingState, ShardingCounts, ShardingState
+from stepvec.telemetry import logger, metrics
+
+STOP_BEFORE_MILLISECONDS: Final = 180_000
+"""A round ends when less than this is left of the function's time: one window (50,000 images) takes less."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The function's environment."""
+
+    image_bucket: str
+    work_bucket: str
+    table: str
+    model: str
+    shard_size: int
+
+
+settings = read_environment(Settings, os.environ)
+store = ObjectStore(s3_client(connections=16))
+table = VectorTable(dynamodb_client(connections=8), settings.table)
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def handle(event: dict[str, Any], context: LambdaContext) -> Any:
+    """First round: the ListingState of ListImages. Later rounds: the ShardingState that the round before returned."""
+    layout = RunLayout(settings.work_bucket, str(event["run"]))
+    with store.open(layout.input) as stream:
+        run_input = parse_run_input(
+            json.loads(stream.read()),
+            image_bucket=settings.image_bucket,
+            work_bucket=settings.work_bucket,
+            default_shard_size=settings.shard_size,
+        )
+    sharder = Sharder(store, table, layout, run_input, settings.model)
+    state = _state(event, sharder, layout)
+    after = sharder.run(state, time_is_short=lambda: context.get_remaining_time_in_millis() < STOP_BEFORE_MILLISECONDS)
+    metrics.add_metric("ImagesUnchanged", MetricUnit.Count, after.counts.unchanged - state.counts.unchanged)
+    logger.info("sharded", run=after.run, counts=codec.to_document(after.counts), done=after.done)
+    return codec.to_document(after)
+
+
+def _state(event: dict[str, Any], sharder: Sharder, layout: RunLayout) -> ShardingState:
+    if "shards_key" in event:
+        return codec.from_document(ShardingState, event, where="state of ShardImages")
+    listing = codec.from_document(ListingState, event, where="state of ListImages")
+    return ShardingState(
+        run=listing.run,
+        started=listing.started,
+        listing=listing.counts,
+        listing_files=listing.cursor.files,
+        counts=ShardingCounts(),
+        cursor=sharder.first_cursor,
+        shards_key=layout.shards.key,
+        done=False,
+    )

@@ -1,0 +1,70 @@
+"""Ids for listed images: duplicates dropped, conflicts refused by name."""
+
+from __future__ import annotations
+
+import zlib
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from stepvec.images import ImageIdScheme, image_id
+from stepvec.item import StoredMark
+from stepvec.outcome import FailureReason, ImageFailure
+from stepvec.records.listing import ListedImage, ShardImage
+
+
+@dataclass(frozen=True, slots=True)
+class Identified:
+    """Images with an id of their own, those refused, and how many lines named a key again."""
+
+    images: list[ShardImage]
+    refused: list[ImageFailure]
+    duplicates: int
+
+
+def partition_of(listed: ListedImage, scheme: ImageIdScheme, partitions: int) -> int:
+    """The partition of the image's id: all images of one id, and all lines of one key, fall into the same."""
+    return zlib.crc32(image_id(listed.key, scheme).encode("utf-8", "surrogatepass")) % partitions
+
+
+def identify(listed: Iterable[ListedImage], scheme: ImageIdScheme) -> Identified:
+    """Give each distinct key its id. Where several keys share one, all of them are refused: none is guessed right."""
+    keys: dict[str, ListedImage] = {}
+    duplicates = 0
+    for entry in listed:
+        duplicates += entry.key in keys
+        keys.setdefault(entry.key, entry)
+    by_id: defaultdict[str, list[ListedImage]] = defaultdict(list)
+    for entry in keys.values():
+        by_id[image_id(entry.key, scheme)].append(entry)
+    images: list[ShardImage] = []
+    refused: list[ImageFailure] = []
+    for identity, entries in by_id.items():
+        if len(entries) == 1:
+            images.append(ShardImage(entries[0].key, entries[0].size, entries[0].etag, identity))
+        else:
+            refused += [_conflict(entry.key, identity, entries[entry is entries[0]].key) for entry in entries]
+    return Identified(images, refused, duplicates)
+
+
+def refuse_taken_ids(
+    images: Iterable[ShardImage], marks: dict[str, StoredMark]
+) -> tuple[list[ShardImage], list[ImageFailure]]:
+    """The images whose row is not another key's, and those whose row is, refused so that it is not overwritten.
+
+    A row of the original sample says no key: it is taken over.
+    """
+    free: list[ShardImage] = []
+    refused: list[ImageFailure] = []
+    for image in images:
+        mark = marks.get(image.image_id)
+        if mark and mark.key and mark.key != image.key:
+            refused.append(_conflict(image.key, image.image_id, mark.key))
+        else:
+            free.append(image)
+    return free, refused
+
+
+def _conflict(key: str, identity: str, other: str) -> ImageFailure:
+    message = f'{other!r} has the same id. Use ImageId "key", or rename one of them.'
+    return ImageFailure(key, identity, FailureReason.ID_CONFLICT, message)

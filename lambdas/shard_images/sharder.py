@@ -1,0 +1,186 @@
+"""The sharding loop: listing files become shard files, one window of bounded size at a time.
+
+A window is one listing file where keys are the ids: prefixes never overlap, so no key comes twice. Otherwise
+(stems, manifests) a first pass deals the lines into partitions by the hash of their id, and a window is one
+partition: duplicates and conflicts always meet in one window. Memory is that of a window, whatever the run's size.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from itertools import chain
+from typing import Final
+
+from lambdas.shard_images.balance import balance, shard_count
+from lambdas.shard_images.identify import identify, partition_of, refuse_taken_ids
+from stepvec.adapters.object_store import ObjectStore
+from stepvec.adapters.vector_table import VectorTable
+from stepvec.errors import InvalidInputError
+from stepvec.item import StoredMark
+from stepvec.layout import RunLayout, S3Uri
+from stepvec.outcome import ImageFailure
+from stepvec.records.listing import ListedImage, ShardImage, dump_listing, dump_shard, read_listing, read_shard
+from stepvec.records.run_input import SHARDS_MAXIMUM, RunInput
+from stepvec.records.steps import ShardEntry, ShardingCounts, ShardingCursor, ShardingState, ShardingStep
+
+PARTITION_LINES: Final = 50_000
+"""Lines of one partition, on average."""
+SHARD_BYTES: Final = 20 * 1024**3
+"""Bytes of a shard's images, on average at the most, so that shards of very large images are short too."""
+WRITE_THREADS: Final = 16
+
+
+class Sharder:
+    """Shards one run. Every file's name follows from the state alone, so a round can be repeated."""
+
+    def __init__(
+        self, store: ObjectStore, table: VectorTable, layout: RunLayout, run_input: RunInput, model: str
+    ) -> None:
+        self._store = store
+        self._table = table
+        self._layout = layout
+        self._input = run_input
+        self._model = model
+
+    @property
+    def first_cursor(self) -> ShardingCursor:
+        """Where a run starts."""
+        return ShardingCursor(stage="partition" if self._needs_partitions else "shard")
+
+    def run(self, state: ShardingState, *, time_is_short: Callable[[], bool]) -> ShardingState:
+        """Shard from `state.cursor` on, until done or `time_is_short()`, and return the state to go on from."""
+        while not state.done:
+            if state.cursor.stage == "partition":
+                state = self._partition_one_file(state)
+            elif state.cursor.file < self._windows(state):
+                state = self._shard_one_window(state)
+            else:
+                state = self._finish(state)
+            if time_is_short():
+                break
+        return state
+
+    @property
+    def _needs_partitions(self) -> bool:
+        return self._input.manifest is not None or self._input.image_id != "key"
+
+    def _partitions(self, state: ShardingState) -> int:
+        return max(1, math.ceil(state.listing.listed / PARTITION_LINES))
+
+    def _windows(self, state: ShardingState) -> int:
+        return self._partitions(state) if self._needs_partitions else state.listing_files
+
+    def _partition_one_file(self, state: ShardingState) -> ShardingState:
+        file = state.cursor.file
+        if file >= state.listing_files:
+            return replace(state, cursor=replace(state.cursor, stage="shard", file=0))
+        partitions: list[list[ListedImage]] = [[] for _ in range(self._partitions(state))]
+        for entry in self._read_listing(self._layout.listing(file)):
+            partitions[partition_of(entry, self._input.image_id, len(partitions))].append(entry)
+        self._write_all(
+            (self._layout.partition(number, file), dump_listing(entries)) for number, entries in enumerate(partitions)
+        )
+        return replace(state, cursor=replace(state.cursor, file=file + 1))
+
+    def _shard_one_window(self, state: ShardingState) -> ShardingState:
+        window, step = state.cursor.file, state.cursor.steps
+        identified = identify(self._window(state, window), self._input.image_id)
+        pending, refused, unchanged = self._leave_out_stored(identified.images)
+        pending = [*self._carried(step), *pending]
+        is_last = window + 1 == self._windows(state)
+        shards, carry = self._cut(pending, is_last=is_last)
+        entries = self._write_shards(shards, first=state.counts.shards)
+        self._store.write(self._layout.carry(step), dump_shard(carry), content_type="application/gzip")
+        refused = [*identified.refused, *refused]
+        self._store.write_record(
+            self._layout.sharding_step(step),
+            ShardingStep(tuple(entries), tuple(refused), unchanged, identified.duplicates),
+        )
+        counts = state.counts
+        return replace(
+            state,
+            cursor=replace(state.cursor, file=window + 1, steps=step + 1),
+            counts=ShardingCounts(
+                to_embed=counts.to_embed + sum(entry.images for entry in entries),
+                unchanged=counts.unchanged + unchanged,
+                refused=counts.refused + len(refused),
+                duplicates=counts.duplicates + identified.duplicates,
+                shards=counts.shards + len(entries),
+            ),
+        )
+
+    def _window(self, state: ShardingState, window: int) -> Iterator[ListedImage]:
+        if not self._needs_partitions:
+            return self._read_listing(self._layout.listing(window))
+        files = (self._layout.partition(window, file) for file in range(state.listing_files))
+        return chain.from_iterable(self._read_listing(uri) for uri in files)
+
+    def _leave_out_stored(self, images: list[ShardImage]) -> tuple[list[ShardImage], list[ImageFailure], int]:
+        ids_may_be_taken = self._input.image_id != "key"
+        if self._input.reembed and not ids_may_be_taken:
+            return images, [], 0
+        marks: dict[str, StoredMark] = {}
+        # Eventually consistent, at half the price: these rows are from earlier runs.
+        for batch in self._table.marks((image.image_id for image in images), consistent=False):
+            marks.update(batch)
+        free, refused = refuse_taken_ids(images, marks) if ids_may_be_taken else (images, [])
+        if self._input.reembed:
+            return free, refused, 0
+        pending = [
+            image
+            for image in free
+            if image.image_id not in marks or not marks[image.image_id].is_embedding_of(image.etag, self._model)
+        ]
+        return pending, refused, len(free) - len(pending)
+
+    def _cut(self, pending: list[ShardImage], *, is_last: bool) -> tuple[list[list[ShardImage]], list[ShardImage]]:
+        if not is_last and len(pending) < self._input.shard_size:
+            return [], pending
+        if not pending:
+            return [], []
+        shards = shard_count(pending, most_images=self._input.shard_size, most_bytes=SHARD_BYTES)
+        return balance(pending, shards), []
+
+    def _carried(self, step: int) -> list[ShardImage]:
+        if step == 0:
+            return []
+        uri = self._layout.carry(step - 1)
+        with self._store.open(uri) as stream:
+            return list(read_shard(stream, where=str(uri)))
+
+    def _write_shards(self, shards: list[list[ShardImage]], *, first: int) -> list[ShardEntry]:
+        if first + len(shards) > SHARDS_MAXIMUM:
+            raise InvalidInputError(
+                f"ShardSize {self._input.shard_size} makes more than {SHARDS_MAXIMUM:,} shards.",
+                remedy="Raise ShardSize, or split the run by its Paths.",
+            )
+        uris = [self._layout.shard(first + number) for number in range(len(shards))]
+        self._write_all(zip(uris, (dump_shard(images) for images in shards), strict=True))
+        return [
+            ShardEntry(first + number, str(uri), len(images))
+            for number, (uri, images) in enumerate(zip(uris, shards, strict=True))
+        ]
+
+    def _finish(self, state: ShardingState) -> ShardingState:
+        """Write shards.json, the array that the Distributed Map reads, from the steps."""
+        entries = chain.from_iterable(step.shards for step in self._steps(state.cursor.steps))
+        self._store.write_record(self._layout.shards, list(entries))
+        return replace(state, done=True)
+
+    def _steps(self, count: int) -> Iterator[ShardingStep]:
+        with ThreadPoolExecutor(WRITE_THREADS, thread_name_prefix="steps") as pool:
+            yield from pool.map(
+                lambda number: self._store.read_record(ShardingStep, self._layout.sharding_step(number)), range(count)
+            )
+
+    def _read_listing(self, uri: S3Uri) -> Iterator[ListedImage]:
+        with self._store.open(uri) as stream:
+            yield from read_listing(stream, where=str(uri))
+
+    def _write_all(self, files: Iterable[tuple[S3Uri, bytes]]) -> None:
+        with ThreadPoolExecutor(WRITE_THREADS, thread_name_prefix="write") as pool:
+            for _ in pool.map(lambda file: self._store.write(file[0], file[1], content_type="application/gzip"), files):
+                """Each result is awaited, so that an error of any file is raised here."""

@@ -1,0 +1,126 @@
+"""Reading the shards' files of a run, in threads, and writing failures.jsonl and report.json."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import IO, Any, Final
+
+from lambdas.verify_run.tally import Tally
+from stepvec import codec
+from stepvec.adapters.object_store import ObjectStore
+from stepvec.cost import Usage, cost_of
+from stepvec.layout import RunLayout
+from stepvec.outcome import ImageFailure
+from stepvec.records.reports import RunReport, ShardReport, VerifiedShard
+from stepvec.records.steps import ShardEntry, ShardingState, ShardingStep
+
+READ_THREADS: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """What the deployment is, for the report."""
+
+    image_bucket: str
+    table: str
+    model: str
+    vector_type: str
+    usd_per_vcpu_hour: float
+
+
+def verify_run(store: ObjectStore, layout: RunLayout, state: ShardingState, pipeline: Pipeline) -> RunReport:
+    """Add up the run, write its failures and its report, and return the report."""
+    with store.open(layout.input) as stream:
+        run_input = json.loads(stream.read())
+    with store.open(layout.shards) as stream:
+        entries = codec.from_json(list[ShardEntry], stream.read(), where=str(layout.shards))
+    tally = Tally()
+    with tempfile.TemporaryFile() as failures, ThreadPoolExecutor(READ_THREADS) as pool:
+        steps = pool.map(
+            lambda number: store.read_record(ShardingStep, layout.sharding_step(number)), range(state.cursor.steps)
+        )
+        for step in steps:
+            tally.add_sharding(unchanged=step.unchanged, duplicates=step.duplicates, refused=step.refused)
+            _append(failures, step.refused)
+        for entry, verified, report in pool.map(lambda entry: _shard_files(store, layout, entry), entries):
+            tally.add_shard(entry, verified, report)
+            if verified is not None and report is not None:
+                _append(failures, report.failures)
+        failures.seek(0)
+        store.upload(layout.failures, failures)
+    tally.settle(state.listing.listed)
+    run_report = _report(layout, state, tally, pipeline, run_input)
+    store.write_record(layout.report, run_report)
+    return run_report
+
+
+def _shard_files(
+    store: ObjectStore, layout: RunLayout, entry: ShardEntry
+) -> tuple[ShardEntry, VerifiedShard | None, ShardReport | None]:
+    return (
+        entry,
+        store.find_record(VerifiedShard, layout.verified(entry.shard)),
+        store.find_record(ShardReport, layout.shard_report(entry.shard)),
+    )
+
+
+def _append(stream: IO[bytes], failures: Iterable[ImageFailure]) -> None:
+    for failure in failures:
+        stream.write(codec.to_json(failure).encode("utf-8", "surrogatepass") + b"\n")
+
+
+def _report(
+    layout: RunLayout,
+    state: ShardingState,
+    tally: Tally,
+    pipeline: Pipeline,
+    run_input: dict[str, Any],
+) -> RunReport:
+    started, finished = datetime.fromisoformat(state.started), datetime.now(UTC)
+    seconds = (finished - started).total_seconds()
+    max_failures = int(run_input["MaxFailures"])
+    usage = Usage(
+        write_units=tally.write_units,
+        read_units=tally.read_units,
+        s3_gets=tally.downloads,
+        shards=tally.shards,
+        vcpu_seconds=tally.vcpu_seconds,
+    )
+    return RunReport(
+        run=layout.run,
+        complete=tally.is_complete(max_failures),
+        message=tally.message(max_failures),
+        listed=tally.listed,
+        embedded=tally.embedded,
+        unchanged=tally.unchanged,
+        failed=tally.failed,
+        missing=tally.missing,
+        found=tally.found,
+        wrong=tally.wrong,
+        duplicates=tally.duplicates,
+        ignored=state.listing.ignored,
+        ignored_by_suffix=state.listing.ignored_by_suffix,
+        failed_by_reason=dict(sorted(tally.failed_by_reason.items())),
+        max_failures=max_failures,
+        missing_sample=tuple(tally.missing_sample),
+        shards=tally.shards,
+        shards_failed=tally.shards_failed,
+        shard_errors=tally.shard_errors,
+        model=pipeline.model,
+        vector_type=pipeline.vector_type,
+        image_bucket=pipeline.image_bucket,
+        table=pipeline.table,
+        started=started.isoformat(timespec="milliseconds"),
+        finished=finished.isoformat(timespec="milliseconds"),
+        seconds=round(seconds, 3),
+        images_per_second=round(tally.embedded / seconds, 2) if seconds > 0 else 0.0,
+        stages={name: round(value, 3) for name, value in tally.stages.items()},
+        bytes=state.listing.bytes,
+        cost=cost_of(usage, usd_per_vcpu_hour=pipeline.usd_per_vcpu_hour),
+        input=run_input,
+    )

@@ -1,0 +1,112 @@
+"""Adding up the shards of a run: pure arithmetic on records."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Final
+
+from stepvec.outcome import ImageFailure
+from stepvec.records.reports import ShardReport, VerifiedShard
+from stepvec.records.steps import ShardEntry
+
+SHARD_ERRORS_NAMED: Final = 20
+"""Shards whose error the report quotes; all are in verified/."""
+MISSING_NAMED: Final = 20
+"""Missing keys that the report names."""
+NOT_VERIFIED: Final = "VerifyShard did not run for this shard: see its child execution."
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts added up so far. Invariant: listed = embedded + unchanged + failed + missing."""
+
+    listed: int = 0
+    embedded: int = 0
+    unchanged: int = 0
+    failed: int = 0
+    missing: int = 0
+    found: int = 0
+    wrong: int = 0
+    duplicates: int = 0
+    read_units: float = 0.0
+    write_units: float = 0.0
+    vcpu_seconds: float = 0.0
+    downloads: int = 0
+    shards: int = 0
+    shards_failed: int = 0
+    failed_by_reason: Counter[str] = field(default_factory=Counter)
+    stages: dict[str, float] = field(default_factory=dict)
+    shard_errors: dict[str, str] = field(default_factory=dict)
+    missing_sample: list[str] = field(default_factory=list)
+
+    def add_sharding(self, *, unchanged: int, duplicates: int, refused: tuple[ImageFailure, ...]) -> None:
+        """Add what ShardImages settled itself. Unchanged rows were found by it in the table, by key."""
+        self.listed += unchanged + len(refused)
+        self.unchanged += unchanged
+        self.found += unchanged
+        self.duplicates += duplicates
+        self._add_failures(refused)
+
+    def add_shard(self, entry: ShardEntry, verified: VerifiedShard | None, report: ShardReport | None) -> None:
+        """Add one shard. All images of a shard that was not verified are missing, whatever its worker reported."""
+        self.shards += 1
+        self.listed += entry.images
+        if verified is None:
+            self.missing += entry.images
+            self._add_error(entry.shard, NOT_VERIFIED)
+            return
+        self.embedded += verified.embedded
+        self.unchanged += verified.unchanged
+        self.missing += verified.missing
+        self.found += verified.found
+        self.wrong += verified.wrong
+        self.read_units += verified.read_units
+        if report is not None:
+            self._add_failures(report.failures)
+            self.read_units += report.read_units
+            self.write_units += report.write_units
+            self.vcpu_seconds += report.seconds
+            self.downloads += report.embedded + len(report.failures)
+            for stage, seconds in dataclasses.asdict(report.stages).items():
+                self.stages[stage] = self.stages.get(stage, 0.0) + seconds
+        self.missing_sample += verified.missing_sample[: MISSING_NAMED - len(self.missing_sample)]
+        if verified.error:
+            self._add_error(entry.shard, verified.error)
+
+    def settle(self, listed: int) -> None:
+        """Hold the sum against what ListImages counted: an image that no shard knows is missing too."""
+        self.missing += listed - self.duplicates - self.listed
+        self.listed = listed - self.duplicates
+
+    def _add_failures(self, failures: tuple[ImageFailure, ...]) -> None:
+        self.failed += len(failures)
+        self.failed_by_reason.update(failure.reason.value for failure in failures)
+
+    def _add_error(self, shard: int, error: str) -> None:
+        self.shards_failed += 1
+        if len(self.shard_errors) < SHARD_ERRORS_NAMED:
+            self.shard_errors[str(shard)] = error
+
+    def is_complete(self, max_failures: int) -> bool:
+        """Complete only if nothing is missing and no more images failed than the user allowed."""
+        return self.missing == 0 and self.failed <= max_failures
+
+    def message(self, max_failures: int) -> str:
+        """The run's answer in a sentence: the counts, and what to do where it is not complete."""
+        counts = (
+            f"listed {self.listed}, embedded {self.embedded}, unchanged {self.unchanged}, failed {self.failed}, "
+            f"missing {self.missing}, found {self.found}."
+        )
+        if self.missing:
+            error = next(iter(self.shard_errors.values()), "")
+            because = f" {self.shards_failed} of {self.shards} shards had an error: {error}" if error else ""
+            return f"{counts}{because} Start the same input again: only what is missing is done."
+        if self.failed > max_failures:
+            reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(self.failed_by_reason.items()))
+            return (
+                f"{counts} {self.failed} images failed ({reasons}) and MaxFailures is {max_failures}: failures.jsonl "
+                f"names each. Repair or remove them, or allow them with MaxFailures."
+            )
+        return counts

@@ -1,0 +1,88 @@
+"""Entry of the VerifyShard function."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from lambdas.verify_shard.batch_error import read_job_error
+from lambdas.verify_shard.job_log import last_words
+from lambdas.verify_shard.verifier import Expectation, Outcome, verify
+from stepvec import codec
+from stepvec.adapters.clients import dynamodb_client, logs_client, s3_client
+from stepvec.adapters.object_store import ObjectStore
+from stepvec.adapters.vector_table import VectorTable
+from stepvec.environment import read_environment
+from stepvec.item import StoredMark
+from stepvec.layout import RunLayout
+from stepvec.records.listing import read_shard
+from stepvec.records.reports import ShardReport, VerifiedShard
+from stepvec.records.steps import ShardEntry
+from stepvec.telemetry import logger, metrics
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The function's environment."""
+
+    work_bucket: str
+    table: str
+    model: str
+    worker_log_group: str
+
+
+settings = read_environment(Settings, os.environ)
+store = ObjectStore(s3_client())
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def handle(event: dict[str, Any], context: LambdaContext) -> Any:  # noqa: ARG001 - the runtime passes it
+    """`{run, shard: ShardEntry, error?: {Error, Cause}}` -> the VerifiedShard, also written to verified/<n>.json."""
+    entry = codec.from_document(ShardEntry, event["shard"], where="shard of VerifyShard")
+    layout = RunLayout(settings.work_bucket, str(event["run"]))
+    uri = layout.shard(entry.shard)
+    with store.open(uri) as stream:
+        images = list(read_shard(stream, where=str(uri)))
+    with store.open(layout.input) as stream:
+        reembed = bool(json.loads(stream.read())["Reembed"])
+    report = store.find_record(ShardReport, layout.shard_report(entry.shard))
+    failed_ids = frozenset(failure.image_id for failure in report.failures) if report else frozenset[str]()
+    table = VectorTable(dynamodb_client(connections=8), settings.table)
+    marks: dict[str, StoredMark] = {}
+    # Strongly consistent: these rows were written seconds ago, and this count is the proof.
+    for batch in table.marks((image.image_id for image in images), consistent=True):
+        marks.update(batch)
+    verdict = verify(images, marks, failed_ids, Expectation(layout.run, settings.model, reembed))
+    verified = VerifiedShard(
+        run=layout.run,
+        shard=entry.shard,
+        images=len(images),
+        embedded=verdict.outcomes.get(Outcome.EMBEDDED, 0),
+        unchanged=verdict.outcomes.get(Outcome.UNCHANGED, 0),
+        failed=verdict.outcomes.get(Outcome.FAILED, 0),
+        missing=verdict.outcomes.get(Outcome.MISSING, 0),
+        found=verdict.found,
+        wrong=verdict.wrong,
+        missing_sample=verdict.missing_sample,
+        read_units=table.read_units,
+        error=_explain(event["error"]) if "error" in event else "",
+    )
+    store.write_record(layout.verified(entry.shard), verified)
+    metrics.add_metric("ImagesEmbedded", MetricUnit.Count, verified.embedded)
+    metrics.add_metric("ImagesFailed", MetricUnit.Count, verified.failed)
+    metrics.add_metric("ImagesMissing", MetricUnit.Count, verified.missing)
+    logger.info("verified", **codec.to_document(verified))
+    return codec.to_document(verified)
+
+
+def _explain(error: dict[str, Any]) -> str:
+    job_error = read_job_error(error)
+    if not job_error.log_stream:
+        return job_error.with_last_words("")
+    return job_error.with_last_words(last_words(logs_client(), settings.worker_log_group, job_error.log_stream))

@@ -1,0 +1,235 @@
+"""The embedded AWS: starts it, deploys a cloud assembly, and ends it without a trace."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from moto.batch.models import batch_backends
+from moto.core import DEFAULT_ACCOUNT_ID
+
+from localaws.assembly import read_assembly
+from localaws.clients import make_client
+from localaws.context import Context, set_current
+from localaws.credentials import Credentials, CredentialStore
+from localaws.deployer import Deployer
+from localaws.errors import InstallationError, LocalCloudError
+from localaws.iam.authorizer import Authorizer
+from localaws.iam.gate import Application, Gate
+from localaws.lambda_pool import LambdaPool
+from localaws.moto_state import reset_moto, stop_work
+from localaws.patches import install_patches
+from localaws.reports import Denial, NotLocal
+from localaws.server import Server
+from localaws.slots import Slots
+
+
+class EmbeddedCloud:
+    """An AWS account on this machine, holding the stacks of one cloud assembly.
+
+    A context manager; `close` ends it. One at a time in a process; any number of processes at once.
+
+    Attributes:
+        endpoint_url: where AWS clients find it, on 127.0.0.1.
+        region, account: what ARNs hold.
+        access_key_id, secret_access_key: of an IAM user that may do everything.
+        outputs: the stacks' outputs, by stack name and the output's logical id.
+        not_local: what the template has and a local run does not, with reasons.
+        denied: every call refused by IAM so far.
+    """
+
+    def __init__(self, context: Context, server: Server, temporary: Path | None) -> None:
+        self._context = context
+        self._server = server
+        self._temporary = temporary
+        self._clients: dict[str, Any] = {}
+        self._lock = threading.Lock()
+        self._closed = False
+        self._moto_port = os.environ.get("MOTO_PORT")
+        operator = context.credentials.create_operator()
+        self.endpoint_url = context.endpoint_url
+        self.region = context.region
+        self.account = context.account
+        self.access_key_id = operator.access_key_id
+        self.secret_access_key = operator.secret_access_key
+        self._deployer = Deployer(context, self.client)
+        atexit.register(self.close)
+
+    @classmethod
+    def start(
+        cls,
+        assembly: Path,
+        *,
+        lambda_python: Path,
+        worker_python: Path,
+        slots: int,
+        region: str = "us-east-1",
+        work_directory: Path | None = None,
+        enforce_iam: bool = True,
+        environment: Mapping[str, str] | None = None,
+    ) -> Self:
+        """Deploys the cloud assembly (cdk.out) in `assembly`.
+
+        `lambda_python` runs the functions and needs awslambdaric and boto3; `worker_python` runs the jobs'
+        images. `slots` is how many vCPUs the jobs may take together. `work_directory` holds unpacked code and
+        the processes' home folders (a temporary folder, removed by `close`, when None). `environment` is added
+        to the environment of every function and job, and wins over the template's.
+
+        Raises LocalCloudError, and leaves nothing behind, when the assembly cannot be deployed.
+        """
+        for python in (lambda_python, worker_python):
+            _check_executable(python)
+        install_patches()
+        context = _new_context(lambda_python, worker_python, slots, region, environment or {})
+        set_current(context)
+        try:
+            reset_moto(context.account, region)
+            server = _start_server(context)
+            context.endpoint_url = server.url
+            temporary = None if work_directory else Path(tempfile.mkdtemp(prefix="stepvec-local-"))
+            context.work_directory = (work_directory or temporary or Path()).resolve()
+            context.work_directory.mkdir(parents=True, exist_ok=True)
+        except BaseException:
+            set_current(None)
+            raise
+        cloud = cls(context, server, temporary)
+        try:
+            cloud._deploy(assembly.resolve(), enforce_iam=enforce_iam)
+        except BaseException:
+            cloud.close()
+            raise
+        return cloud
+
+    @property
+    def outputs(self) -> dict[str, dict[str, str]]:
+        """The stacks' outputs, by stack name and the output's logical id."""
+        return self._deployer.outputs
+
+    @property
+    def not_local(self) -> list[NotLocal]:
+        """What the template has and a local run does not, with reasons."""
+        return self._deployer.not_local
+
+    @property
+    def denied(self) -> list[Denial]:
+        """Every call refused by IAM so far, oldest first."""
+        return self._context.authorizer.denials
+
+    def client(self, service: str) -> Any:
+        """A boto3 client of the operator, the same one at each call. Safe to use from several threads."""
+        with self._lock:
+            if service not in self._clients:
+                self._clients[service] = make_client(
+                    service,
+                    endpoint_url=self.endpoint_url,
+                    region=self.region,
+                    credentials=Credentials(self.access_key_id, self.secret_access_key),
+                )
+            return self._clients[service]
+
+    def physical_id(self, stack: str, logical_id: str) -> str:
+        """What CloudFormation calls the physical id: a bucket's name, a queue's URL, a job definition's ARN.
+
+        Raises LocalCloudError when the stack has no such resource here.
+        """
+        try:
+            return self._deployer.physical_ids[stack, logical_id]
+        except KeyError:
+            raise LocalCloudError(
+                f"Stack {stack} has no resource {logical_id} here.",
+                remedy="Take the logical id from the template; what is not local is in `not_local`.",
+            ) from None
+
+    def lose_host(self, job_id: str) -> None:
+        """Ends the host under a running Batch job, as a Spot interruption does: SIGTERM, then SIGKILL.
+
+        The attempt's status reason begins with "Host EC2". Nothing happens to a job that does not run.
+        """
+        job = batch_backends[self.account][self.region]._jobs.get(job_id)
+        if job is not None:
+            job.host_lost = True
+
+    def close(self) -> None:
+        """Kills every process that it started, stops the server and removes its temporary folder."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+        atexit.unregister(self.close)
+        self._context.closing.set()
+        self._context.children.kill_all()
+        stop_work(self.account, self.region)
+        if self._context.lambda_pool is not None:
+            self._context.lambda_pool.close()
+        self._server.close()
+        set_current(None)
+        if self._moto_port is None:
+            os.environ.pop("MOTO_PORT", None)
+        else:
+            os.environ["MOTO_PORT"] = self._moto_port
+        if self._temporary is not None:
+            shutil.rmtree(self._temporary, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _deploy(self, assembly: Path, *, enforce_iam: bool) -> None:
+        # moto reads it where it calls itself; `close` puts back what was there.
+        os.environ["MOTO_PORT"] = self.endpoint_url.rsplit(":", 1)[-1]
+        self._context.lambda_pool = LambdaPool(self._context)
+        self._context.authorizer.enforcing = enforce_iam
+        for stack in read_assembly(assembly):
+            self._deployer.deploy(stack)
+
+
+def _check_executable(python: Path) -> None:
+    if not os.access(python, os.X_OK):
+        raise InstallationError(f"There is no Python at {python}.", remedy="Make it with `make setup`.")
+
+
+def _new_context(
+    lambda_python: Path,
+    worker_python: Path,
+    slots: int,
+    region: str,
+    environment: Mapping[str, str],
+) -> Context:
+    credentials = CredentialStore(DEFAULT_ACCOUNT_ID, region)
+    return Context(
+        region=region,
+        account=DEFAULT_ACCOUNT_ID,
+        lambda_python=lambda_python.absolute(),
+        worker_python=worker_python.absolute(),
+        credentials=credentials,
+        authorizer=Authorizer(credentials, DEFAULT_ACCOUNT_ID, region),
+        slots=Slots(slots),
+        extra_environment=environment,
+    )
+
+
+def _start_server(context: Context) -> Server:
+    def guard(application: Application) -> Application:
+        return Gate(
+            application,
+            credentials=context.credentials,
+            authorizer=context.authorizer,
+            account=context.account,
+            region=context.region,
+        )
+
+    return Server(guard)

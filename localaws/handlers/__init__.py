@@ -1,0 +1,8 @@
+"""Deploys each resource type through the public API."""
+
+from __future__ import annotations
+
+# Imported for their registrations.
+from localaws.handlers import compute, identity, orchestration, storage
+
+__all__ = ["compute", "identity", "orchestration", "storage"]

@@ -1,0 +1,94 @@
+"""Which function deploys which resource type, and what is deliberately left out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+
+from localaws.context import Context
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """A resource that exists now. `attributes` is what Fn::GetAtt gives."""
+
+    physical_id: str
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Site(Protocol):
+    """What a handler works with."""
+
+    context: Context
+    stack: str
+
+    def client(self, service: str) -> Any:
+        """A boto3 client that may do everything."""
+
+    def name(self, logical_id: str, longest: int) -> str:
+        """A unique physical name of at the most `longest` characters."""
+
+    def leave_out(self, logical_id: str, resource_type: str, reason: str) -> None:
+        """Notes that something is not local."""
+
+
+Handler = Callable[[Site, str, Mapping[str, Any]], Deployed]
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceType:
+    """How to deploy one type.
+
+    `applied` are the properties that have their effect, `harmless` those whose absence no local run notices;
+    any other property of the template is listed as not local.
+    """
+
+    deploy: Handler
+    applied: frozenset[str]
+    harmless: frozenset[str]
+
+
+RESOURCE_TYPES: Final[dict[str, ResourceType]] = {}
+
+
+def handles(resource_type: str, *, applied: set[str], harmless: set[str] | None = None) -> Callable[[Handler], Handler]:
+    """Registers the decorated function for a resource type."""
+
+    def register(handler: Handler) -> Handler:
+        ignored = frozenset(harmless or ()) | {"Tags"}
+        RESOURCE_TYPES[resource_type] = ResourceType(handler, frozenset(applied), ignored)
+        return handler
+
+    return register
+
+
+NOT_LOCAL: Final[dict[str, str]] = {
+    "AWS::EC2::": "there is no network to build: processes run on this machine",
+    "AWS::IAM::InstanceProfile": "there are no EC2 instances",
+    "AWS::IAM::ServiceLinkedRole": "AWS's own role, which moto has",
+    "AWS::CloudWatch::": "metrics are not collected",
+    "AWS::Budgets::": "nothing costs anything",
+    "AWS::Events::": "triggers do not fire; start executions yourself",
+    "AWS::Scheduler::": "schedules do not fire; start executions yourself",
+    "AWS::Lambda::EventSourceMapping": "triggers do not fire; start executions yourself",
+    "AWS::Lambda::Permission": "nothing but the API invokes functions",
+    "AWS::Lambda::EventInvokeConfig": "asynchronous invocations are not retried",
+    "AWS::Logs::MetricFilter": "metrics are not collected",
+    "AWS::Logs::ResourcePolicy": "no service outside writes logs",
+    "AWS::CDK::Metadata": "says which constructs were used, to AWS only",
+    "AWS::KMS::": "nothing is encrypted",
+    "Custom::S3AutoDeleteObjects": "buckets end with the embedded AWS",
+    "Custom::VpcRestrictDefaultSG": "there is no network to build",
+    "Custom::LogRetention": "logs end with the embedded AWS",
+    "Custom::S3BucketNotifications": "triggers do not fire; start executions yourself",
+}
+"""Types (or their beginnings, where they end in ::) that a local run does without, and why."""
+
+
+def not_local_reason(resource_type: str) -> str | None:
+    """Why a type is left out; None when it has to be deployed."""
+    for name, reason in NOT_LOCAL.items():
+        if resource_type == name or (name.endswith("::") and resource_type.startswith(name)):
+            return reason
+    return None

@@ -1,0 +1,1 @@
+"""IAM as AWS evaluates it, for the calls that the pipeline makes."""

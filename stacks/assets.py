@@ -1,0 +1,46 @@
+"""What is uploaded: the Lambda zip's folder, and the build context of the worker's image."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Final
+
+from stepvec.errors import ConfigurationError
+from stepvec.model import MODEL_FILE, WEIGHTS_FILE
+
+LAMBDA_PACKAGES: Final = Path("build") / "lambda-packages"
+"""Third-party packages of the Lambda zip, installed from requirements/lambda.txt by `make setup`."""
+
+_NOT_SOURCE = shutil.ignore_patterns("__pycache__", "*.pyc", ".mypy_cache", ".ruff_cache")
+
+
+def stage_lambda_code(root: Path, target: Path) -> Path:
+    """The folder that becomes the zip of every function: lambdas, stepvec's core and adapters, and packages."""
+    packages = root / LAMBDA_PACKAGES
+    if not packages.is_dir():
+        raise ConfigurationError(f"There is no {LAMBDA_PACKAGES}.", remedy="Run `make setup`.")
+    _copy(packages, target, leave_out=("bin",))
+    _copy(root / "lambdas", target / "lambdas")
+    # The functions have no numpy, which weights and vectors need, and no terminal.
+    _copy(root / "stepvec", target / "stepvec", leave_out=("cli", "weights", "vectors.py"))
+    return target
+
+
+def stage_worker_context(root: Path, target: Path, model_directory: Path) -> Path:
+    """The build context of the worker's image: Dockerfile, locked requirements, worker, stepvec's core, the model."""
+    _copy(root / "worker_image", target)
+    shutil.copy(root / "requirements" / "worker.txt", target / "requirements.txt")
+    _copy(root / "stepvec", target / "stepvec", leave_out=("cli",))
+    (target / "model").mkdir()
+    for name in (MODEL_FILE, WEIGHTS_FILE):
+        shutil.copy(model_directory / name, target / "model" / name)
+    return target
+
+
+def _copy(source: Path, target: Path, *, leave_out: tuple[str, ...] = ()) -> None:
+    def ignore(folder: str, names: list[str]) -> set[str]:
+        ignored = set(_NOT_SOURCE(folder, names))
+        return ignored | set(leave_out) if Path(folder) == source else ignored
+
+    shutil.copytree(source, target, ignore=ignore, dirs_exist_ok=True)

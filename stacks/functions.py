@@ -1,0 +1,134 @@
+"""The pipeline's Lambda functions, one role each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from stacks.config import PipelineConfig
+from stacks.data_stack import DataStack
+from stepvec.model import ModelIdentity
+
+TIMEOUT_MINUTES: Final = 15
+MEMORY_MB: Final = 1_769
+"""One full vCPU. https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html"""
+RUNTIME: Final = lambda_.Runtime.PYTHON_3_11
+"""The version that the tests run on."""
+
+
+class Functions(Construct):
+    """ListImages, ShardImages, VerifyShard, VerifyRun."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        code: Path,
+        data: DataStack,
+        config: PipelineConfig,
+        model: ModelIdentity,
+        worker_logs: logs.ILogGroup,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self._code = lambda_.Code.from_asset(str(code))
+        images, work, table = data.image_bucket, data.work_bucket, data.table
+        run_files = work.arn_for_objects("runs/*")
+        buckets = {"STEPVEC_IMAGE_BUCKET": images.bucket_name, "STEPVEC_WORK_BUCKET": work.bucket_name}
+        shard_size = {"STEPVEC_SHARD_SIZE": str(config.shard_size)}
+        stored = {"STEPVEC_TABLE": table.table_name, "STEPVEC_MODEL": str(model)}
+        read_marks = _allow("dynamodb:BatchGetItem", table.table_arn)
+        # Without ListBucket S3 answers 403, not 404, for a file that is not there yet.
+        know_files = _allow("s3:ListBucket", work.bucket_arn)
+        self.list_images = self._function(
+            "ListImages",
+            environment={**buckets, **shard_size},
+            statements=[
+                _allow("s3:ListBucket", images.bucket_arn),
+                # Manifests may lie in both buckets; HeadObject of the images they name is GetObject, too.
+                _allow("s3:GetObject", images.arn_for_objects("*"), work.arn_for_objects("*")),
+                know_files,
+                _allow("s3:PutObject", run_files),
+            ],
+        )
+        self.shard_images = self._function(
+            "ShardImages",
+            environment={**buckets, **shard_size, **stored},
+            statements=[_allow("s3:GetObject", run_files), _allow("s3:PutObject", run_files), read_marks],
+        )
+        self.verify_shard = self._function(
+            "VerifyShard",
+            environment={
+                "STEPVEC_WORK_BUCKET": work.bucket_name,
+                **stored,
+                "STEPVEC_WORKER_LOG_GROUP": worker_logs.log_group_name,
+            },
+            statements=[
+                # To quote, in the report, what a job that failed logged last.
+                _allow("logs:GetLogEvents", worker_logs.log_group_arn),
+                _allow("s3:GetObject", run_files),
+                know_files,
+                _allow("s3:PutObject", work.arn_for_objects("runs/*/verified/*")),
+                read_marks,
+            ],
+        )
+        self.verify_run = self._function(
+            "VerifyRun",
+            environment={
+                **buckets,
+                **stored,
+                "STEPVEC_VECTOR_TYPE": config.vector_type,
+                "STEPVEC_VCPU_HOUR_USD": str(config.vcpu_hour_usd),
+            },
+            statements=[
+                _allow("s3:GetObject", run_files),
+                know_files,
+                _allow(
+                    "s3:PutObject",
+                    work.arn_for_objects("runs/*/failures.jsonl"),
+                    work.arn_for_objects("runs/*/report.json"),
+                ),
+            ],
+        )
+
+    @property
+    def all(self) -> list[lambda_.Function]:
+        """Every function of the pipeline."""
+        return [self.list_images, self.shard_images, self.verify_shard, self.verify_run]
+
+    def _function(
+        self, name: str, *, environment: Mapping[str, str], statements: Sequence[iam.PolicyStatement]
+    ) -> lambda_.Function:
+        log_group = logs.LogGroup(
+            self, f"{name}Logs", retention=logs.RetentionDays.ONE_MONTH, removal_policy=cdk.RemovalPolicy.DESTROY
+        )
+        role = iam.Role(self, f"{name}Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
+        # Instead of the managed AWSLambdaBasicExecutionRole, which may write to every log group of the account.
+        log_group.grant_write(role)
+        for statement in statements:
+            role.add_to_policy(statement)
+        package = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_")
+        return lambda_.Function(
+            self,
+            name,
+            code=self._code,
+            handler=f"lambdas.{package}.handler.handle",
+            runtime=RUNTIME,
+            architecture=lambda_.Architecture.ARM_64,
+            timeout=cdk.Duration.minutes(TIMEOUT_MINUTES),
+            memory_size=MEMORY_MB,
+            environment={**environment, "POWERTOOLS_LOG_LEVEL": "INFO"},
+            log_group=log_group,
+            role=role,
+        )
+
+
+def _allow(action: str, *resources: str) -> iam.PolicyStatement:
+    return iam.PolicyStatement(actions=[action], resources=list(resources))

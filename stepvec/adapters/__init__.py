@@ -1,0 +1,1 @@
+"""What talks to AWS: the only modules beside the CLI that hold boto3 clients."""

@@ -1,0 +1,43 @@
+"""boto3 clients with our time-outs and retries."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import boto3
+from botocore.config import Config
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_logs import CloudWatchLogsClient
+    from mypy_boto3_s3 import S3Client
+
+MAX_ATTEMPTS: Final = 8
+"""Tries of one request before its error reaches us; "standard" mode backs off with jitter, up to 20 s a try.
+
+https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html
+"""
+
+
+def _config(connections: int) -> Config:
+    return Config(
+        retries={"mode": "standard", "total_max_attempts": MAX_ATTEMPTS},
+        max_pool_connections=connections,
+        connect_timeout=5,
+        read_timeout=60,
+    )
+
+
+def s3_client(connections: int = 10) -> S3Client:
+    """An S3 client for up to `connections` threads, of the region and endpoint that the environment names."""
+    return boto3.client("s3", config=_config(connections))
+
+
+def dynamodb_client(connections: int = 10) -> DynamoDBClient:
+    """A DynamoDB client for up to `connections` threads, of the region and endpoint that the environment names."""
+    return boto3.client("dynamodb", config=_config(connections))
+
+
+def logs_client() -> CloudWatchLogsClient:
+    """A CloudWatch Logs client, of the region and endpoint that the environment names."""
+    return boto3.client("logs", config=_config(1))

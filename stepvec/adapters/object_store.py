@@ -1,0 +1,115 @@
+"""Files in S3."""
+
+from __future__ import annotations
+
+import gzip
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, Any, TypeVar
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from stepvec import codec
+from stepvec.adapters.failures import MISSING_CODES, error_code, explain
+from stepvec.layout import S3Uri
+from stepvec.limits import LIST_PAGE_KEYS
+from stepvec.records.listing import ListedImage
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+Record = TypeVar("Record")
+
+_SPOOLED_BYTES = 32 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectPage:
+    """One page of a listing, in the order of the keys' UTF-8 bytes."""
+
+    objects: tuple[ListedImage, ...]
+    is_last: bool
+
+
+class ObjectStore:
+    """Reads and writes whole files of a run, and lists images. Raises StorageError for what S3 refuses."""
+
+    def __init__(self, client: S3Client) -> None:
+        self._client = client
+
+    def list_page(self, bucket: str, prefix: str, after: str) -> ObjectPage:
+        """The objects under `prefix` whose keys come after `after` ("" from the start), up to 1,000 of them."""
+        request: dict[str, Any] = {"Bucket": bucket, "Prefix": prefix, "MaxKeys": LIST_PAGE_KEYS}
+        if after:
+            # StartAfter rather than a continuation token: it never expires, so a round can be repeated.
+            request["StartAfter"] = after
+        with _explained(f"listing s3://{bucket}/{prefix}"):
+            page = self._client.list_objects_v2(**request)
+        objects = tuple(
+            ListedImage(entry["Key"], entry["Size"], entry["ETag"].strip('"')) for entry in page.get("Contents", [])
+        )
+        return ObjectPage(objects, is_last=not page["IsTruncated"])
+
+    def head(self, bucket: str, key: str) -> ListedImage | None:
+        """Size and ETag of one object; None where it does not exist."""
+        try:
+            head = self._client.head_object(Bucket=bucket, Key=key)
+        except ClientError as error:
+            if error_code(error) in MISSING_CODES:
+                return None
+            raise explain("S3", f"looking at s3://{bucket}/{key}", error) from error
+        return ListedImage(key, head["ContentLength"], head["ETag"].strip('"'))
+
+    @contextmanager
+    def open(self, uri: S3Uri) -> Iterator[IO[bytes]]:
+        """The file at `uri`, to be read once; it is on disk or in memory by then, whatever becomes of the network."""
+        with tempfile.SpooledTemporaryFile(max_size=_SPOOLED_BYTES) as spool:
+            with _explained(f"reading {uri}"):
+                body = self._client.get_object(Bucket=uri.bucket, Key=uri.key)["Body"]
+                shutil.copyfileobj(body, spool)
+            spool.seek(0)
+            yield spool
+
+    @contextmanager
+    def open_text(self, uri: S3Uri) -> Iterator[IO[bytes]]:
+        """The file at `uri`, unzipped where its key ends in .gz."""
+        with self.open(uri) as stream:
+            yield gzip.GzipFile(fileobj=stream, mode="rb") if uri.key.endswith(".gz") else stream  # type: ignore[misc]
+
+    def exists(self, uri: S3Uri) -> bool:
+        """Whether there is a file at `uri`."""
+        return self.head(uri.bucket, uri.key) is not None
+
+    def write(self, uri: S3Uri, body: bytes, *, content_type: str = "application/json") -> None:
+        """Write the whole file at `uri`."""
+        with _explained(f"writing {uri}"):
+            self._client.put_object(Bucket=uri.bucket, Key=uri.key, Body=body, ContentType=content_type)
+
+    def upload(self, uri: S3Uri, stream: IO[bytes]) -> None:
+        """Write the file at `uri` from a stream, in parts where it is large."""
+        with _explained(f"writing {uri}"):
+            self._client.upload_fileobj(stream, uri.bucket, uri.key)
+
+    def read_record(self, cls: type[Record], uri: S3Uri) -> Record:
+        """The record of class `cls` in the file at `uri`. Raises RecordError where it holds something else."""
+        with self.open(uri) as stream:
+            return codec.from_json(cls, stream.read(), where=str(uri))
+
+    def find_record(self, cls: type[Record], uri: S3Uri) -> Record | None:
+        """As read_record; None where there is no such file."""
+        return self.read_record(cls, uri) if self.exists(uri) else None
+
+    def write_record(self, uri: S3Uri, record: Any) -> None:
+        """Write a record as JSON."""
+        self.write(uri, codec.to_json(record).encode())
+
+
+@contextmanager
+def _explained(what: str) -> Iterator[None]:
+    try:
+        yield
+    except (ClientError, BotoCoreError) as error:
+        raise explain("S3", what, error) from error

@@ -1,0 +1,10 @@
+"""What is for people goes to standard error, what is for programs to standard output."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from rich.console import Console
+
+errors: Final = Console(stderr=True)
+"""Progress, notes and errors."""

@@ -1,0 +1,132 @@
+"""A deployed pipeline as its user sees it: bucket names, the state machine, runs and their results.
+
+Knows nothing of where it is deployed: the embedded AWS and a real account look alike from here.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from stepvec import codec
+from stepvec.adapters.object_store import ObjectStore
+from stepvec.adapters.vector_table import batches
+from stepvec.item import PARTITION_KEY, VectorItem, decode_item
+from stepvec.layout import RunLayout
+from stepvec.limits import BATCH_GET_ITEMS
+from stepvec.records.reports import RunReport, ShardProgress
+from stepvec.records.steps import ShardEntry
+
+POLL_SECONDS: Final = 0.25
+RUNNING: Final = "RUNNING"
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """Where a pipeline's parts are, and clients for them."""
+
+    image_bucket: str
+    work_bucket: str
+    table: str
+    state_machine_arn: str
+    client: Callable[[str], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How an execution ended. `report` is there once VerifyRun ran."""
+
+    run: str
+    status: str
+    error: str
+    cause: str
+    report: RunReport | None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run is. `to_embed` is 0 until ShardImages is done."""
+
+    to_embed: int
+    embedded: int
+    failed: int
+
+
+class RunOfDeployment:
+    """One execution of a deployment's state machine."""
+
+    def __init__(self, deployment: Deployment, name: str) -> None:
+        self.name = name
+        self.layout = RunLayout(deployment.work_bucket, name)
+        self._deployment = deployment
+        self._store = ObjectStore(deployment.client("s3"))
+        self._arn = ""
+        self._shards: list[ShardEntry] | None = None
+        self._progress: dict[str, tuple[str, ShardProgress]] = {}
+
+    def start(self, run_input: dict[str, Any]) -> None:
+        """Start the execution."""
+        answer = self._deployment.client("stepfunctions").start_execution(
+            stateMachineArn=self._deployment.state_machine_arn, name=self.name, input=json.dumps(run_input)
+        )
+        self._arn = answer["executionArn"]
+
+    def wait(self, on_progress: Callable[[Progress], None] = lambda _: None) -> Ended:
+        """Wait for the execution's end, telling how far it is on the way."""
+        client = self._deployment.client("stepfunctions")
+        while (execution := client.describe_execution(executionArn=self._arn))["status"] == RUNNING:
+            on_progress(self.progress())
+            time.sleep(POLL_SECONDS)
+        report = self._store.find_record(RunReport, self.layout.report)
+        return Ended(self.name, execution["status"], execution.get("error", ""), execution.get("cause", ""), report)
+
+    def progress(self) -> Progress:
+        """How far the run is, by the files that it has written so far."""
+        if self._shards is None:
+            if not self._store.exists(self.layout.shards):
+                return Progress(0, 0, 0)
+            with self._store.open(self.layout.shards) as stream:
+                self._shards = codec.from_json(list[ShardEntry], stream.read(), where=str(self.layout.shards))
+        self._read_progress()
+        parts = [progress for _, progress in self._progress.values()]
+        return Progress(
+            to_embed=sum(entry.images for entry in self._shards),
+            embedded=sum(part.embedded + part.unchanged for part in parts),
+            failed=sum(part.failed for part in parts),
+        )
+
+    def failures(self) -> bytes:
+        """The run's failures.jsonl."""
+        with self._store.open(self.layout.failures) as stream:
+            return stream.read()
+
+    def report_text(self) -> bytes:
+        """The run's report.json."""
+        with self._store.open(self.layout.report) as stream:
+            return stream.read()
+
+    def _read_progress(self) -> None:
+        """Read those progress files again that changed."""
+        prefix, after, is_last = self.layout.progress(0).key.removesuffix("0.json"), "", False
+        while not is_last:
+            page = self._store.list_page(self.layout.bucket, prefix, after)
+            for entry in page.objects:
+                if self._progress.get(entry.key, ("", None))[0] != entry.etag:
+                    number = int(entry.key.removeprefix(prefix).removesuffix(".json"))
+                    record = self._store.read_record(ShardProgress, self.layout.progress(number))
+                    self._progress[entry.key] = (entry.etag, record)
+            after, is_last = (page.objects[-1].key if page.objects else ""), page.is_last
+
+
+def read_rows(deployment: Deployment, image_ids: list[str]) -> Iterator[VectorItem]:
+    """The rows of `image_ids` that exist, in no particular order."""
+    client = deployment.client("dynamodb")
+    for batch in batches(image_ids, BATCH_GET_ITEMS):
+        keys: list[Any] = [{PARTITION_KEY: {"S": image_id}} for image_id in batch]
+        while keys:
+            answer = client.batch_get_item(RequestItems={deployment.table: {"Keys": keys}})
+            yield from map(decode_item, answer["Responses"].get(deployment.table, []))
+            keys = answer["UnprocessedKeys"].get(deployment.table, {}).get("Keys", [])

@@ -1,0 +1,152 @@
+"""`stepvec local`: the pipeline on this machine, with no AWS account and no Docker."""
+
+from __future__ import annotations
+
+import os
+import signal
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from stepvec.cli.console import errors
+from stepvec.cli.deployment import Deployment
+from stepvec.cli.installation import LAMBDA_PYTHON, WORKER_PYTHON, check_installation, synthesize
+
+if TYPE_CHECKING:
+    from localaws import EmbeddedCloud
+
+DATA_STACK: Final = "StepvecData"
+PIPELINE_STACK: Final = "StepvecPipeline"
+PROGRESS_SECONDS: Final = "1"
+"""Seconds between two progress files of a worker: someone is watching."""
+
+CORES: Final = os.cpu_count() or 1
+
+app = typer.Typer(help="The whole pipeline on this machine: no AWS account, no Docker.", no_args_is_help=True)
+
+Slots = Annotated[int, typer.Option(min=1, help="Batch jobs at a time; one job keeps one core busy.")]
+
+
+@app.command()
+def up(slots: Slots = CORES) -> None:
+    """Start the embedded AWS with the pipeline deployed, and stay until Ctrl-C.
+
+    Prints `export NAME=value` lines once ready: with them the AWS CLI and boto3 work against it. For example:
+    stepvec local up > env.sh & sleep 20; . ./env.sh; aws s3 ls
+    """
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    with embedded_cloud(slots) as cloud:
+        deployment = deployment_of(cloud)
+        errors.print(f"Ready on {cloud.endpoint_url}. Not local, with reasons: docs/local.md")
+        for reason, types in _not_local(cloud).items():
+            errors.print(f"  {', '.join(sorted(types))}: {reason}", style="dim", highlight=False)
+        for name, value in _exports(cloud, deployment).items():
+            typer.echo(f"export {name}={value}")
+        errors.print("Ctrl-C ends it.")
+        stop.wait()
+    errors.print("Ended.")
+
+
+@app.command()
+def run(
+    photos: Annotated[list[Path], typer.Argument(help="Photos, or folders of photos.", show_default=False)],
+    out: Annotated[Path, typer.Option(metavar="DIRECTORY", help="Where the results go.")] = Path("stepvec-out"),
+    max_failures: Annotated[int, typer.Option(min=0, help="Photos that may fail for the run to succeed.")] = 0,
+    shard_size: Annotated[int | None, typer.Option(min=1, help="Photos of a shard at the most.")] = None,
+    slots: Slots = CORES,
+) -> None:
+    """Embed photos once: upload them, run the state machine, write the results, and end.
+
+    Writes report.json, vectors.parquet, failures.jsonl and gallery.html. Exit code 1 if the run is not complete.
+    """
+    # Imported here: pyarrow and numpy take most of a second, and `--help` needs neither.
+    from stepvec.cli.one_shot import run_once
+    from stepvec.cli.photos import collect_photos
+
+    found = collect_photos(photos)
+    options: dict[str, Any] = {"MaxFailures": max_failures}
+    if shard_size is not None:
+        options["ShardSize"] = shard_size
+    with embedded_cloud(slots) as cloud:
+        is_complete = run_once(deployment_of(cloud), found, options, out, name=_run_name())
+    if not is_complete:
+        raise typer.Exit(1)
+
+
+@contextmanager
+def embedded_cloud(slots: int) -> Iterator[EmbeddedCloud]:
+    """The embedded AWS with both stacks deployed, ended when the block is left. Raises ConfigurationError."""
+    check_installation()
+    # moto takes a second to import, and nothing but these two commands needs it.
+    from localaws import EmbeddedCloud
+
+    with tempfile.TemporaryDirectory(prefix="stepvec-assembly-") as folder:
+        with _spinner() as spinner:
+            task = spinner.add_task("Synthesizing the CDK app", total=None)
+            synthesize(Path(folder))
+            spinner.update(task, description="Deploying its template on the embedded AWS")
+            cloud = EmbeddedCloud.start(
+                Path(folder),
+                lambda_python=LAMBDA_PYTHON,
+                worker_python=WORKER_PYTHON,
+                slots=slots,
+                environment={"STEPVEC_PROGRESS_SECONDS": PROGRESS_SECONDS},
+            )
+        with cloud:
+            yield cloud
+
+
+def deployment_of(cloud: EmbeddedCloud) -> Deployment:
+    """Where the pipeline's parts are on `cloud`, by the stacks' outputs."""
+    data, pipeline = cloud.outputs[DATA_STACK], cloud.outputs[PIPELINE_STACK]
+    return Deployment(
+        image_bucket=data["ImageBucketName"],
+        work_bucket=data["WorkBucketName"],
+        table=data["TableName"],
+        state_machine_arn=pipeline["StateMachineArn"],
+        client=cloud.client,
+    )
+
+
+def _exports(cloud: EmbeddedCloud, deployment: Deployment) -> dict[str, str]:
+    return {
+        "AWS_ENDPOINT_URL": cloud.endpoint_url,
+        "AWS_ACCESS_KEY_ID": cloud.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": cloud.secret_access_key,
+        "AWS_DEFAULT_REGION": cloud.region,
+        "STEPVEC_IMAGE_BUCKET": deployment.image_bucket,
+        "STEPVEC_WORK_BUCKET": deployment.work_bucket,
+        "STEPVEC_TABLE": deployment.table,
+        "STEPVEC_STATE_MACHINE_ARN": deployment.state_machine_arn,
+    }
+
+
+def _not_local(cloud: EmbeddedCloud) -> dict[str, set[str]]:
+    reasons: dict[str, set[str]] = {}
+    for entry in cloud.not_local:
+        reasons.setdefault(entry.reason, set()).add(entry.resource_type)
+    return reasons
+
+
+def _run_name() -> str:
+    return datetime.now(UTC).strftime("local-%Y%m%d-%H%M%S-%f")
+
+
+def _spinner() -> Progress:
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=12),
+        TimeElapsedColumn(),
+        console=errors,
+        transient=True,
+    )

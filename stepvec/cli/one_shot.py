@@ -1,0 +1,108 @@
+"""One run from photos on disk to results on disk."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+from rich.progress import Progress as ProgressLine
+from rich.table import Table
+
+from stepvec import codec
+from stepvec.cli.console import errors
+from stepvec.cli.deployment import Deployment, Ended, Progress, RunOfDeployment, read_rows
+from stepvec.cli.gallery import write_gallery
+from stepvec.cli.photos import PREFIX, upload_photos
+from stepvec.cli.results import write_vectors
+from stepvec.outcome import ImageFailure
+from stepvec.records.reports import RunReport
+
+
+def run_once(deployment: Deployment, photos: dict[str, Path], options: dict[str, Any], out: Path, *, name: str) -> bool:
+    """Upload `photos` (key to file), run the state machine on them, write the results to `out`.
+
+    Returns whether the run was complete. Shows a line of progress, and the counts at the end.
+    """
+    run = RunOfDeployment(deployment, name)
+    with ProgressLine(
+        TextColumn("{task.description:<10}"),
+        BarColumn(bar_width=30),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[note]}"),
+        console=errors,
+    ) as line:
+        upload = line.add_task("uploading", total=len(photos), note="")
+        upload_photos(deployment.client("s3"), deployment.image_bucket, photos, lambda: line.advance(upload))
+        run.start({"Paths": [PREFIX], **options})
+        embed = line.add_task("embedding", total=len(photos), note="listing")
+        start = time.perf_counter()
+        ended = run.wait(lambda progress: _show(line, embed, progress, len(photos), time.perf_counter() - start))
+        if ended.report is not None:
+            done = ended.report.embedded + ended.report.unchanged
+            line.update(embed, completed=done + ended.report.failed, note=_note(len(photos), done, ended.report.failed))
+    _print_end(ended)
+    if ended.report is None:
+        return False
+    _write_results(run, deployment, photos, ended.report, out)
+    return ended.status == "SUCCEEDED"
+
+
+def _show(line: ProgressLine, task: Any, progress: Progress, listed: int, seconds: float) -> None:
+    done = progress.embedded + progress.failed
+    note = _note(listed, progress.embedded, progress.failed)
+    if done:
+        rate = done / seconds
+        note += f", {rate:.1f} images/s, {(progress.to_embed - done) / rate:.0f} s left"
+    line.update(task, completed=done, note=note if progress.to_embed else "listing")
+
+
+def _note(listed: int, embedded: int, failed: int) -> str:
+    return f"listed {listed}, embedded {embedded}, failed {failed}"
+
+
+def _print_end(ended: Ended) -> None:
+    colour = "green" if ended.status == "SUCCEEDED" else "red"
+    errors.print(f"[bold {colour}]{ended.status}[/] execution {escape(ended.run)}", highlight=False)
+    if ended.status != "SUCCEEDED":
+        errors.print(f"{escape(ended.error)}: {escape(ended.cause)}", highlight=False)
+    if ended.report is None:
+        return
+    report = ended.report
+    table = Table(box=None, pad_edge=False)
+    for column in ("listed", "embedded", "unchanged", "failed", "missing", "found", "images/s", "seconds", "model"):
+        table.add_column(column, justify="right")
+    counts = (report.listed, report.embedded, report.unchanged, report.failed, report.missing, report.found)
+    table.add_row(*map(str, counts), f"{report.images_per_second:.1f}", f"{report.seconds:.1f}", report.model)
+    errors.print(table)
+
+
+def _write_results(
+    run: RunOfDeployment, deployment: Deployment, photos: dict[str, Path], report: RunReport, out: Path
+) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "report.json").write_bytes(run.report_text())
+    failures = run.failures()
+    (out / "failures.jsonl").write_bytes(failures)
+    keys, vectors = write_vectors(out / "vectors.parquet", read_rows(deployment, list(photos)))
+    write_gallery(
+        out / "gallery.html",
+        photos=photos,
+        keys=keys,
+        vectors=vectors,
+        report=report,
+        failures=[
+            codec.from_json(ImageFailure, text, where="failures.jsonl") for text in failures.splitlines() if text
+        ],
+    )
+    errors.print("Look at:", highlight=False)
+    for name, what in (
+        ("gallery.html", "each photo with its nearest neighbours: open it in a browser"),
+        ("report.json", "the run's counts, times and cost"),
+        ("failures.jsonl", "each photo that failed, and why"),
+        ("vectors.parquet", "the vectors: pandas.read_parquet reads them"),
+    ):
+        if (out / name).exists():
+            errors.print(f"  {out / name}  [dim]{what}[/]", highlight=False, soft_wrap=True)

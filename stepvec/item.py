@@ -1,0 +1,154 @@
+"""The DynamoDB item of one image, in the wire format of DynamoDB's low-level API. Pure: no boto3, no numpy.
+
+The original sample's reader works on it unchanged:
+`np.frombuffer(item["Vector"].value, dtype=item["DataType"])` has `item["Dimension"]` numbers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final, Literal, get_args
+
+from stepvec.errors import ConfigurationError, RecordError
+from stepvec.limits import WRITE_UNIT_BYTES
+
+VectorType = Literal["float32", "float16"]
+VECTOR_TYPES: Final[tuple[VectorType, ...]] = get_args(VectorType)
+BYTES_PER_NUMBER: Final[dict[VectorType, int]] = {"float32": 4, "float16": 2}
+
+PARTITION_KEY: Final = "ImageId"
+MARK_ATTRIBUTES: Final = (PARTITION_KEY, "Key", "ETag", "Model", "Run")
+"""The attributes that tell whether an image is already embedded: a projection without the vector."""
+
+AttributeValue = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class VectorItem:
+    """One row of the table. `vector` is little-endian, `dimension` numbers of type `data_type`."""
+
+    image_id: str
+    vector: bytes
+    data_type: VectorType
+    dimension: int
+    created: datetime
+    key: str
+    etag: str
+    model: str
+    run: str
+
+    def __post_init__(self) -> None:
+        expected = self.dimension * BYTES_PER_NUMBER[self.data_type]
+        if len(self.vector) != expected:
+            raise RecordError(
+                f"The vector of {self.image_id!r} has {len(self.vector)} bytes; {self.dimension} numbers of "
+                f"{self.data_type} are {expected}.",
+                remedy="Embed the image again with Reembed.",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class StoredMark:
+    """What a row says of itself, without its vector. An attribute that the row lacks is ""."""
+
+    image_id: str
+    key: str
+    etag: str
+    model: str
+    run: str
+
+    def is_embedding_of(self, etag: str, model: str) -> bool:
+        """Whether the row holds the vector of the object with this ETag by this model."""
+        return self.etag == etag and self.model == model
+
+
+def vector_type(text: str) -> VectorType:
+    """The vector type named `text`. Raises ConfigurationError for one that is unknown."""
+    for known in VECTOR_TYPES:
+        if text == known:
+            return known
+    raise ConfigurationError(f"Vector type {text!r} is unknown.", remedy=f"Use one of {', '.join(VECTOR_TYPES)}.")
+
+
+def encode_item(item: VectorItem) -> dict[str, AttributeValue]:
+    """The item as PutRequest takes it."""
+    return {
+        PARTITION_KEY: {"S": item.image_id},
+        "Vector": {"B": item.vector},
+        "DataType": {"S": item.data_type},
+        "Dimension": {"N": str(item.dimension)},
+        "Created": {"S": item.created.astimezone(UTC).isoformat(timespec="milliseconds")},
+        "Key": {"S": item.key},
+        "ETag": {"S": item.etag},
+        "Model": {"S": item.model},
+        "Run": {"S": item.run},
+    }
+
+
+def decode_item(item: Mapping[str, AttributeValue]) -> VectorItem:
+    """The row that GetItem or Scan returned. Raises RecordError naming the attribute that is missing or wrong."""
+    row = _text(item, PARTITION_KEY, row="(no ImageId)")
+    try:
+        return VectorItem(
+            image_id=row,
+            vector=bytes(item["Vector"]["B"]),
+            data_type=vector_type(_text(item, "DataType", row=row)),
+            dimension=int(item["Dimension"]["N"]),
+            created=datetime.fromisoformat(_text(item, "Created", row=row)),
+            key=_text(item, "Key", row=row),
+            etag=_text(item, "ETag", row=row),
+            model=_text(item, "Model", row=row),
+            run=_text(item, "Run", row=row),
+        )
+    except (KeyError, ValueError, TypeError, ConfigurationError) as error:
+        raise RecordError(
+            f"The row of {row!r} cannot be read: {error!s}.",
+            remedy="It was not written by Stepvec; embed the image again.",
+        ) from error
+
+
+def decode_mark(item: Mapping[str, AttributeValue]) -> StoredMark:
+    """The mark of a row that may have been written by the original sample, which has no ETag, Model or Run."""
+    return StoredMark(
+        image_id=_text(item, PARTITION_KEY, row="(no ImageId)"),
+        key=item.get("Key", {}).get("S", ""),
+        etag=item.get("ETag", {}).get("S", ""),
+        model=item.get("Model", {}).get("S", ""),
+        run=item.get("Run", {}).get("S", ""),
+    )
+
+
+def item_bytes(item: Mapping[str, AttributeValue]) -> int:
+    """Size of an item by DynamoDB's rule: each name, and each value's bytes; a number ~1 byte per 2 digits + 1.
+
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html
+    """
+    return sum(len(name.encode()) + _value_bytes(value) for name, value in item.items())
+
+
+def write_units(item: Mapping[str, AttributeValue]) -> int:
+    """Write units that one put of the item costs: one for each started KB."""
+    return math.ceil(item_bytes(item) / WRITE_UNIT_BYTES)
+
+
+def _value_bytes(value: AttributeValue) -> int:
+    (kind, content), *_ = value.items()
+    if kind == "B":
+        return len(content)
+    if kind == "N":
+        return (len(str(content).strip("-0").replace(".", "")) + 1) // 2 + 1
+    return len(str(content).encode())
+
+
+def _text(item: Mapping[str, AttributeValue], name: str, *, row: str) -> str:
+    try:
+        value = item[name]["S"]
+    except (KeyError, TypeError) as error:
+        raise RecordError(
+            f"The row of {row!r} has no text attribute {name}.",
+            remedy="It was not written by Stepvec; embed the image again.",
+        ) from error
+    return str(value)

@@ -1,0 +1,105 @@
+"""Where the files of a run lie in the work bucket, and S3 URIs."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from stepvec.errors import InvalidInputError, RecordError
+
+_SHARD_KEY = re.compile(r"runs/(?P<run>[^/]+)/shards/(?P<shard>\d+)\.jsonl\.gz")
+
+
+@dataclass(frozen=True, slots=True)
+class S3Uri:
+    """`s3://bucket/key`."""
+
+    bucket: str
+    key: str
+
+    def __str__(self) -> str:
+        return f"s3://{self.bucket}/{self.key}"
+
+    @classmethod
+    def parse(cls, text: str) -> S3Uri:
+        """The URI in `text`. Raises InvalidInputError where it is none."""
+        scheme, separator, rest = text.partition("://")
+        bucket, _, key = rest.partition("/")
+        if scheme != "s3" or not separator or not bucket or not key:
+            raise InvalidInputError(f"{text!r} is not an S3 URI.", remedy="Write s3://BUCKET/KEY.")
+        return cls(bucket, key)
+
+
+@dataclass(frozen=True, slots=True)
+class RunLayout:
+    """The S3 URIs of one run's files (docs/architecture.md lists what each holds)."""
+
+    bucket: str
+    run: str
+
+    def _uri(self, name: str) -> S3Uri:
+        return S3Uri(self.bucket, f"runs/{self.run}/{name}")
+
+    @property
+    def input(self) -> S3Uri:
+        """The normalised input of the execution."""
+        return self._uri("input.json")
+
+    def listing(self, number: int) -> S3Uri:
+        """Listing file `number`, counted from 0."""
+        return self._uri(f"listing/{number}.jsonl.gz")
+
+    def partition(self, number: int, listing: int) -> S3Uri:
+        """The lines of listing file `listing` whose image ids fall into partition `number`."""
+        return self._uri(f"partitions/{number}/{listing}.jsonl.gz")
+
+    def sharding_step(self, number: int) -> S3Uri:
+        """What one invocation of ShardImages decided: its shards, counts and refused images."""
+        return self._uri(f"sharding/{number}.json")
+
+    def carry(self, number: int) -> S3Uri:
+        """The lines that sharding step `number` left for the next one, too few for a shard of their own."""
+        return self._uri(f"sharding/{number}-carry.jsonl.gz")
+
+    @property
+    def shards(self) -> S3Uri:
+        """The array that the Distributed Map reads."""
+        return self._uri("shards.json")
+
+    def shard(self, number: int) -> S3Uri:
+        """The images of shard `number`."""
+        return self._uri(f"shards/{number}.jsonl.gz")
+
+    def progress(self, number: int) -> S3Uri:
+        """How far the worker of shard `number` is; written again every few seconds while it works."""
+        return self._uri(f"progress/{number}.json")
+
+    def shard_report(self, number: int) -> S3Uri:
+        """What the worker says of shard `number`; written last."""
+        return self._uri(f"shard-reports/{number}.json")
+
+    def verified(self, number: int) -> S3Uri:
+        """What VerifyShard counted of shard `number` in DynamoDB."""
+        return self._uri(f"verified/{number}.json")
+
+    @property
+    def failures(self) -> S3Uri:
+        """One line an image that failed."""
+        return self._uri("failures.jsonl")
+
+    @property
+    def report(self) -> S3Uri:
+        """The run's answer."""
+        return self._uri("report.json")
+
+
+def parse_shard_uri(text: str) -> tuple[RunLayout, int]:
+    """The run and the number of the shard whose file is at `text`. Raises RecordError for any other URI."""
+    uri = S3Uri.parse(text)
+    match = _SHARD_KEY.fullmatch(uri.key)
+    if match is None:
+        raise RecordError(
+            f"{text} is not the URI of a shard.",
+            remedy="Give the `uri` of an entry of runs/RUN/shards.json.",
+        )
+    return RunLayout(uri.bucket, match["run"]), int(match["shard"])

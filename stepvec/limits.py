@@ -1,0 +1,52 @@
+"""Service limits that the design relies on, each with its source.
+
+tests/unit/test_limits.py holds our defaults inside them. Sources were read in November 2026.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+# --- AWS Step Functions ------------------------------------------------------------------------------------
+# https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
+STATE_PAYLOAD_BYTES: Final = 262_144
+"""Input or output of a state, UTF-8 bytes."""
+EXECUTION_NAME_CHARACTERS: Final = 80
+EXECUTION_HISTORY_EVENTS: Final = 25_000
+"""Events of one Standard execution. Children of a Distributed Map have a history of their own."""
+MAP_CONCURRENCY: Final = 10_000
+"""Child executions of one Distributed Map that run at a time."""
+MAP_ITEMS: Final = 100_000_000
+
+# --- AWS Batch ---------------------------------------------------------------------------------------------
+# https://docs.aws.amazon.com/batch/latest/userguide/service_limits.html
+SUBMIT_JOB_REQUEST_BYTES: Final = 30 * 1024
+CONTAINER_OVERRIDES_CHARACTERS: Final = 8_192
+"""An ECS RunTask limit that reaches through Batch (ASFHyP3/hyp3#3041)."""
+JOB_NAME_CHARACTERS: Final = 128
+JOB_ATTEMPTS: Final = 10
+EVALUATE_ON_EXIT_RULES: Final = 5
+JOB_TIMEOUT_SECONDS_MINIMUM: Final = 60
+
+# --- AWS Lambda --------------------------------------------------------------------------------------------
+# https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+LAMBDA_TIMEOUT_SECONDS: Final = 900
+LAMBDA_MEMORY_MB: Final = 10_240
+LAMBDA_ZIP_UNPACKED_BYTES: Final = 250 * 1024 * 1024
+
+# --- Amazon DynamoDB ---------------------------------------------------------------------------------------
+# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html
+BATCH_WRITE_ITEMS: Final = 25
+BATCH_GET_ITEMS: Final = 100
+ITEM_BYTES: Final = 400 * 1024
+PARTITION_KEY_BYTES: Final = 2_048
+WRITE_UNIT_BYTES: Final = 1_024
+"""One write unit for each started KB of an item."""
+READ_UNIT_BYTES: Final = 4_096
+"""One strongly consistent read unit (half for an eventually consistent one) for each started 4 KB."""
+
+# --- Amazon S3 ---------------------------------------------------------------------------------------------
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
+KEY_BYTES: Final = 1_024
+# https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
+LIST_PAGE_KEYS: Final = 1_000

@@ -1,0 +1,48 @@
+"""The one outcome that each image has: embedded, unchanged, or failed with a reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+
+class FailureReason(StrEnum):
+    """Why one image has no vector. A reason never fails a shard: the other images go on."""
+
+    NOT_FOUND = "NotFound"
+    """The object is gone."""
+    ACCESS_DENIED = "AccessDenied"
+    """The worker's role may not read the object (another owner, another key)."""
+    EMPTY = "Empty"
+    """The object has no bytes."""
+    NOT_AN_IMAGE = "NotAnImage"
+    """No decoder knows the bytes."""
+    UNSUPPORTED = "Unsupported"
+    """A real image in a form (compression, colour space) that no decoder here reads."""
+    TRUNCATED = "Truncated"
+    """The image breaks off or is damaged inside."""
+    TOO_LARGE = "TooLarge"
+    """More bytes or pixels than the worker takes."""
+    CHANGED = "Changed"
+    """The object was overwritten after it was listed; the next run embeds the new one."""
+    ID_CONFLICT = "IdConflict"
+    """Two keys would share one image id; neither is embedded."""
+
+
+FAILURE_MESSAGE_CHARACTERS: Final = 300
+"""A failure's message is cut here, so that a report's size is bounded by its number of lines."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFailure:
+    """One line of failures.jsonl: an image without a vector, and why."""
+
+    key: str
+    image_id: str
+    reason: FailureReason
+    message: str
+
+    def __post_init__(self) -> None:
+        if len(self.message) > FAILURE_MESSAGE_CHARACTERS:
+            object.__setattr__(self, "message", self.message[: FAILURE_MESSAGE_CHARACTERS - 1] + "…")

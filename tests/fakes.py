@@ -1,0 +1,87 @@
+"""Stand-ins for S3 and DynamoDB that behave as the adapters do, in memory."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import IO, Any
+
+from stepvec.adapters.object_store import ObjectPage, ObjectStore
+from stepvec.adapters.vector_table import VectorTable
+from stepvec.errors import StorageError
+from stepvec.item import StoredMark, VectorItem
+from stepvec.layout import S3Uri
+from stepvec.records.listing import ListedImage
+
+
+class MemoryStore(ObjectStore):
+    """An ObjectStore over dicts. `page_size` keys a page; listings are in the order of the keys' UTF-8 bytes."""
+
+    def __init__(self, *, page_size: int = 1000) -> None:
+        self.files: dict[tuple[str, str], bytes] = {}
+        self.etags: dict[tuple[str, str], tuple[int, str]] = {}
+        self.page_size = page_size
+
+    def add_image(self, bucket: str, key: str, *, size: int = 10, etag: str | None = None) -> None:
+        self.etags[bucket, key] = (size, etag or f"etag-of-{key}")
+
+    def list_page(self, bucket: str, prefix: str, after: str) -> ObjectPage:
+        keys = sorted(
+            (key for owner, key in self.etags if owner == bucket and key.startswith(prefix) and _is_after(key, after)),
+            key=str.encode,
+        )
+        page = tuple(ListedImage(key, *self.etags[bucket, key]) for key in keys[: self.page_size])
+        return ObjectPage(page, is_last=len(keys) <= self.page_size)
+
+    def head(self, bucket: str, key: str) -> ListedImage | None:
+        if (bucket, key) in self.etags:
+            return ListedImage(key, *self.etags[bucket, key])
+        if (bucket, key) in self.files:
+            return ListedImage(key, len(self.files[bucket, key]), "file")
+        return None
+
+    @contextmanager
+    def open(self, uri: S3Uri) -> Iterator[IO[bytes]]:
+        if (uri.bucket, uri.key) not in self.files:
+            raise StorageError(f"no {uri}", remedy="")
+        yield io.BytesIO(self.files[uri.bucket, uri.key])
+
+    def write(self, uri: S3Uri, body: bytes, *, content_type: str = "application/json") -> None:
+        self.files[uri.bucket, uri.key] = body
+
+    def upload(self, uri: S3Uri, stream: IO[bytes]) -> None:
+        self.files[uri.bucket, uri.key] = stream.read()
+
+    def document(self, uri: S3Uri) -> Any:
+        return json.loads(self.files[uri.bucket, uri.key])
+
+
+def _is_after(key: str, after: str) -> bool:
+    return key.encode() > after.encode()
+
+
+@dataclass
+class MemoryTable(VectorTable):
+    """A VectorTable over a dict of marks. `rows` keeps what was put."""
+
+    stored: dict[str, StoredMark] = field(default_factory=dict)
+    rows: dict[str, VectorItem] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.read_units = 0.0
+        self.write_units = 0.0
+        self.largest_read = 0
+
+    def marks(self, image_ids: Iterable[str], *, consistent: bool) -> Iterator[dict[str, StoredMark]]:
+        ids = list(image_ids)
+        self.largest_read = max(self.largest_read, len(ids))
+        for start in range(0, len(ids), 100):
+            yield {name: self.stored[name] for name in ids[start : start + 100] if name in self.stored}
+
+    def put(self, items: Any) -> None:
+        for item in items:
+            self.rows[item.image_id] = item
+            self.stored[item.image_id] = StoredMark(item.image_id, item.key, item.etag, item.model, item.run)

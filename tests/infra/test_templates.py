@@ -1,0 +1,208 @@
+"""The synthesized templates: what a deployment would create, and who may do what."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import pytest
+
+from stacks.config import PipelineConfig, read_config
+from stepvec import limits
+from stepvec.environment import PREFIX
+from stepvec.errors import ConfigurationError, WeightsError
+from stepvec.exit_codes import DO_NOT_RETRY, TERMINATED, TRY_AGAIN
+from tests.conftest import ROOT
+
+PIPELINE = "StepvecPipeline"
+
+
+def of_type(template: dict[str, Any], kind: str) -> dict[str, dict[str, Any]]:
+    return {
+        name: resource.get("Properties", {})
+        for name, resource in template["Resources"].items()
+        if resource["Type"] == kind
+    }
+
+
+def one(template: dict[str, Any], kind: str) -> dict[str, Any]:
+    (properties,) = of_type(template, kind).values()
+    return properties
+
+
+def statements(template: dict[str, Any]) -> list[dict[str, Any]]:
+    documents = [policy["PolicyDocument"] for policy in of_type(template, "AWS::IAM::Policy").values()]
+    for role in of_type(template, "AWS::IAM::Role").values():
+        documents += [policy["PolicyDocument"] for policy in role.get("Policies", [])]
+    return [statement for document in documents for statement in document["Statement"]]
+
+
+def listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def test_data_outlives_its_stack(templates: dict[str, Any]) -> None:
+    kept = {
+        resource["Type"]: resource["DeletionPolicy"]
+        for resource in templates["StepvecData"]["Resources"].values()
+        if resource["Type"] in ("AWS::S3::Bucket", "AWS::DynamoDB::GlobalTable")
+    }
+    assert kept == {"AWS::S3::Bucket": "Retain", "AWS::DynamoDB::GlobalTable": "Retain"}
+
+
+def test_buckets_are_private_encrypted_and_tls_only(templates: dict[str, Any]) -> None:
+    buckets = of_type(templates["StepvecData"], "AWS::S3::Bucket")
+    assert len(buckets) == 2
+    for bucket in buckets.values():
+        assert all(bucket["PublicAccessBlockConfiguration"].values())
+        assert bucket["BucketEncryption"]
+    assert len(of_type(templates["StepvecData"], "AWS::S3::BucketPolicy")) == 2
+
+
+def test_the_table_is_on_demand_and_keyed_by_image_id(templates: dict[str, Any]) -> None:
+    table = one(templates["StepvecData"], "AWS::DynamoDB::GlobalTable")
+    assert table["BillingMode"] == "PAY_PER_REQUEST"
+    assert table["KeySchema"] == [{"AttributeName": "ImageId", "KeyType": "HASH"}]
+
+
+@pytest.mark.parametrize("stack", ["StepvecData", PIPELINE])
+def test_nothing_has_a_fixed_physical_name(templates: dict[str, Any], stack: str) -> None:
+    names = {
+        "BucketName", "TableName", "FunctionName", "RoleName", "StateMachineName", "JobQueueName",
+        "JobDefinitionName", "ComputeEnvironmentName", "LogGroupName",
+    }  # fmt: skip
+    for resource in templates[stack]["Resources"].values():
+        assert not names & set(resource.get("Properties", {})), resource["Type"]
+
+
+def test_costs_nothing_when_idle(templates: dict[str, Any]) -> None:
+    template = templates[PIPELINE]
+    assert not of_type(template, "AWS::EC2::NatGateway")
+    assert {entry["VpcEndpointType"] for entry in of_type(template, "AWS::EC2::VPCEndpoint").values()} == {"Gateway"}
+    resources = one(template, "AWS::Batch::ComputeEnvironment")["ComputeResources"]
+    assert resources["MinvCpus"] == 0
+    assert resources["AllocationStrategy"] == "SPOT_PRICE_CAPACITY_OPTIMIZED"
+    assert resources["Ec2Configuration"] == [{"ImageType": "ECS_AL2023"}]
+
+
+def test_no_statement_has_a_wildcard_action_and_no_role_a_full_access_policy(templates: dict[str, Any]) -> None:
+    for statement in statements(templates[PIPELINE]):
+        assert not [action for action in listed(statement["Action"]) if "*" in action]
+    for role in of_type(templates[PIPELINE], "AWS::IAM::Role").values():
+        assert "FullAccess" not in json.dumps(role.get("ManagedPolicyArns", []))
+
+
+def test_only_what_knows_no_resources_is_allowed_on_all_of_them(templates: dict[str, Any]) -> None:
+    on_all = {
+        action
+        for statement in statements(templates[PIPELINE])
+        if "*" in listed(statement["Resource"])
+        for action in listed(statement["Action"])
+    }
+    assert on_all == {"batch:DescribeJobs", "batch:TerminateJob", "ecr:GetAuthorizationToken"}
+
+
+def test_each_function_has_a_role_and_a_log_group_of_its_own(templates: dict[str, Any]) -> None:
+    functions = of_type(templates[PIPELINE], "AWS::Lambda::Function").values()
+    assert len(functions) == 4
+    assert len({json.dumps(function["Role"]) for function in functions}) == 4
+    assert len({json.dumps(function["LoggingConfig"]["LogGroup"]) for function in functions}) == 4
+    for group in of_type(templates[PIPELINE], "AWS::Logs::LogGroup").values():
+        assert group["RetentionInDays"] == 30
+    for function in functions:
+        assert function["Timeout"] == limits.LAMBDA_TIMEOUT_SECONDS
+        assert function["MemorySize"] <= limits.LAMBDA_MEMORY_MB
+
+
+@pytest.mark.parametrize("package", ["list_images", "shard_images", "verify_shard", "verify_run"])
+def test_each_function_gets_every_variable_that_its_settings_need(templates: dict[str, Any], package: str) -> None:
+    source = (ROOT / "lambdas" / package / "handler.py").read_text()
+    settings = source.split("class Settings:")[1].split("\n\n\n")[0]
+    needed = {
+        PREFIX + line.split(":")[0].strip().upper()
+        for line in settings.splitlines()
+        if ":" in line and '"""' not in line
+    }
+    (given,) = (
+        set(function["Environment"]["Variables"])
+        for function in of_type(templates[PIPELINE], "AWS::Lambda::Function").values()
+        if function["Handler"] == f"lambdas.{package}.handler.handle"
+    )
+    assert needed == {name for name in given if name.startswith(PREFIX)}
+
+
+def test_the_job_retries_hosts_lost_and_ends_on_anything_else(templates: dict[str, Any]) -> None:
+    job = one(templates[PIPELINE], "AWS::Batch::JobDefinition")
+    assert job["RetryStrategy"]["Attempts"] <= limits.JOB_ATTEMPTS
+    rules = job["RetryStrategy"]["EvaluateOnExit"]
+    assert len(rules) <= limits.EVALUATE_ON_EXIT_RULES
+    assert {rule.get("OnExitCode"): rule["Action"] for rule in rules if "OnExitCode" in rule} == {
+        str(DO_NOT_RETRY): "EXIT",
+        str(TERMINATED): "RETRY",
+        str(TRY_AGAIN): "RETRY",
+    }
+    assert {"Action": "RETRY", "OnStatusReason": "Host EC2*"} in rules
+    assert rules[-1] == {"Action": "EXIT", "OnReason": "*"}
+    assert job["Timeout"]["AttemptDurationSeconds"] >= limits.JOB_TIMEOUT_SECONDS_MINIMUM
+
+
+def test_the_jobs_environment_fills_the_workers_settings(templates: dict[str, Any]) -> None:
+    sys.path.insert(0, str(ROOT / "worker_image"))
+    from stepvec_worker.settings import Settings
+
+    job = one(templates[PIPELINE], "AWS::Batch::JobDefinition")["ContainerProperties"]
+    names = {entry["Name"] for entry in job["Environment"]}
+    assert names <= {PREFIX + name.upper() for name in get_type_hints(Settings)}
+    assert names >= {"STEPVEC_IMAGE_BUCKET", "STEPVEC_TABLE", "STEPVEC_MODEL"}
+    assert job["Command"] == ["--shard", "Ref::shard"]
+
+
+def test_the_lambda_zip_holds_what_it_imports_and_little_else(assembly: Path) -> None:
+    assets = json.loads((assembly / f"{PIPELINE}.assets.json").read_text())["files"]
+    (folder,) = {
+        assembly / asset["source"]["path"] for asset in assets.values() if asset["source"]["packaging"] == "zip"
+    }
+    assert not list(folder.rglob("*.so")), "one zip serves every architecture only while it is pure Python"
+    assert sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) < 20 * 1024**2
+    code = "import lambdas.list_images.lister, lambdas.shard_images.sharder, lambdas.verify_run.aggregator"
+    environment = {"PYTHONPATH": str(folder), "PATH": os.environ["PATH"]}
+    python = ROOT / ".venv-lambda" / "bin" / "python"
+    subprocess.run([python, "-c", code], env=environment, cwd="/", check=True, capture_output=True)
+
+
+def test_synthesis_is_repeatable(assembly: Path, tmp_path: Path) -> None:
+    from stepvec.cli.installation import synthesize
+
+    synthesize(tmp_path / "again")
+    for stack in ("StepvecData", PIPELINE):
+        name = f"{stack}.template.json"
+        assert (tmp_path / "again" / name).read_text() == (assembly / name).read_text()
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"max_vcpu": 3}, "max_vcpu"),
+        ({"max_vcpus": 0}, "max_vcpus is 0"),
+        ({"max_vcpus": "64"}, "max_vcpus"),
+        ({"shard_size": 10**6}, "shard_size"),
+        ({"vector_type": "int4"}, "int4"),
+        ({"preprocessing": "mine"}, "mine"),
+    ],
+)
+def test_a_wrong_setting_is_named(settings: dict[str, Any], named: str) -> None:
+    with pytest.raises(ConfigurationError, match=named):
+        read_config(settings)
+
+
+def test_cdk_json_is_a_valid_configuration() -> None:
+    assert read_config(json.loads((ROOT / "cdk.json").read_text())["context"]["stepvec"]) == PipelineConfig()
+
+
+def test_a_missing_model_says_how_to_make_one(tmp_path: Path) -> None:
+    from stacks.app import build_app
+
+    with pytest.raises(WeightsError, match="stepvec weights"):
+        build_app(tmp_path, model_directory=tmp_path)

@@ -1,0 +1,106 @@
+"""Contract: what the pipeline relies on in S3 and DynamoDB. Most of it moto does itself; an update must not lose it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from botocore.response import StreamingBody
+
+ODD_KEYS = [
+    "odd/with space.jpg",
+    "odd/plus+and%20percent%.jpg",
+    "odd/ünï/日本.jpg",
+    "odd/new\nline.jpg",
+    "odd/tab\tand'\"quotes<&>.jpg",
+    "odd/a//b/../c.jpg",
+    "odd/emoji-😀.jpg",
+    "odd/question?mark#hash.jpg",
+    "odd/trailing ",
+]
+
+
+@pytest.mark.parametrize("key", ODD_KEYS)
+def test_any_key_is_stored_listed_read_and_deleted(sample, key):
+    """[s3_newlines]"""
+    bucket = sample.data["BucketName"]
+    sample.s3.put_object(Bucket=bucket, Key=key, Body=key.encode())
+    listed = [entry["Key"] for entry in sample.s3.list_objects_v2(Bucket=bucket, Prefix="odd/")["Contents"]]
+    assert key in listed
+    assert sample.s3.list_objects_v2(Bucket=bucket, Prefix=key)["Contents"][0]["Key"] == key
+    body: StreamingBody = sample.s3.get_object(Bucket=bucket, Key=key)["Body"]
+    assert body.read() == key.encode()
+    assert sample.s3.head_object(Bucket=bucket, Key=key)["ContentLength"] == len(key.encode())
+    sample.s3.delete_object(Bucket=bucket, Key=key)
+    assert sample.s3.list_objects_v2(Bucket=bucket, Prefix=key)["KeyCount"] == 0
+
+
+def test_listing_goes_on_after_a_page_and_after_a_key(sample):
+    bucket = sample.data["BucketName"]
+    keys = [f"pages/{n:02d} +%é" for n in range(7)]
+    for key in keys:
+        sample.s3.put_object(Bucket=bucket, Key=key, Body=b"x")
+    pages = sample.s3.get_paginator("list_objects_v2").paginate(
+        Bucket=bucket, Prefix="pages/", PaginationConfig={"PageSize": 3}
+    )
+    assert [entry["Key"] for page in pages for entry in page["Contents"]] == keys
+    after = sample.s3.list_objects_v2(Bucket=bucket, Prefix="pages/", StartAfter=keys[4])
+    assert [entry["Key"] for entry in after["Contents"]] == keys[5:]
+
+
+def test_get_if_match(sample):
+    bucket = sample.data["BucketName"]
+    etag = sample.s3.put_object(Bucket=bucket, Key="match", Body=b"one")["ETag"]
+    assert sample.s3.get_object(Bucket=bucket, Key="match", IfMatch=etag)["Body"].read() == b"one"
+    sample.s3.put_object(Bucket=bucket, Key="match", Body=b"two")
+    with pytest.raises(ClientError) as failed:
+        sample.s3.get_object(Bucket=bucket, Key="match", IfMatch=etag)
+    assert failed.value.response["Error"]["Code"] == "PreconditionFailed"
+    assert failed.value.response["ResponseMetadata"]["HTTPStatusCode"] == 412
+
+
+def puts(*keys) -> Any:
+    return [{"PutRequest": {"Item": {"pk": {"S": str(key)}}}} for key in keys]
+
+
+SAME_KEY = [*puts(1), {"PutRequest": {"Item": {"pk": {"S": "1"}, "more": {"S": "x"}}}}]
+PUT_AND_DELETE = [*puts(1), {"DeleteRequest": {"Key": {"pk": {"S": "1"}}}}]
+
+
+@pytest.mark.parametrize(
+    "requests",
+    [puts(*range(26)), puts(1, 1), SAME_KEY, PUT_AND_DELETE],
+    ids=["26 items", "twice", "same key", "put and delete"],
+)
+def test_batch_write_limits(sample, requests):
+    """[dynamodb_batch_write]"""
+    with pytest.raises(ClientError) as refused:
+        sample.cloud.client("dynamodb").batch_write_item(RequestItems={sample.data["TableName"]: requests})
+    assert refused.value.response["Error"]["Code"] == "ValidationException"
+
+
+@pytest.mark.parametrize("keys", [list(range(101)), [1, 1]], ids=["101 keys", "twice"])
+def test_batch_get_limits(sample, keys):
+    wanted = {"Keys": [{"pk": {"S": str(key)}} for key in keys]}
+    with pytest.raises(ClientError) as refused:
+        sample.cloud.client("dynamodb").batch_get_item(RequestItems={sample.data["TableName"]: wanted})
+    assert refused.value.response["Error"]["Code"] == "ValidationException"
+
+
+def test_batch_write_and_get_of_as_many_as_allowed(sample):
+    dynamodb, table = sample.cloud.client("dynamodb"), sample.data["TableName"]
+    for start in range(0, 100, 25):
+        dynamodb.batch_write_item(RequestItems={table: puts(*range(start, start + 25))})
+    wanted = {"Keys": [{"pk": {"S": str(n)}} for n in range(100)]}
+    found = dynamodb.batch_get_item(RequestItems={table: wanted})
+    assert len(found["Responses"][table]) == 100
+    assert found["UnprocessedKeys"] == {}
+
+
+def test_binary_attribute_round_trip(sample):
+    dynamodb, table = sample.cloud.client("dynamodb"), sample.data["TableName"]
+    vector = bytes(range(256)) * 8
+    dynamodb.put_item(TableName=table, Item={"pk": {"S": "binary"}, "Vector": {"B": vector}})
+    item = dynamodb.get_item(TableName=table, Key={"pk": {"S": "binary"}})["Item"]
+    assert item["Vector"]["B"] == vector

@@ -1,0 +1,116 @@
+"""Pure parts of the command line: photos' keys, neighbours, the Parquet file, the gallery."""
+
+import dataclasses
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from stepvec.cli.gallery import nearest_neighbours, write_gallery
+from stepvec.cli.photos import collect_photos
+from stepvec.cli.results import write_vectors
+from stepvec.errors import InvalidInputError
+from stepvec.item import VectorItem
+from stepvec.outcome import FailureReason, ImageFailure
+from stepvec.records.reports import RunCost, RunReport
+from stepvec.vectors import encode_vector
+
+
+def touch(*paths: Path) -> None:
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (20, 10), "red").save(path, "PNG")
+
+
+def test_a_folders_photos_keep_their_paths_below_its_name(tmp_path: Path) -> None:
+    touch(tmp_path / "a" / "1.jpg", tmp_path / "a" / "deep" / "2.PNG")
+    (tmp_path / "a" / "notes.txt").write_text("x")
+    assert collect_photos([tmp_path / "a"]) == {
+        "photos/a/1.jpg": tmp_path / "a" / "1.jpg",
+        "photos/a/deep/2.PNG": tmp_path / "a" / "deep" / "2.PNG",
+    }
+
+
+def test_photos_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    touch(*(tmp_path / folder / "x" / "1.jpg" for folder in ("a", "b", "c")))
+    folders = [tmp_path / folder / "x" for folder in ("a", "b", "c")]
+    assert list(collect_photos(folders)) == ["photos/x/1.jpg", "photos/x-2/1.jpg", "photos/x-3/1.jpg"]
+    files = [folder / "1.jpg" for folder in folders]
+    assert list(collect_photos(files)) == ["photos/1.jpg", "photos/1-2.jpg", "photos/1-3.jpg"]
+
+
+def test_what_is_no_photo_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("x")
+    for path, named in ((tmp_path / "gone", "There is no"), (tmp_path / "notes.txt", "suffix"), (tmp_path, "no photo")):
+        with pytest.raises(InvalidInputError, match=named):
+            collect_photos([path])
+
+
+def test_neighbours_are_the_nearest_by_cosine_without_oneself() -> None:
+    generator = np.random.default_rng(1)
+    vectors = generator.normal(size=(1500, 8)).astype(np.float32)
+    vectors[7] = 3 * vectors[1200]
+    indices, cosines = nearest_neighbours(vectors, 4)
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    similarities = unit @ unit.T
+    np.fill_diagonal(similarities, -2)
+    assert indices.shape == cosines.shape == (1500, 4)
+    assert indices[7, 0] == 1200
+    assert indices[1200, 0] == 7
+    np.testing.assert_allclose(cosines, -np.sort(-similarities, axis=1)[:, :4], atol=1e-5)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_few_vectors_have_few_neighbours(count: int) -> None:
+    indices, _ = nearest_neighbours(np.ones((count, 3), np.float32), 5)
+    assert indices.shape == (count, max(0, count - 1))
+
+
+def rows(keys: list[str]) -> list[VectorItem]:
+    return [
+        VectorItem(
+            key, encode_vector(np.arange(4) + number, "float16"), "float16", 4, datetime.now(UTC), key, "e", "m", "r"
+        )
+        for number, key in enumerate(keys)
+    ]
+
+
+def test_parquet_holds_float32_vectors_of_fixed_size(tmp_path: Path) -> None:
+    keys, vectors = write_vectors(tmp_path / "v.parquet", rows(["a", "b", "c"]))
+    table = pq.read_table(tmp_path / "v.parquet")
+    assert table["key"].to_pylist() == keys == ["a", "b", "c"]
+    assert str(table.schema.field("vector").type) == "fixed_size_list<element: float>[4]"
+    np.testing.assert_array_equal(np.array(table["vector"].to_pylist()), vectors)
+    assert vectors.dtype == np.float32
+
+
+def test_no_rows_make_no_parquet(tmp_path: Path) -> None:
+    keys, _ = write_vectors(tmp_path / "v.parquet", [])
+    assert keys == []
+    assert not (tmp_path / "v.parquet").exists()
+
+
+def report(**changes: object) -> RunReport:
+    empty: dict[str, object] = {field.name: 0 for field in dataclasses.fields(RunReport)}
+    return RunReport(**{**empty, "cost": RunCost({}, {}, 0, ""), "message": "m", "model": "m", **changes})  # type: ignore[arg-type]
+
+
+def test_the_gallery_shows_photos_and_failures_and_escapes_their_names(tmp_path: Path) -> None:
+    photos = {key: tmp_path / f"{number}.png" for number, key in enumerate(["a.png", "</script><b>.png", "c.png"])}
+    touch(*photos.values())
+    failures = [ImageFailure("<i>bad</i>.jpg", "x", FailureReason.EMPTY, "no bytes")]
+    write_gallery(
+        tmp_path / "gallery.html",
+        photos=photos,
+        keys=list(photos),
+        vectors=np.eye(3, dtype=np.float32),
+        report=report(embedded=3),
+        failures=failures,
+    )
+    page = (tmp_path / "gallery.html").read_text()
+    assert page.count("data:image/jpeg;base64,") == 3
+    assert page.count("</script>") == 1
+    assert "&lt;i&gt;bad&lt;/i&gt;.jpg" in page

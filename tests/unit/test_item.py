@@ -1,0 +1,76 @@
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pytest
+
+from stepvec.errors import RecordError
+from stepvec.item import VectorItem, decode_item, decode_mark, encode_item, item_bytes, write_units
+from stepvec.vectors import decode_vector, encode_vector
+
+VECTOR = np.linspace(-2, 2, 512, dtype=np.float32)
+
+
+def item(data_type: Any = "float32", *, vector: Any = VECTOR, key: str = "images/0001.jpg") -> VectorItem:
+    return VectorItem(
+        image_id=key,
+        vector=encode_vector(vector, data_type),
+        data_type=data_type,
+        dimension=len(vector),
+        created=datetime(2026, 11, 22, 12, 30, 1, 250_000, tzinfo=UTC),
+        key=key,
+        etag="d41d8cd98f00b204e9800998ecf8427e",
+        model="resnet18_v2/a81db45fd7b7/standard-1",
+        run="run-1",
+    )
+
+
+@pytest.mark.parametrize("data_type", ["float32", "float16"])
+def test_what_is_encoded_is_decoded(data_type: str) -> None:
+    stored = item(data_type)
+    assert decode_item(encode_item(stored)) == stored
+
+
+@pytest.mark.parametrize(("data_type", "tolerance"), [("float32", 0), ("float16", 1e-3)])
+def test_the_original_samples_reader_works_unchanged(data_type: str, tolerance: float) -> None:
+    row = encode_item(item(data_type))
+    read = np.frombuffer(row["Vector"]["B"], dtype=row["DataType"]["S"])
+    assert len(read) == int(row["Dimension"]["N"]) == 512
+    np.testing.assert_allclose(read, VECTOR, atol=tolerance)
+
+
+def test_bytes_are_little_endian_whatever_the_array_is() -> None:
+    big = np.array([1.0], dtype=">f4")
+    assert encode_vector(big, "float32") == b"\x00\x00\x80\x3f"
+
+
+def test_reads_give_float32_whatever_is_stored() -> None:
+    assert decode_vector(item("float16")).dtype == np.float32
+
+
+@pytest.mark.parametrize(("data_type", "units"), [("float32", 3), ("float16", 2)])
+def test_a_512_number_row_costs_the_write_units_that_the_design_says(data_type: str, units: int) -> None:
+    assert write_units(encode_item(item(data_type, key="x" * 60))) == units
+
+
+def test_item_size_follows_dynamodbs_rule() -> None:
+    assert item_bytes({"ab": {"S": "é"}, "c": {"B": b"123"}, "n": {"N": "512"}}) == 2 + 2 + 1 + 3 + 1 + 3
+
+
+def test_a_vector_of_the_wrong_length_is_no_item() -> None:
+    with pytest.raises(RecordError, match="has 8 bytes"):
+        VectorItem("i", b"12345678", "float32", 3, datetime.now(UTC), "k", "e", "m", "r")
+
+
+@pytest.mark.parametrize("missing", ["Vector", "DataType", "Dimension", "Created", "Key", "ETag", "Model", "Run"])
+def test_a_row_that_lacks_an_attribute_is_named(missing: str) -> None:
+    row = encode_item(item())
+    del row[missing]
+    with pytest.raises(RecordError, match=missing):
+        decode_item(row)
+
+
+def test_a_row_of_the_original_sample_has_a_mark_that_matches_nothing() -> None:
+    mark = decode_mark({"ImageId": {"S": "0001"}, "Vector": {"B": b""}})
+    assert (mark.image_id, mark.key, mark.etag) == ("0001", "", "")
+    assert not mark.is_embedding_of("d41d8", "resnet18_v2/a81db45fd7b7/standard-1")

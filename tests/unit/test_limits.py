@@ -1,0 +1,66 @@
+"""Our defaults, and the largest things we send, stay inside the services' limits."""
+
+import json
+
+from lambdas.list_images.lister import LINES_PER_FILE
+from lambdas.shard_images.sharder import PARTITION_LINES
+from stacks.config import PipelineConfig
+from stepvec import codec, limits
+from stepvec.adapters.vector_table import ROUNDS
+from stepvec.layout import RunLayout
+from stepvec.records.run_input import SHARD_SIZE_MAXIMUM, SHARDS_MAXIMUM
+from stepvec.records.steps import (
+    SUFFIXES_COUNTED,
+    ListingCounts,
+    ShardEntry,
+    ShardingCounts,
+    ShardingCursor,
+    ShardingState,
+)
+
+LONGEST_RUN = "r" * limits.EXECUTION_NAME_CHARACTERS
+LARGEST = 10**12
+
+
+def test_the_largest_state_is_far_below_the_payload_limit() -> None:
+    # A suffix is part of a key, so it may be nearly as long as one.
+    ignored = {f"{number:04}{'ü' * 500}": LARGEST for number in range(SUFFIXES_COUNTED)}
+    state = ShardingState(
+        run=LONGEST_RUN,
+        started="2026-11-22T00:00:00.000Z",
+        listing=ListingCounts(LARGEST, LARGEST, LARGEST).add(listed=0, size=0, ignored=ignored),
+        listing_files=LARGEST,
+        counts=ShardingCounts(LARGEST, LARGEST, LARGEST, LARGEST, LARGEST),
+        cursor=ShardingCursor("partition", LARGEST, LARGEST),
+        shards_key=RunLayout("b" * 63, LONGEST_RUN).shards.key,
+        done=False,
+    )
+    # Step Functions may escape what is not ASCII.
+    assert len(json.dumps(codec.to_document(state))) < limits.STATE_PAYLOAD_BYTES / 2
+
+
+def test_a_job_carries_one_uri_and_nothing_that_grows() -> None:
+    uri = str(RunLayout("b" * 63, "ü" * limits.EXECUTION_NAME_CHARACTERS).shard(LARGEST))
+    request = json.dumps({"parameters": {"shard": uri}})
+    assert len(request) < limits.CONTAINER_OVERRIDES_CHARACTERS / 4
+    assert len(f"stepvec-shard-{LARGEST}") < limits.JOB_NAME_CHARACTERS
+    assert len(uri.encode()) < limits.KEY_BYTES
+
+
+def test_a_hundred_million_images_fit_one_map() -> None:
+    shards = 100_000_000 // PipelineConfig().shard_size
+    assert shards < SHARDS_MAXIMUM < limits.MAP_ITEMS
+    # The Map's result: `{}` for a child that succeeded, `null` for one that failed, and a comma.
+    assert SHARDS_MAXIMUM * len("null,") < limits.STATE_PAYLOAD_BYTES
+    entry = codec.to_json(ShardEntry(shards, str(RunLayout("b" * 63, LONGEST_RUN).shard(shards)), 5000))
+    # The ItemReader's largest file is believed to be 10 GB (unsourced): we stay at some MB.
+    assert len(entry) * shards < 10 * 1024**2
+
+
+def test_defaults_are_inside_the_limits() -> None:
+    config = PipelineConfig()
+    assert config.map_concurrency <= limits.MAP_CONCURRENCY
+    assert config.shard_size <= SHARD_SIZE_MAXIMUM
+    assert PipelineConfig(max_vcpus=100_000).map_concurrency == limits.MAP_CONCURRENCY
+    assert max(LINES_PER_FILE, PARTITION_LINES) <= 100_000
+    assert ROUNDS > 5

@@ -1,0 +1,227 @@
+"""VerifyShard and VerifyRun: one outcome an image, and sums that hold."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lambdas.verify_run.aggregator import Pipeline, verify_run
+from lambdas.verify_run.tally import Tally
+from lambdas.verify_shard.batch_error import ERROR_CHARACTERS, read_job_error
+from lambdas.verify_shard.job_log import pick
+from lambdas.verify_shard.verifier import Expectation, Outcome, outcome, verify
+from stepvec.item import StoredMark
+from stepvec.layout import RunLayout
+from stepvec.outcome import FailureReason, ImageFailure
+from stepvec.records.listing import ShardImage
+from stepvec.records.reports import ShardReport, StageSeconds, VerifiedShard
+from stepvec.records.steps import (
+    ListingCounts,
+    ShardEntry,
+    ShardingCounts,
+    ShardingCursor,
+    ShardingState,
+    ShardingStep,
+)
+from tests.fakes import MemoryStore
+
+MODEL = "resnet18_v2/a81db45fd7b7/standard-1"
+EXPECTED = Expectation("r", MODEL, reembed=False)
+IMAGE = ShardImage("a.jpg", 1, "e", "a.jpg")
+NO_IDS: frozenset[str] = frozenset()
+
+
+def mark(*, etag: str = "e", model: str = MODEL, run: str = "r", name: str = "a.jpg") -> StoredMark:
+    return StoredMark(name, name, etag, model, run)
+
+
+@pytest.mark.parametrize(
+    ("stored", "failed", "reembed", "expected"),
+    [
+        (mark(), NO_IDS, False, Outcome.EMBEDDED),
+        (mark(run="other"), NO_IDS, False, Outcome.UNCHANGED),
+        (mark(run="other"), NO_IDS, True, Outcome.MISSING),
+        (mark(), NO_IDS, True, Outcome.EMBEDDED),
+        (mark(etag="older"), NO_IDS, False, Outcome.MISSING),
+        (mark(model="resnet18_v1/a81db45fd7b7/standard-1"), NO_IDS, False, Outcome.MISSING),
+        (None, NO_IDS, False, Outcome.MISSING),
+        (None, frozenset({"a.jpg"}), False, Outcome.FAILED),
+        (mark(etag="older"), frozenset({"a.jpg"}), False, Outcome.FAILED),
+    ],
+)
+def test_the_table_decides_the_outcome(
+    stored: StoredMark | None, failed: frozenset[str], reembed: bool, expected: Outcome
+) -> None:
+    assert outcome(IMAGE, stored, failed, Expectation("r", MODEL, reembed)) is expected
+
+
+def test_a_shard_is_counted() -> None:
+    images = [ShardImage(name, 1, "e", name) for name in ("ours", "theirs", "stale", "gone", "bad")]
+    marks = {
+        "ours": mark(name="ours"),
+        "theirs": mark(name="theirs", run="other"),
+        "stale": mark(name="stale", etag="x"),
+    }
+    verdict = verify(images, marks, frozenset({"bad"}), EXPECTED)
+    assert verdict.outcomes == {Outcome.EMBEDDED: 1, Outcome.UNCHANGED: 1, Outcome.MISSING: 2, Outcome.FAILED: 1}
+    assert (verdict.found, verdict.wrong, verdict.missing_sample) == (2, 1, ("stale", "gone"))
+
+
+def failures(count: int, reason: FailureReason = FailureReason.TRUNCATED) -> tuple[ImageFailure, ...]:
+    return tuple(ImageFailure(f"bad-{number}.jpg", f"bad-{number}.jpg", reason, "m") for number in range(count))
+
+
+def shard(
+    number: int, *, embedded: int = 0, unchanged: int = 0, failed: int = 0, missing: int = 0, error: str = ""
+) -> tuple[ShardEntry, VerifiedShard, ShardReport]:
+    total = embedded + unchanged + failed + missing
+    verified = VerifiedShard(
+        run="r",
+        shard=number,
+        images=total,
+        embedded=embedded,
+        unchanged=unchanged,
+        failed=failed,
+        missing=missing,
+        found=embedded + unchanged,
+        wrong=0,
+        missing_sample=tuple(f"missing-{number}" for number in range(missing)),
+        read_units=1.0,
+        error=error,
+    )
+    report = ShardReport(
+        run="r",
+        shard=number,
+        images=total,
+        embedded=embedded,
+        unchanged=unchanged,
+        failures=failures(failed),
+        model=MODEL,
+        vector_type="float32",
+        attempt=1,
+        started="2026-11-22T00:00:00+00:00",
+        seconds=2.0,
+        stages=StageSeconds(1, 2, 3, 4),
+        downloaded_bytes=5,
+        write_units=3.0 * embedded,
+        read_units=1.0,
+        peak_memory_mb=1,
+        host="h",
+    )
+    return ShardEntry(number, f"s3://work/{number}", total), verified, report
+
+
+COUNTS = st.tuples(*[st.integers(0, 5)] * 4)
+
+
+@given(st.lists(st.tuples(COUNTS, st.booleans())), st.integers(0, 5), st.integers(0, 3), st.integers(0, 3))
+def test_listed_is_always_the_sum_of_its_outcomes(
+    shards: list[tuple[tuple[int, ...], bool]], unchanged: int, refused: int, lost: int
+) -> None:
+    tally = Tally()
+    tally.add_sharding(unchanged=unchanged, duplicates=2, refused=failures(refused))
+    listed = unchanged + refused + 2
+    for number, (counts, is_verified) in enumerate(shards):
+        embedded, same, failed, missing = counts
+        entry, verified, report = shard(number, embedded=embedded, unchanged=same, failed=failed, missing=missing)
+        listed += entry.images
+        tally.add_shard(entry, verified if is_verified else None, report)
+    tally.settle(listed + lost)
+    assert tally.listed == tally.embedded + tally.unchanged + tally.failed + tally.missing
+    assert tally.listed == listed + lost - 2
+    assert tally.missing >= lost
+    assert tally.failed == sum(tally.failed_by_reason.values())
+    assert tally.is_complete(10**9) == (tally.missing == 0)
+
+
+def test_a_shard_that_was_not_verified_is_missing_whatever_its_worker_says() -> None:
+    tally = Tally()
+    entry, _, report = shard(3, embedded=5)
+    tally.add_shard(entry, None, report)
+    assert (tally.missing, tally.embedded, tally.shards_failed) == (5, 0, 1)
+    assert "VerifyShard did not run" in tally.shard_errors["3"]
+
+
+@pytest.mark.parametrize(("failed", "allowed", "complete"), [(0, 0, True), (1, 0, False), (2, 2, True), (3, 2, False)])
+def test_failures_count_against_max_failures(failed: int, allowed: int, complete: bool) -> None:
+    tally = Tally()
+    tally.add_shard(*shard(0, embedded=1, failed=failed))
+    assert tally.is_complete(allowed) is complete
+    assert ("MaxFailures" in tally.message(allowed)) is not complete
+
+
+def state(listed: int, steps: int, shards: int) -> ShardingState:
+    return ShardingState(
+        run="r",
+        started="2026-11-22T00:00:00.000Z",
+        listing=ListingCounts(listed, 99, 2, {"txt": 2}),
+        listing_files=1,
+        counts=ShardingCounts(shards=shards),
+        cursor=ShardingCursor("shard", 1, steps),
+        shards_key="runs/r/shards.json",
+        done=True,
+    )
+
+
+def test_the_run_report_adds_up_and_names_every_failure() -> None:
+    store, layout = MemoryStore(), RunLayout("work", "r")
+    parts = [shard(0, embedded=4, failed=1), shard(1, embedded=2, unchanged=1, missing=2, error="Host EC2 lost")]
+    store.write(layout.input, json.dumps({"Paths": ["a/"], "MaxFailures": 5}).encode())
+    store.write_record(layout.shards, [entry for entry, _, _ in parts])
+    conflict = failures(1, FailureReason.ID_CONFLICT)
+    store.write_record(layout.sharding_step(0), ShardingStep(tuple(entry for entry, _, _ in parts), conflict, 3, 1))
+    for entry, verified, shard_report in parts:
+        store.write_record(layout.verified(entry.shard), verified)
+        store.write_record(layout.shard_report(entry.shard), shard_report)
+    report = verify_run(store, layout, state(15, 1, 2), Pipeline("images", "table", MODEL, "float32", 0.0))
+    assert (report.listed, report.embedded, report.unchanged, report.failed, report.missing) == (14, 6, 4, 2, 2)
+    assert (report.found, report.duplicates, report.ignored, report.complete) == (10, 1, 2, False)
+    assert report.failed_by_reason == {"IdConflict": 1, "Truncated": 1}
+    assert report.missing_sample == ("missing-0", "missing-1")
+    assert "1 of 2 shards had an error: Host EC2 lost" in report.message
+    assert report.stages == {"download": 2, "decode": 4, "embed": 6, "write": 8}
+    assert report.cost.usage["write_units"] == 18
+    lines = store.files["work", layout.failures.key].splitlines()
+    assert [json.loads(line)["reason"] for line in lines] == ["IdConflict", "Truncated"]
+    assert store.document(layout.report)["message"] == report.message
+
+
+def test_a_job_that_failed_is_explained_in_one_line() -> None:
+    cause = {
+        "JobId": "j1",
+        "StatusReason": "Host EC2 (instance i-1) terminated.",
+        "Attempts": [{}, {"Container": {"ExitCode": 137, "LogStreamName": "worker/1"}}],
+    }
+    error = read_job_error({"Error": "States.TaskFailed", "Cause": json.dumps(cause)})
+    assert error.text == (
+        "States.TaskFailed: Host EC2 (instance i-1) terminated. "
+        "(job j1, attempts 2, exit code 137, log stream worker/1)"
+    )
+    assert error.log_stream == "worker/1"
+    assert error.with_last_words("Killed").endswith("worker/1) Killed")
+    assert len(error.with_last_words("x" * 5000)) == ERROR_CHARACTERS
+
+
+@pytest.mark.parametrize("cause", ["", "plain text", "{}", "[]", "3", '{"Attempts": []}', "x" * 5000])
+def test_any_other_cause_is_quoted_and_bounded(cause: str) -> None:
+    error = read_job_error({"Error": "States.Timeout", "Cause": cause})
+    assert error.text.startswith("States.Timeout")
+    assert len(error.text) <= ERROR_CHARACTERS
+    assert error.log_stream == ""
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        ([], ""),
+        (["Killed"], "Killed"),
+        (
+            ['{"message": "a"}', '{"exception": "Traceback\\n  x\\nValueError: no"}', '{"message": "b"}'],
+            "ValueError: no",
+        ),
+        (['{"exception": "E: old"}', '{"exception": "E: new"}', "[1]"], "E: new"),
+    ],
+)
+def test_a_jobs_last_words_are_its_last_error_or_its_last_line(lines: list[str], words: str) -> None:
+    assert pick(lines) == words

@@ -1,0 +1,33 @@
+"""Models for the worker's tests, made once a run."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from stepvec import codec
+from stepvec.model import Architecture, ModelCard
+from stepvec.weights.make import make_model
+from stepvec.weights.params_file import write_params
+from stepvec.weights.sources import EfficientNetPackageSource
+from tests.golden.seeded import Array
+
+
+@pytest.fixture(scope="session")
+def efficientnet(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The model directory of the trained EfficientNet-Lite0."""
+    directory = tmp_path_factory.mktemp("efficientnet")
+    make_model([EfficientNetPackageSource()], directory, lambda _: None)
+    return directory
+
+
+def write_model(directory: Path, architecture: Architecture, parameters: dict[str, Array]) -> Path:
+    """A model directory of exactly these parameters, right or wrong."""
+    directory.mkdir(exist_ok=True)
+    data = write_params(parameters)
+    card = ModelCard(architecture, hashlib.sha256(data).hexdigest(), "a test", "none")
+    (directory / "weights.params").write_bytes(data)
+    (directory / "model.json").write_text(codec.to_json(card))
+    return directory

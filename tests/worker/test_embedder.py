@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import dataclasses
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from stepvec_worker.architectures import Embedder, load_embedder
+from stepvec_worker.architectures.runtime import ENVIRONMENT
+
+from stepvec.adapters.model_directory import read_model_card
+from stepvec.errors import ConfigurationError, DeviceError, WeightsError
+from stepvec.weights.params_file import read_params
+from tests.golden.seeded import seeded_images
+from tests.worker.conftest import write_model
+from tests.worker.pictures import REPOSITORY
+
+mx = pytest.importorskip("mxnet", reason="needs MXNet, which only the worker's environment has")
+
+SHAPE = (3, 224, 224)
+
+
+@pytest.fixture(scope="module")
+def embedder(efficientnet: Path) -> Embedder:
+    return load_embedder(efficientnet, "cpu", SHAPE, batch_size=4)
+
+
+def test_it_knows_what_it_is(embedder: Embedder, efficientnet: Path) -> None:
+    assert embedder.card == read_model_card(efficientnet)
+    assert (embedder.dimension, embedder.input_shape, embedder.batch_size) == (1280, SHAPE, 4)
+    assert str(embedder.card.identity("standard-1")).startswith("efficientnet_lite0/")
+
+
+def test_a_vector_depends_on_nothing_but_its_image(embedder: Embedder, efficientnet: Path) -> None:
+    images = seeded_images(4, 8, 224, 224)
+
+    by_fours = np.concatenate([embedder.embed(images[:4]), embedder.embed(images[4:])])
+    one_by_one = np.concatenate([embedder.embed(images[i : i + 1]) for i in range(8)])
+    backwards = np.concatenate([embedder.embed(images[i - 3 : i][::-1])[::-1] for i in (3, 6, 8)])
+    others = load_embedder(efficientnet, "cpu", SHAPE, batch_size=8).embed(images)
+
+    assert by_fours.dtype == np.float32
+    assert len(np.unique(by_fours, axis=0)) == 8
+    np.testing.assert_array_equal(one_by_one, by_fours)
+    np.testing.assert_array_equal(backwards[[0, 1, 2, 3, 4, 5, 7, 8]], by_fours[[0, 1, 2, 3, 4, 5, 6, 7]])
+    np.testing.assert_array_equal(others, by_fours)
+
+
+def test_vectors_are_the_callers_own(embedder: Embedder) -> None:
+    images = seeded_images(4, 2, 224, 224)
+    first = embedder.embed(images[:1])
+    before = first.copy()
+
+    embedder.embed(images[1:])
+
+    np.testing.assert_array_equal(first, before)
+
+
+@pytest.mark.parametrize("shape", [(0, *SHAPE), (5, *SHAPE), (1, 3, 244, 224), (1, 224, 224, 3), SHAPE])
+def test_a_batch_of_another_shape_is_refused(embedder: Embedder, shape: tuple[int, ...]) -> None:
+    with pytest.raises(ConfigurationError, match="takes 1 to 4 images"):
+        embedder.embed(np.zeros(shape, np.float32))
+
+
+def test_a_gpu_that_is_not_there_is_a_device_error(efficientnet: Path) -> None:
+    if mx.context.num_gpus():
+        pytest.skip("this machine has a GPU")
+    with pytest.raises(DeviceError, match=r"No GPU .* --device cpu"):
+        load_embedder(efficientnet, "gpu", SHAPE)
+
+
+def test_an_unknown_device_is_refused(efficientnet: Path) -> None:
+    with pytest.raises(ConfigurationError, match="'tpu' is unknown"):
+        load_embedder(efficientnet, "tpu", SHAPE)
+
+
+def copy_of(model: Path, directory: Path) -> Path:
+    directory.mkdir(exist_ok=True)
+    for file in model.iterdir():
+        (directory / file.name).write_bytes(file.read_bytes())
+    return directory
+
+
+def test_a_changed_byte_in_the_weights_is_noticed(efficientnet: Path, tmp_path: Path) -> None:
+    model = copy_of(efficientnet, tmp_path)
+    data = bytearray((model / "weights.params").read_bytes())
+    data[5000] ^= 1
+    (model / "weights.params").write_bytes(data)
+
+    with pytest.raises(WeightsError, match=r"weights\.params has the sha256 .* its card says"):
+        load_embedder(model, "cpu", SHAPE)
+
+
+@pytest.mark.parametrize("missing", ["weights.params", "model.json"])
+def test_a_directory_without_a_model_is_a_weights_error(efficientnet: Path, tmp_path: Path, missing: str) -> None:
+    model = copy_of(efficientnet, tmp_path)
+    (model / missing).unlink()
+
+    with pytest.raises(WeightsError, match=f"no .*{missing}"):
+        load_embedder(model, "cpu", SHAPE)
+
+
+def test_a_card_that_is_none_is_a_weights_error(efficientnet: Path, tmp_path: Path) -> None:
+    model = copy_of(efficientnet, tmp_path)
+    (model / "model.json").write_text("{}")
+
+    with pytest.raises(WeightsError, match=r"model\.json"):
+        load_embedder(model, "cpu", SHAPE)
+
+
+def test_weights_of_another_architecture_are_refused(efficientnet: Path, tmp_path: Path) -> None:
+    parameters = read_params((efficientnet / "weights.params").read_bytes(), where="it")
+    model = write_model(tmp_path / "resnet", "resnet18_v2", parameters)
+
+    with pytest.raises(WeightsError, match="does not hold resnet18_v2"):
+        load_embedder(model, "cpu", SHAPE)
+
+
+def test_a_parameter_too_few_or_too_many_is_refused(efficientnet: Path, tmp_path: Path) -> None:
+    parameters = read_params((efficientnet / "weights.params").read_bytes(), where="it")
+    fewer = {name: array for name, array in parameters.items() if name != "features.3.expand.norm.gamma"}
+    more = parameters | {"features.99.weight": np.zeros(2, np.float32)}
+
+    for number, wrong in enumerate((fewer, more)):
+        model = write_model(tmp_path / str(number), "efficientnet_lite0", wrong)
+        with pytest.raises(WeightsError, match="does not hold efficientnet_lite0"):
+            load_embedder(model, "cpu", SHAPE)
+
+
+def test_a_card_knows_its_dimension(efficientnet: Path) -> None:
+    card = dataclasses.replace(read_model_card(efficientnet), architecture="resnet18_v1")
+    assert card.identity("sample-1").dimension == 512
+
+
+def test_importing_the_package_imports_no_mxnet_and_loading_sets_its_environment() -> None:
+    script = (
+        "import os, sys; import stepvec_worker.architectures; assert 'mxnet' not in sys.modules;"
+        "from stepvec_worker.architectures.runtime import import_mxnet; import_mxnet();"
+        "print(os.environ['OMP_NUM_THREADS'], os.environ['MXNET_CPU_WORKER_NTHREADS'])"
+    )
+    path = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "worker_image")])
+    environment = {name: value for name, value in os.environ.items() if name not in ENVIRONMENT} | {"PYTHONPATH": path}
+
+    for chosen, expected in (({}, "1 1"), ({"OMP_NUM_THREADS": "2"}, "2 1")):
+        result = subprocess.run(
+            [sys.executable, "-c", script], env=environment | chosen, capture_output=True, text=True, check=True
+        )
+        assert result.stdout.strip() == expected

@@ -1,0 +1,87 @@
+"""The bytes of an image, exactly those that were listed, or the reason why not."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectionClosedError,
+    IncompleteReadError,
+    ReadTimeoutError,
+    ResponseStreamingError,
+)
+
+from stepvec.adapters.failures import ACCESS_DENIED_CODES, MISSING_CODES, error_code, explain
+from stepvec.adapters.vector_table import backoff_seconds
+from stepvec.outcome import FailureReason
+from stepvec.records.listing import ShardImage
+from stepvec_worker.decoding import ImageRejected
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+BODY_ATTEMPTS: Final = 5
+"""Tries of one body. boto3 retries a request until its headers are there; a body that breaks off is ours to retry."""
+
+_BROKEN_BODY: Final = (
+    ConnectionClosedError,
+    IncompleteReadError,
+    ReadTimeoutError,
+    ResponseStreamingError,
+    ConnectionError,
+    TimeoutError,
+)
+
+
+class ImageFetcher:
+    """Reads images of one bucket. Safe to use from several threads."""
+
+    def __init__(
+        self, client: S3Client, bucket: str, *, most_bytes: int, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        self._client = client
+        self._bucket = bucket
+        self._most_bytes = most_bytes
+        self._sleep = sleep
+
+    def fetch(self, image: ShardImage) -> bytes:
+        """The object's bytes. Raises ImageRejected for what is wrong with this image, StorageError for S3 itself."""
+        if not image.etag:
+            raise ImageRejected(FailureReason.NOT_FOUND, "The manifest names it; the bucket does not have it.")
+        if image.size == 0:
+            raise ImageRejected(FailureReason.EMPTY, "The object has no bytes.")
+        if image.size > self._most_bytes:
+            raise ImageRejected(
+                FailureReason.TOO_LARGE, f"{image.size:,} bytes; the worker takes {self._most_bytes:,}."
+            )
+        for attempt in range(BODY_ATTEMPTS - 1):
+            try:
+                return self._get(image)
+            except _BROKEN_BODY:
+                self._sleep(backoff_seconds(attempt))
+        try:
+            return self._get(image)
+        except _BROKEN_BODY as error:
+            raise explain("S3", f"reading s3://{self._bucket}/{image.key}", error) from error
+
+    def _get(self, image: ShardImage) -> bytes:
+        try:
+            # IfMatch: an object overwritten since it was listed must not get a row with the old ETag.
+            answer = self._client.get_object(Bucket=self._bucket, Key=image.key, IfMatch=f'"{image.etag}"')
+            return answer["Body"].read()
+        except _BROKEN_BODY:
+            raise
+        except (ClientError, BotoCoreError) as error:
+            code = error_code(error)
+            if code in MISSING_CODES:
+                raise ImageRejected(FailureReason.NOT_FOUND, "The object is gone since it was listed.") from error
+            if code in {"PreconditionFailed", "412"}:
+                message = "The object was overwritten since it was listed; the next run embeds the new one."
+                raise ImageRejected(FailureReason.CHANGED, message) from error
+            if code in ACCESS_DENIED_CODES | {"InvalidObjectState", "KMS.DisabledException"}:
+                raise ImageRejected(FailureReason.ACCESS_DENIED, str(error)) from error
+            raise explain("S3", f"reading s3://{self._bucket}/{image.key}", error) from error
