@@ -72,11 +72,12 @@ def _print_end(ended: Ended) -> None:
         return
     report = ended.report
     table = Table(box=None, pad_edge=False)
-    for column in ("listed", "embedded", "unchanged", "failed", "missing", "found", "images/s", "seconds", "model"):
-        table.add_column(column, justify="right")
+    for column in ("listed", "embedded", "unchanged", "failed", "missing", "found", "images/s", "seconds"):
+        table.add_column(column, justify="right", no_wrap=True)
     counts = (report.listed, report.embedded, report.unchanged, report.failed, report.missing, report.found)
-    table.add_row(*map(str, counts), f"{report.images_per_second:.1f}", f"{report.seconds:.1f}", report.model)
+    table.add_row(*map(str, counts), f"{report.images_per_second:.1f}", f"{report.seconds:.1f}")
     errors.print(table)
+    errors.print(f"Model {report.model}, {report.vector_type}", highlight=False)
 
 
 def _write_results(

@@ -23,7 +23,7 @@ import json, os, signal, sys, time
 from pathlib import Path
 from localaws import EmbeddedCloud
 assembly, lambda_python = Path(sys.argv[1]), Path(sys.argv[2])
-def start(**more) -> Any:
+def start(**more):
     return EmbeddedCloud.start(
         assembly, lambda_python=lambda_python, worker_python=Path(sys.executable), slots=1, **more)
 """
@@ -71,7 +71,7 @@ assert len(children) >= 2, children
 started = time.monotonic()
 first.close()
 first.close()
-assert time.monotonic() - started < 5
+assert time.monotonic() - started < 15
 assert not folder.exists()
 for pid in children:
     try:
