@@ -58,7 +58,9 @@ def up(slots: Slots = CORES) -> None:
 
 @app.command()
 def run(
-    photos: Annotated[list[Path], typer.Argument(help="Photos, or folders of photos.", show_default=False)],
+    photos: Annotated[
+        list[Path], typer.Argument(metavar="PHOTOS...", help="Photos, or folders of photos.", show_default=False)
+    ],
     out: Annotated[Path, typer.Option(metavar="DIRECTORY", help="Where the results go.")] = Path("stepvec-out"),
     max_failures: Annotated[int, typer.Option(min=0, help="Photos that may fail for the run to succeed.")] = 0,
     shard_size: Annotated[int | None, typer.Option(min=1, help="Photos of a shard at the most.")] = None,

@@ -164,7 +164,7 @@ class Sample:
         return str(arn)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def sample() -> Iterator[Sample]:
     with EmbeddedCloud.start(
         HERE / "assembly",
@@ -176,7 +176,7 @@ def sample() -> Iterator[Sample]:
         yield Sample(cloud)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def polling() -> Callable[..., Any]:
     return wait_for
 
