@@ -46,6 +46,14 @@ test: setup setup-tests ## Set everything up and run all tests
 	@echo "Next: make demo shows the pipeline at work; make check runs linters and types; docs/local.md says what"
 	@echo "      the embedded AWS does as AWS does, and what it does not."
 
+.PHONY: deploy
+deploy: setup ## Deploy both stacks into the account and region of your AWS credentials
+	.venv/bin/stepvec deploy
+
+.PHONY: destroy
+destroy: setup ## Delete the pipeline; buckets and table are kept
+	.venv/bin/stepvec destroy
+
 .PHONY: setup
 setup: $(STAMPS)/project $(STAMPS)/lambda-runtime $(STAMPS)/worker $(STAMPS)/lambda build/model/model.json ## Set everything up, without running anything
 

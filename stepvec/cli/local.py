@@ -18,12 +18,11 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from stepvec.cli.console import errors
 from stepvec.cli.deployment import Deployment
 from stepvec.cli.installation import LAMBDA_PYTHON, WORKER_PYTHON, check_installation, synthesize
+from stepvec.stack_names import DATA_STACK, PIPELINE_STACK
 
 if TYPE_CHECKING:
     from localaws import EmbeddedCloud
 
-DATA_STACK: Final = "StepvecData"
-PIPELINE_STACK: Final = "StepvecPipeline"
 PROGRESS_SECONDS: Final = "1"
 """Seconds between two progress files of a worker: someone is watching."""
 
