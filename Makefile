@@ -83,6 +83,10 @@ format: $(STAMPS)/project ## Format the code and mend what ruff can
 bench: setup ## Measure where the time of a one-photo run goes
 	$(PYTHON) -m bench.overhead
 
+.PHONY: policies
+policies: setup ## Take each permission statement away and see that some run misses it
+	$(PYTHON) -m tools.policies
+
 .PHONY: lock
 lock: ## Resolve requirements/*.in into requirements/*.txt again
 	for name in tools project lambda-runtime worker worker-test lambda; do \
