@@ -285,3 +285,15 @@ def test_inline_code_and_managed_policy(sample, tmp_path):
     deployer = deploy(sample, tmp_path, {"Function": function, "Policy": policy, "Role": role})
     answer = sample.cloud.client("lambda").invoke(FunctionName=deployer.physical_ids["Extra", "Function"])
     assert json.loads(answer["Payload"].read()) == [sample.data["TableName"]]
+
+
+def test_a_key_has_an_arn_that_policies_can_name_and_is_listed_as_without_effect(sample, tmp_path):
+    key = {"Type": "AWS::KMS::Key", "Properties": {"KeyPolicy": {"Statement": []}, "EnableKeyRotation": True}}
+    deployer = deploy(
+        sample,
+        tmp_path,
+        {"Key": key},
+        Outputs={"Arn": {"Value": {"Fn::GetAtt": ["Key", "Arn"]}}},
+    )
+    assert ":kms:" in deployer.outputs["Extra"]["Arn"]
+    assert [one.reason for one in deployer.not_local] == ["nothing is encrypted"]
