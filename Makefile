@@ -60,7 +60,9 @@ setup: $(STAMPS)/project $(STAMPS)/lambda-runtime $(STAMPS)/worker $(STAMPS)/lam
 # --- for developers ----------------------------------------------------------------------------------------
 
 .PHONY: check
-check: setup lint ## Linters, types and the synthesized template: what CI checks beside the tests
+check: setup lint $(STAMPS)/npm ## Linters, types and the synthesized template: what CI checks beside the tests
+	$(call say,asl-validator on the state machine)
+	build/npm/node_modules/.bin/asl-validator --json-path statemachine/embed_images.asl.json
 	$(call say,Synthesizing the CDK app)
 	rm -rf cdk.out && $(PYTHON) cdk_app.py
 	$(call say,cfn-lint on its templates)
@@ -140,6 +142,14 @@ $(STAMPS)/lambda: requirements/lambda.txt $(STAMPS)/project
 	$(call say,Installing the packages of the Lambda zip into build/lambda-packages)
 	rm -rf build/lambda-packages
 	$(UV) pip install --quiet --require-hashes --no-deps --python $(PYTHON) --target build/lambda-packages -r requirements/lambda.txt
+	@touch $@
+
+# asl-validator is on npm only. What it runs there is fixed by the lock's hashes; no package's scripts run.
+$(STAMPS)/npm: tools/package.json tools/package-lock.json $(STAMPS)/project
+	$(call say,Installing asl-validator into build/npm)
+	@mkdir -p build/npm
+	cp tools/package.json tools/package-lock.json build/npm
+	npm ci --prefix build/npm --ignore-scripts --no-audit --no-fund --silent
 	@touch $@
 
 build/model/model.json: | $(STAMPS)/project

@@ -49,7 +49,7 @@ def build_app(
 def add_stacks(app: cdk.App, config: PipelineConfig, model_directory: Path, staging: Path) -> None:
     """Both stacks under `app`: the data outlives the pipeline, which may be destroyed and deployed again."""
     card = read_model_card(model_directory)
-    data = DataStack(app, DATA_STACK, synthesizer=_synthesizer())
+    data = DataStack(app, DATA_STACK, config=config, synthesizer=_synthesizer())
     PipelineStack(
         app,
         PIPELINE_STACK,

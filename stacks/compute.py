@@ -7,98 +7,126 @@ from typing import Final
 
 import aws_cdk as cdk
 from aws_cdk import aws_batch as batch
-from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecr_assets as ecr_assets
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from stacks.config import PipelineConfig
 from stacks.data_stack import DataStack
+from stacks.encryption import allow_use
+from stacks.instances import compute_environments
+from stacks.log_groups import log_group
+from stacks.network import Network
 from stepvec.exit_codes import DO_NOT_RETRY, TERMINATED, TRY_AGAIN
 from stepvec.model import ModelIdentity
 
-JOB_VCPUS: Final = 1
-"""One process of one thread a vCPU beats threads inside a process (shared findings: MXNet); jobs scale, not threads."""
-JOB_MEMORY_MIB: Final = 1_800
-"""Fits one job a vCPU on the c families (2 GiB a vCPU, less what the ECS agent and the system take)."""
 JOB_ATTEMPTS: Final = 5
 JOB_ATTEMPT_HOURS: Final = 6
-INSTANCE_FAMILIES: Final = (
-    ec2.InstanceClass.C7I,
-    ec2.InstanceClass.C6I,
-    ec2.InstanceClass.M7I,
-    ec2.InstanceClass.M6I,
-)
+WORKER_USER: Final = "10001"
+"""As in worker_image/Dockerfile: nobody, on an instance that holds nothing."""
+SCRATCH_MIB: Final = 256
+"""Of a /tmp in memory, the one place to write: a shard file of more than 32 MiB is spooled there."""
+NO_CAPACITY_HOURS: Final = 4
+"""A job that waits so long for an instance of any kind ends, and its run says what is missing."""
+MISCONFIGURED_MINUTES: Final = 10
+"""The shortest that Batch takes: no time makes a job fit that no instance can run."""
 
 
 class Compute(Construct):
-    """Spot instances of several families, from 0 to `max_vcpus`; the queue; the job definition and the job's role."""
+    """The queue and its compute environments, the job definition, the job's role and log group."""
 
     def __init__(
         self,
         scope: Construct,
         construct_id: str,
         *,
-        vpc: ec2.IVpc,
+        network: Network,
         data: DataStack,
         config: PipelineConfig,
         model: ModelIdentity,
         worker_context: Path,
     ) -> None:
         super().__init__(scope, construct_id)
-        environment = batch.ManagedEc2EcsComputeEnvironment(
-            self,
-            "Spot",
-            vpc=vpc,
-            vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PUBLIC),
-            spot=True,
-            allocation_strategy=batch.AllocationStrategy.SPOT_PRICE_CAPACITY_OPTIMIZED,
-            minv_cpus=0,
-            maxv_cpus=config.max_vcpus,
-            use_optimal_instance_classes=False,
-            instance_classes=list(INSTANCE_FAMILIES),
-            images=[batch.EcsMachineImage(image_type=batch.EcsMachineImageType.ECS_AL2023)],
-        )
         self.queue = batch.JobQueue(
             self,
             "Queue",
             priority=1,
-            compute_environments=[batch.OrderedComputeEnvironment(compute_environment=environment, order=1)],
+            compute_environments=[
+                batch.OrderedComputeEnvironment(compute_environment=environment, order=order)
+                for order, environment in enumerate(compute_environments(self, network, config), start=1)
+            ],
+            job_state_time_limit_actions=_stuck_jobs(),
         )
-        self.log_group = logs.LogGroup(
-            self, "Logs", retention=logs.RetentionDays.ONE_MONTH, removal_policy=cdk.RemovalPolicy.DESTROY
-        )
+        self.log_group = log_group(self, "Logs", config, data.key)
         self.job_role = _job_role(self, data)
-        container = batch.EcsEc2ContainerDefinition(
+        self.job_definition = batch.EcsJobDefinition(
+            self,
+            "Job",
+            container=self._container(data, config, model, worker_context),
+            retry_attempts=JOB_ATTEMPTS,
+            retry_strategies=_retry_strategies(),
+            timeout=cdk.Duration.hours(JOB_ATTEMPT_HOURS),
+        )
+
+    def _container(
+        self, data: DataStack, config: PipelineConfig, model: ModelIdentity, worker_context: Path
+    ) -> batch.EcsEc2ContainerDefinition:
+        hardware = config.hardware
+        image = ecr_assets.DockerImageAsset(
+            self, "Image", directory=str(worker_context), platform=ecr_assets.Platform.LINUX_AMD64
+        )
+        linux = batch.LinuxParameters(self, "Linux")
+        linux.add_tmpfs(
+            batch.Tmpfs(
+                container_path="/tmp",  # noqa: S108 - the container's own, in memory
+                size=cdk.Size.mebibytes(SCRATCH_MIB),
+                mount_options=[batch.TmpfsMountOption.NOSUID, batch.TmpfsMountOption.NODEV],
+            )
+        )
+        return batch.EcsEc2ContainerDefinition(
             self,
             "Container",
-            image=ecs.ContainerImage.from_docker_image_asset(
-                ecr_assets.DockerImageAsset(
-                    self, "Image", directory=str(worker_context), platform=ecr_assets.Platform.LINUX_AMD64
-                )
-            ),
-            cpu=JOB_VCPUS,
-            memory=cdk.Size.mebibytes(JOB_MEMORY_MIB),
-            command=["--shard", "Ref::shard"],
+            image=ecs.ContainerImage.from_docker_image_asset(image),
+            cpu=hardware.vcpus,
+            memory=cdk.Size.mebibytes(hardware.memory_mib),
+            gpu=hardware.gpus or None,
+            command=["--shard", "Ref::shard", *hardware.arguments],
             environment={
                 "STEPVEC_IMAGE_BUCKET": data.image_bucket.bucket_name,
                 "STEPVEC_TABLE": data.table.table_name,
                 "STEPVEC_MODEL": str(model),
                 "STEPVEC_VECTOR_TYPE": config.vector_type,
+                "POWERTOOLS_SERVICE_NAME": cdk.Stack.of(self).stack_name,
             },
             job_role=self.job_role,
             logging=ecs.LogDriver.aws_logs(stream_prefix="worker", log_group=self.log_group),
+            user=WORKER_USER,
+            readonly_root_filesystem=True,
+            linux_parameters=linux,
         )
-        self.job_definition = batch.EcsJobDefinition(
-            self,
-            "Job",
-            container=container,
-            retry_attempts=JOB_ATTEMPTS,
-            retry_strategies=_retry_strategies(),
-            timeout=cdk.Duration.hours(JOB_ATTEMPT_HOURS),
+
+
+def _stuck_jobs() -> list[batch.JobStateTimeLimitAction]:
+    """Cancel jobs that stay RUNNABLE: their run goes on without them, and says what is missing.
+
+    https://docs.aws.amazon.com/batch/latest/userguide/job_stuck_in_runnable.html
+    """
+    reasons = batch.JobStateTimeLimitActionsReason
+    limits = (
+        (reasons.INSUFFICIENT_INSTANCE_CAPACITY, cdk.Duration.hours(NO_CAPACITY_HOURS)),
+        (reasons.COMPUTE_ENVIRONMENT_MAX_RESOURCE, cdk.Duration.minutes(MISCONFIGURED_MINUTES)),
+        (reasons.JOB_RESOURCE_REQUIREMENT, cdk.Duration.minutes(MISCONFIGURED_MINUTES)),
+    )
+    return [
+        batch.JobStateTimeLimitAction(
+            action=batch.JobStateTimeLimitActionsAction.CANCEL,
+            max_time=time,
+            reason=reason,
+            state=batch.JobStateTimeLimitActionsState.RUNNABLE,
         )
+        for reason, time in limits
+    ]
 
 
 def _retry_strategies() -> list[batch.RetryStrategy]:
@@ -140,4 +168,5 @@ def _job_role(scope: Construct, data: DataStack) -> iam.Role:
             actions=["dynamodb:BatchGetItem", "dynamodb:BatchWriteItem"], resources=[data.table.table_arn]
         )
     )
+    allow_use(role, data.key)
     return role

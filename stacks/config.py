@@ -2,63 +2,142 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
+from stacks.devices import DEVICES, Device
 from stepvec import codec
 from stepvec.errors import ConfigurationError, RecordError
 from stepvec.item import vector_type
-from stepvec.limits import MAP_CONCURRENCY
+from stepvec.limits import LOG_RETENTION_DAYS, MAP_CONCURRENCY
 from stepvec.model import PREPROCESSINGS
 from stepvec.records.run_input import SHARD_SIZE_MAXIMUM
+
+WHERE: Final = "The `stepvec` settings of cdk.json"
+
+
+def setting(
+    default: Any, about: str, *, choices: tuple[Any, ...] = (), between: tuple[float, float] | None = None
+) -> Any:
+    """A field of PipelineConfig: its default, its line in docs/configuration.md, and the values it may have."""
+    return dataclasses.field(default=default, metadata={"about": about, "choices": choices, "between": between})
 
 
 @dataclass(frozen=True, slots=True)
 class PipelineConfig:
-    """What a deployment may choose.
+    """What a deployment may choose. docs/configuration.md is this class as a table (a test holds them together)."""
 
-    max_vcpus: vCPUs that Batch may start; one shard takes one. It scales to 0 between runs.
-    max_concurrency: shards submitted at a time; 0 means twice max_vcpus, so that a freed vCPU never waits.
-    shard_size: images of a shard, where an input does not say. 5,000 take a vCPU some two minutes.
-    preprocessing: "standard-1", or "sample-1" for people who already have the original sample's vectors.
-    vector_type: "float32" (3 write units an image), or "float16" (2).
-    vcpu_hour_usd: what an hour of a vCPU costs you, for the report's cost; 0 means unknown.
-    """
+    device: str = setting(
+        "cpu",
+        "What embeds: `cpu`, or `gpu` (one GPU a job on g4dn, g5 or g6). **The GPU variant has never run.**",
+        choices=tuple(DEVICES),
+    )
+    spot: bool = setting(
+        True, "`true`: Spot instances first, on-demand ones when there is no Spot capacity. `false`: on-demand only."
+    )
+    max_vcpus: int = setting(
+        64,
+        "vCPUs that each compute environment may have; a shard takes 1 (`cpu`) or 4 (`gpu`). 0 run between runs.",
+        between=(1, 100_000),
+    )
+    max_concurrency: int = setting(
+        0,
+        "Shards submitted at a time. 0: as many as `max_vcpus` runs with Spot, so that a queue that is merely long "
+        "does not spill over to on-demand instances; twice as many without.",
+        between=(0, MAP_CONCURRENCY),
+    )
+    shard_size: int = setting(
+        5_000,
+        "Images of a shard, where an input does not say. 5,000 take a vCPU some two minutes.",
+        between=(1, SHARD_SIZE_MAXIMUM),
+    )
+    preprocessing: str = setting(
+        "standard-1",
+        "`standard-1`, or `sample-1` for people who already have the original sample's vectors.",
+        choices=PREPROCESSINGS,
+    )
+    vector_type: str = setting("float32", "`float32` (ResNet18: 3 write units an image) or `float16` (2).")
+    network: str = setting(
+        "public",
+        "`public`: public subnets without ingress, no cost when idle. `private`: no internet at all, with interface "
+        "endpoints that cost by the hour ([cost.md](cost.md)).",
+        choices=("public", "private"),
+    )
+    image_bucket: str = setting(
+        "", "Name of a bucket of yours that holds the images, in this account and region. Empty: one is created."
+    )
+    table: str = setting(
+        "",
+        "Name of a table of yours for the vectors, its partition key `ImageId` (a string), no sort key. "
+        "Empty: one is created.",
+    )
+    deletion_protection: bool = setting(
+        True, "Whether DynamoDB and CloudFormation refuse to delete the table and the data stack."
+    )
+    kms: bool = setting(
+        False, "Encrypt buckets, table, topic and logs with a key of your own, $1 a month, instead of AWS's keys."
+    )
+    xray: bool = setting(False, "Trace the state machine and the functions with X-Ray.")
+    log_retention_days: int = setting(30, "Days that logs are kept.", choices=LOG_RETENTION_DAYS)
+    alarm_email: str = setting(
+        "", "Who gets the alarms and each run's counts; AWS asks this address to confirm. Empty: nobody yet."
+    )
+    vcpu_hour_usd: float = setting(
+        0.0, "What an hour of a vCPU costs you, for the report's cost. 0: unknown.", between=(0, 1_000)
+    )
 
-    max_vcpus: int = 64
-    max_concurrency: int = 0
-    shard_size: int = 5_000
-    preprocessing: str = "standard-1"
-    vector_type: str = "float32"
-    vcpu_hour_usd: float = 0.0
+    @property
+    def hardware(self) -> Device:
+        """What one job gets and where it runs."""
+        return DEVICES[self.device]
 
     @property
     def map_concurrency(self) -> int:
         """Child executions of the Map at a time."""
-        return self.max_concurrency or min(2 * self.max_vcpus, MAP_CONCURRENCY)
+        if self.max_concurrency:
+            return self.max_concurrency
+        jobs = max(1, self.max_vcpus // self.hardware.vcpus)
+        # Batch sends what the Spot environment has no room for to the on-demand one: docs/decisions/0011.
+        return min(jobs if self.spot else 2 * jobs, MAP_CONCURRENCY)
 
 
 def read_config(settings: Mapping[str, Any]) -> PipelineConfig:
     """The configuration in `settings`. Raises ConfigurationError naming the setting that is wrong."""
-    where = "The `stepvec` settings of cdk.json"
     try:
-        config = codec.from_document(PipelineConfig, dict(settings), where=where)
+        config = codec.from_document(PipelineConfig, dict(settings), where=WHERE)
     except RecordError as error:
-        raise ConfigurationError(error.message, remedy="See stacks/config.py for what may be set.") from error
+        raise ConfigurationError(error.message, remedy="See docs/configuration.md for what may be set.") from error
     vector_type(config.vector_type)
-    for name, low, high in (
-        ("max_vcpus", 1, 100_000),
-        ("max_concurrency", 0, MAP_CONCURRENCY),
-        ("shard_size", 1, SHARD_SIZE_MAXIMUM),
-        ("vcpu_hour_usd", 0, 1_000),
-    ):
-        if not low <= getattr(config, name) <= high:
-            raise ConfigurationError(
-                f"{where}: {name} is {getattr(config, name)}.", remedy=f"Use a number from {low} to {high:,}."
-            )
-    if config.preprocessing not in PREPROCESSINGS:
+    for field in dataclasses.fields(config):
+        _check(field.name, getattr(config, field.name), field.metadata)
+    if config.max_vcpus < config.hardware.vcpus:
         raise ConfigurationError(
-            f"{where}: preprocessing is {config.preprocessing!r}.", remedy=f"Use one of {', '.join(PREPROCESSINGS)}."
+            f"{WHERE}: max_vcpus is {config.max_vcpus}, and one {config.device} job takes {config.hardware.vcpus}.",
+            remedy=f"Use at least {config.hardware.vcpus}.",
+        )
+    if config.alarm_email and "@" not in config.alarm_email:
+        raise ConfigurationError(
+            f"{WHERE}: alarm_email is {config.alarm_email!r}.", remedy="Use an e-mail address, or leave it empty."
         )
     return config
+
+
+def configuration_table() -> str:
+    """PipelineConfig as the table of docs/configuration.md."""
+    lines = ["| Setting | Default | |", "|---|---|---|"]
+    for field in dataclasses.fields(PipelineConfig):
+        default = codec.to_json(field.default)
+        lines.append(f"| `{field.name}` | `{default}` | {field.metadata['about']} |")
+    return "\n".join(lines) + "\n"
+
+
+def _check(name: str, value: Any, metadata: Mapping[str, Any]) -> None:
+    choices, between = metadata["choices"], metadata["between"]
+    if choices and value not in choices:
+        raise ConfigurationError(f"{WHERE}: {name} is {value!r}.", remedy=f"Use one of {', '.join(map(str, choices))}.")
+    if between and not between[0] <= value <= between[1]:
+        raise ConfigurationError(
+            f"{WHERE}: {name} is {value}.", remedy=f"Use a number from {between[0]} to {between[1]:,}."
+        )

@@ -10,10 +10,13 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
+from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from stacks.config import PipelineConfig
 from stacks.data_stack import DataStack
+from stacks.encryption import allow_use
+from stacks.log_groups import log_group
 from stepvec.model import ModelIdentity
 
 TIMEOUT_MINUTES: Final = 15
@@ -36,8 +39,11 @@ class Functions(Construct):
         config: PipelineConfig,
         model: ModelIdentity,
         worker_logs: logs.ILogGroup,
+        topic: sns.ITopic,
     ) -> None:
         super().__init__(scope, construct_id)
+        self._config = config
+        self._key = data.key
         self._code = lambda_.Code.from_asset(str(code))
         images, work, table = data.image_bucket, data.work_bucket, data.table
         run_files = work.arn_for_objects("runs/*")
@@ -86,8 +92,10 @@ class Functions(Construct):
                 **stored,
                 "STEPVEC_VECTOR_TYPE": config.vector_type,
                 "STEPVEC_VCPU_HOUR_USD": str(config.vcpu_hour_usd),
+                "STEPVEC_TOPIC_ARN": topic.topic_arn,
             },
             statements=[
+                _allow("sns:Publish", topic.topic_arn),
                 _allow("s3:GetObject", run_files),
                 know_files,
                 _allow(
@@ -106,14 +114,13 @@ class Functions(Construct):
     def _function(
         self, name: str, *, environment: Mapping[str, str], statements: Sequence[iam.PolicyStatement]
     ) -> lambda_.Function:
-        log_group = logs.LogGroup(
-            self, f"{name}Logs", retention=logs.RetentionDays.ONE_MONTH, removal_policy=cdk.RemovalPolicy.DESTROY
-        )
+        group = log_group(self, f"{name}Logs", self._config, self._key)
         role = iam.Role(self, f"{name}Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
         # Instead of the managed AWSLambdaBasicExecutionRole, which may write to every log group of the account.
-        log_group.grant_write(role)
+        group.grant_write(role)
         for statement in statements:
             role.add_to_policy(statement)
+        allow_use(role, self._key)
         package = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_")
         return lambda_.Function(
             self,
@@ -124,9 +131,14 @@ class Functions(Construct):
             architecture=lambda_.Architecture.ARM_64,
             timeout=cdk.Duration.minutes(TIMEOUT_MINUTES),
             memory_size=MEMORY_MB,
-            environment={**environment, "POWERTOOLS_LOG_LEVEL": "INFO"},
-            log_group=log_group,
+            environment={
+                **environment,
+                "POWERTOOLS_LOG_LEVEL": "INFO",
+                "POWERTOOLS_SERVICE_NAME": cdk.Stack.of(self).stack_name,
+            },
+            log_group=group,
             role=role,
+            tracing=lambda_.Tracing.ACTIVE if self._config.xray else None,
         )
 
 

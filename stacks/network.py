@@ -2,28 +2,71 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from aws_cdk import aws_ec2 as ec2
 from constructs import Construct
 
+from stacks.config import PipelineConfig
+
+ENDPOINTS: Final = {
+    "Ecs": ec2.InterfaceVpcEndpointAwsService.ECS,
+    "EcsAgent": ec2.InterfaceVpcEndpointAwsService.ECS_AGENT,
+    "EcsTelemetry": ec2.InterfaceVpcEndpointAwsService.ECS_TELEMETRY,
+    "Ecr": ec2.InterfaceVpcEndpointAwsService.ECR,
+    "EcrDocker": ec2.InterfaceVpcEndpointAwsService.ECR_DOCKER,
+    "Logs": ec2.InterfaceVpcEndpointAwsService.CLOUDWATCH_LOGS,
+}
+"""What an instance without internet calls. Not Batch: its service calls ECS, no instance and no job calls it.
+
+https://docs.aws.amazon.com/batch/latest/userguide/vpc-interface-endpoints.html
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/vpc-endpoints.html
+"""
+
 
 class Network(Construct):
-    """Public subnets without ingress and without NAT; S3 and DynamoDB through their gateway endpoints.
+    """Public subnets without ingress, or isolated ones; S3 and DynamoDB by gateway endpoints, which cost nothing.
 
-    Costs nothing when idle. A NAT gateway would cost by the hour and by the byte (docs: aws-facts D.8).
+    No NAT gateway in either: images would pay for each byte through it (docs/cost.md).
     """
 
-    def __init__(self, scope: Construct, construct_id: str) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, config: PipelineConfig) -> None:
         super().__init__(scope, construct_id)
+        is_private = config.network == "private"
+        kind = ec2.SubnetType.PRIVATE_ISOLATED if is_private else ec2.SubnetType.PUBLIC
         self.vpc = ec2.Vpc(
             self,
             "Vpc",
             nat_gateways=0,
             restrict_default_security_group=False,
             subnet_configuration=[
-                ec2.SubnetConfiguration(name="Workers", subnet_type=ec2.SubnetType.PUBLIC, map_public_ip_on_launch=True)
+                ec2.SubnetConfiguration(
+                    name="Workers", subnet_type=kind, map_public_ip_on_launch=None if is_private else True
+                )
             ],
             gateway_endpoints={
                 "S3": ec2.GatewayVpcEndpointOptions(service=ec2.GatewayVpcEndpointAwsService.S3),
                 "DynamoDb": ec2.GatewayVpcEndpointOptions(service=ec2.GatewayVpcEndpointAwsService.DYNAMODB),
             },
         )
+        self.subnets = ec2.SubnetSelection(subnet_type=kind)
+        self.workers = ec2.SecurityGroup(
+            self, "Workers", vpc=self.vpc, description="Instances of Stepvec: nothing comes in"
+        )
+        if is_private:
+            self._add_endpoints()
+
+    def _add_endpoints(self) -> None:
+        group = ec2.SecurityGroup(
+            self,
+            "EndpointAccess",
+            vpc=self.vpc,
+            description="Interface endpoints: HTTPS from the instances",
+            allow_all_outbound=False,
+        )
+        group.add_ingress_rule(self.workers, ec2.Port.tcp(443), "HTTPS from the instances")
+        for name, service in ENDPOINTS.items():
+            # Not `open`: that would let the whole VPC in.
+            self.vpc.add_interface_endpoint(
+                name, service=service, subnets=self.subnets, security_groups=[group], open=False
+            )

@@ -8,17 +8,20 @@ from typing import Any
 import aws_cdk as cdk
 from constructs import Construct
 
+from stacks.alarms import Alarms
 from stacks.compute import Compute
 from stacks.config import PipelineConfig
+from stacks.dashboard import Dashboard
 from stacks.data_stack import DataStack
 from stacks.functions import Functions
 from stacks.network import Network
+from stacks.notifications import Notifications
 from stacks.workflow import Workflow
 from stepvec.model import ModelIdentity
 
 
 class PipelineStack(cdk.Stack):
-    """Network, Batch, Lambda functions and the state machine."""
+    """Network, Batch, Lambda functions, the state machine, and what watches them."""
 
     def __init__(
         self,
@@ -34,9 +37,10 @@ class PipelineStack(cdk.Stack):
         **kwargs: Any,
     ) -> None:
         super().__init__(scope, construct_id, **kwargs)
-        network = Network(self, "Network")
+        network = Network(self, "Network", config=config)
+        notifications = Notifications(self, "Notifications", data=data, config=config)
         compute = Compute(
-            self, "Batch", vpc=network.vpc, data=data, config=config, model=model, worker_context=worker_context
+            self, "Batch", network=network, data=data, config=config, model=model, worker_context=worker_context
         )
         functions = Functions(
             self,
@@ -46,6 +50,7 @@ class PipelineStack(cdk.Stack):
             config=config,
             model=model,
             worker_logs=compute.log_group,
+            topic=notifications.topic,
         )
         workflow = Workflow(
             self,
@@ -56,5 +61,17 @@ class PipelineStack(cdk.Stack):
             data=data,
             config=config,
         )
+        alarms = Alarms(
+            self,
+            "Alarms",
+            workflow=workflow,
+            compute=compute,
+            functions=functions,
+            data=data,
+            notifications=notifications,
+        )
+        dashboard = Dashboard(self, "Watch", workflow=workflow, functions=functions, data=data, alarms=alarms)
         cdk.CfnOutput(self, "StateMachineArn", value=workflow.state_machine.state_machine_arn)
         cdk.CfnOutput(self, "Model", value=str(model))
+        cdk.CfnOutput(self, "TopicArn", value=notifications.topic.topic_arn)
+        cdk.CfnOutput(self, "DashboardName", value=dashboard.dashboard.dashboard_name)

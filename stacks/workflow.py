@@ -16,6 +16,7 @@ from constructs import Construct
 from stacks.compute import Compute
 from stacks.config import PipelineConfig
 from stacks.data_stack import DataStack
+from stacks.encryption import allow_use
 from stacks.functions import Functions
 
 TOLERATED_FAILURE_PERCENTAGE: Final = 100
@@ -46,6 +47,7 @@ class Workflow(Construct):
             self,
             "EmbedImages",
             state_machine_type=stepfunctions.StateMachineType.STANDARD,
+            tracing_enabled=config.xray or None,
             definition_body=stepfunctions.DefinitionBody.from_file(str(definition)),
             definition_substitutions={
                 "ListImagesFunction": functions.list_images.function_arn,
@@ -77,6 +79,8 @@ class Workflow(Construct):
             (["s3:GetObject"], [data.work_bucket.arn_for_objects("runs/*/shards.json")]),
         ):
             machine.add_to_role_policy(iam.PolicyStatement(actions=actions, resources=resources))
+        # The Map reads shards.json itself.
+        allow_use(machine.role, data.key, write=False)
         # A policy of its own: in the role's default policy, on which the machine depends, its ARN makes a cycle.
         # Children of a Map run are named machine/label:id; AWS's own example names machine:*, so both are there.
         # https://docs.aws.amazon.com/step-functions/latest/dg/iam-policies-eg-dist-map.html

@@ -20,6 +20,9 @@ USD_PER_STATE_TRANSITION: Final = 0.025 / 1_000
 USD_PER_S3_GET: Final = 0.004 / 10_000
 """https://aws.amazon.com/s3/pricing/"""
 
+PRICED: Final = ("batch", "dynamodb", "step_functions", "s3_gets")
+"""The parts of a run's cost that may be known."""
+
 TRANSITIONS_OF_A_RUN: Final = 12
 """States that an execution enters beside its rounds of listing and sharding, start and end included."""
 TRANSITIONS_OF_A_SHARD: Final = 6

@@ -27,6 +27,10 @@ JOB_NAME_CHARACTERS: Final = 128
 JOB_ATTEMPTS: Final = 10
 EVALUATE_ON_EXIT_RULES: Final = 5
 JOB_TIMEOUT_SECONDS_MINIMUM: Final = 60
+COMPUTE_ENVIRONMENTS_PER_QUEUE: Final = 3
+# https://docs.aws.amazon.com/batch/latest/APIReference/API_JobStateTimeLimitAction.html
+STATE_TIME_LIMIT_SECONDS: Final = (600, 86_400)
+"""Shortest and longest time after which Batch may cancel a job that stays RUNNABLE."""
 
 # --- AWS Lambda --------------------------------------------------------------------------------------------
 # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
@@ -50,3 +54,20 @@ READ_UNIT_BYTES: Final = 4_096
 KEY_BYTES: Final = 1_024
 # https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
 LIST_PAGE_KEYS: Final = 1_000
+
+# --- Amazon CloudWatch -------------------------------------------------------------------------------------
+# https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
+LOG_RETENTION_DAYS: Final = (
+    1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,
+)  # fmt: skip
+# https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_limits.html
+DASHBOARD_METRICS: Final = 2_500
+DASHBOARD_WIDGETS: Final = 500
+DASHBOARD_FREE_METRICS: Final = 50
+"""A dashboard of no more is one of the account's three free ones. https://aws.amazon.com/cloudwatch/pricing/"""
+ALARM_ACTIONS: Final = 5
+"""Actions of an alarm for each of its states."""
+
+# --- Amazon SNS --------------------------------------------------------------------------------------------
+# https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
+SUBJECT_CHARACTERS: Final = 100

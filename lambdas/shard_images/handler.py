@@ -57,6 +57,7 @@ def handle(event: dict[str, Any], context: LambdaContext) -> Any:
     state = _state(event, sharder, layout)
     after = sharder.run(state, time_is_short=lambda: context.get_remaining_time_in_millis() < STOP_BEFORE_MILLISECONDS)
     metrics.add_metric("ImagesUnchanged", MetricUnit.Count, after.counts.unchanged - state.counts.unchanged)
+    metrics.add_metric("ShardsMade", MetricUnit.Count, after.counts.shards - state.counts.shards)
     logger.info("sharded", run=after.run, counts=codec.to_document(after.counts), done=after.done)
     return codec.to_document(after)
 

@@ -6,17 +6,19 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.metrics import MetricUnit, single_metric
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from lambdas.verify_run.aggregator import Pipeline, verify_run
+from lambdas.verify_run.announcement import announce
 from stepvec import codec
-from stepvec.adapters.clients import s3_client
+from stepvec.adapters.clients import s3_client, sns_client
 from stepvec.adapters.object_store import ObjectStore
 from stepvec.environment import read_environment
 from stepvec.layout import RunLayout
+from stepvec.records.reports import RunReport
 from stepvec.records.steps import ShardingState
-from stepvec.telemetry import logger, metrics
+from stepvec.telemetry import NAMESPACE, SERVICE, logger, metrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +30,13 @@ class Settings:
     table: str
     model: str
     vector_type: str
+    topic_arn: str
     vcpu_hour_usd: float = 0.0
 
 
 settings = read_environment(Settings, os.environ)
 store = ObjectStore(s3_client(connections=32))
+topic = sns_client()
 
 
 @logger.inject_lambda_context
@@ -45,9 +49,9 @@ def handle(event: dict[str, Any], context: LambdaContext) -> Any:  # noqa: ARG00
         settings.image_bucket, settings.table, settings.model, settings.vector_type, settings.vcpu_hour_usd
     )
     report = verify_run(store, layout, state, pipeline)
-    metrics.add_metric("RunSeconds", MetricUnit.Seconds, report.seconds)
-    metrics.add_metric("RunImagesPerSecond", MetricUnit.CountPerSecond, report.images_per_second)
+    _measure(report)
     logger.info("run verified", run=report.run, complete=report.complete, answer=report.message)
+    announce(topic, settings.topic_arn, report, where=str(layout.report))
     return {
         "run": report.run,
         "complete": report.complete,
@@ -62,3 +66,19 @@ def handle(event: dict[str, Any], context: LambdaContext) -> Any:  # noqa: ARG00
         "seconds": report.seconds,
         "images_per_second": report.images_per_second,
     }
+
+
+def _measure(report: RunReport) -> None:
+    metrics.add_metric("RunSeconds", MetricUnit.Seconds, report.seconds)
+    metrics.add_metric("RunImagesPerSecond", MetricUnit.CountPerSecond, report.images_per_second)
+    for reason, count in report.failed_by_reason.items():
+        _measure_part("ImagesFailedByReason", MetricUnit.Count, count, "reason", reason)
+    for part, usd in report.cost.usd.items():
+        # An unknown price is no metric: 0 would be a lie.
+        if not isinstance(usd, str):
+            _measure_part("RunUsd", MetricUnit.NoUnit, usd, "part", part)
+
+
+def _measure_part(name: str, unit: MetricUnit, value: float, dimension: str, part: str) -> None:
+    with single_metric(name, unit, value, namespace=NAMESPACE, default_dimensions={"service": SERVICE}) as metric:
+        metric.add_dimension(dimension, part)

@@ -74,6 +74,7 @@ def handle(event: dict[str, Any], context: LambdaContext) -> Any:  # noqa: ARG00
         error=_explain(event["error"]) if "error" in event else "",
     )
     store.write_record(layout.verified(entry.shard), verified)
+    metrics.add_metric("ShardsVerified", MetricUnit.Count, 1)
     metrics.add_metric("ImagesEmbedded", MetricUnit.Count, verified.embedded)
     metrics.add_metric("ImagesFailed", MetricUnit.Count, verified.failed)
     metrics.add_metric("ImagesMissing", MetricUnit.Count, verified.missing)

@@ -77,7 +77,7 @@ NOT_LOCAL: Final[dict[str, str]] = {
     "AWS::Logs::MetricFilter": "metrics are not collected",
     "AWS::Logs::ResourcePolicy": "no service outside writes logs",
     "AWS::CDK::Metadata": "says which constructs were used, to AWS only",
-    "AWS::KMS::": "nothing is encrypted",
+    "AWS::KMS::Alias": "nothing is encrypted",
     "Custom::S3AutoDeleteObjects": "buckets end with the embedded AWS",
     "Custom::VpcRestrictDefaultSG": "there is no network to build",
     "Custom::LogRetention": "logs end with the embedded AWS",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import boto3
 from botocore.config import Config
@@ -41,3 +41,8 @@ def dynamodb_client(connections: int = 10) -> DynamoDBClient:
 def logs_client() -> CloudWatchLogsClient:
     """A CloudWatch Logs client, of the region and endpoint that the environment names."""
     return boto3.client("logs", config=_config(1))
+
+
+def sns_client() -> Any:
+    """An SNS client, of the region and endpoint that the environment names."""
+    return boto3.client("sns", config=_config(1))

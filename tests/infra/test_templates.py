@@ -52,6 +52,18 @@ def test_data_outlives_its_stack(templates: dict[str, Any]) -> None:
     assert kept == {"AWS::S3::Bucket": "Retain", "AWS::DynamoDB::GlobalTable": "Retain"}
 
 
+def test_what_can_be_lost_can_be_had_back(templates: dict[str, Any]) -> None:
+    template = templates["StepvecData"]
+    buckets = of_type(template, "AWS::S3::Bucket")
+    versioned = {name for name, bucket in buckets.items() if "VersioningConfiguration" in bucket}
+    assert [name.startswith("Images") for name in versioned] == [True], "work files can be made again"
+    (images,) = (buckets[name] for name in versioned)
+    assert any("NoncurrentVersionExpiration" in rule for rule in images["LifecycleConfiguration"]["Rules"])
+    (replica,) = one(template, "AWS::DynamoDB::GlobalTable")["Replicas"]
+    assert replica["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"]
+    assert replica["DeletionProtectionEnabled"]
+
+
 def test_buckets_are_private_encrypted_and_tls_only(templates: dict[str, Any]) -> None:
     buckets = of_type(templates["StepvecData"], "AWS::S3::Bucket")
     assert len(buckets) == 2
@@ -71,7 +83,8 @@ def test_the_table_is_on_demand_and_keyed_by_image_id(templates: dict[str, Any])
 def test_nothing_has_a_fixed_physical_name(templates: dict[str, Any], stack: str) -> None:
     names = {
         "BucketName", "TableName", "FunctionName", "RoleName", "StateMachineName", "JobQueueName",
-        "JobDefinitionName", "ComputeEnvironmentName", "LogGroupName",
+        "JobDefinitionName", "ComputeEnvironmentName", "LogGroupName", "TopicName", "AlarmName", "DashboardName",
+        "LaunchTemplateName", "AliasName",
     }  # fmt: skip
     for resource in templates[stack]["Resources"].values():
         assert not names & set(resource.get("Properties", {})), resource["Type"]
@@ -81,10 +94,45 @@ def test_costs_nothing_when_idle(templates: dict[str, Any]) -> None:
     template = templates[PIPELINE]
     assert not of_type(template, "AWS::EC2::NatGateway")
     assert {entry["VpcEndpointType"] for entry in of_type(template, "AWS::EC2::VPCEndpoint").values()} == {"Gateway"}
-    resources = one(template, "AWS::Batch::ComputeEnvironment")["ComputeResources"]
-    assert resources["MinvCpus"] == 0
-    assert resources["AllocationStrategy"] == "SPOT_PRICE_CAPACITY_OPTIMIZED"
-    assert resources["Ec2Configuration"] == [{"ImageType": "ECS_AL2023"}]
+    for environment in of_type(template, "AWS::Batch::ComputeEnvironment").values():
+        resources = environment["ComputeResources"]
+        assert resources["MinvCpus"] == 0
+        assert resources["Ec2Configuration"] == [{"ImageType": "ECS_AL2023"}]
+
+
+def test_an_instance_gives_its_credentials_to_no_container_and_encrypts_its_disk(templates: dict[str, Any]) -> None:
+    template = templates[PIPELINE]
+    data = one(template, "AWS::EC2::LaunchTemplate")["LaunchTemplateData"]
+    assert data["MetadataOptions"] == {"HttpTokens": "required", "HttpPutResponseHopLimit": 1}
+    assert [device["Ebs"]["Encrypted"] for device in data["BlockDeviceMappings"]] == [True]
+    for environment in of_type(template, "AWS::Batch::ComputeEnvironment").values():
+        assert environment["ComputeResources"]["LaunchTemplate"]["Version"], "Batch would never take a newer one"
+
+
+def test_nothing_comes_into_the_network(templates: dict[str, Any]) -> None:
+    assert not of_type(templates[PIPELINE], "AWS::EC2::SecurityGroupIngress")
+    for group in of_type(templates[PIPELINE], "AWS::EC2::SecurityGroup").values():
+        assert "SecurityGroupIngress" not in group
+
+
+def test_the_container_is_nobody_on_a_file_system_that_it_cannot_write(templates: dict[str, Any]) -> None:
+    container = one(templates[PIPELINE], "AWS::Batch::JobDefinition")["ContainerProperties"]
+    assert container["ReadonlyRootFilesystem"] is True
+    assert f"USER {container['User']}:" in (ROOT / "worker_image" / "Dockerfile").read_text()
+    assert [mount["ContainerPath"] for mount in container["LinuxParameters"]["Tmpfs"]] == ["/tmp"]
+    assert not container.get("Privileged")
+
+
+def test_a_job_that_waits_for_ever_is_cancelled(templates: dict[str, Any]) -> None:
+    actions = one(templates[PIPELINE], "AWS::Batch::JobQueue")["JobStateTimeLimitActions"]
+    shortest, longest = limits.STATE_TIME_LIMIT_SECONDS
+    assert all(shortest <= action["MaxTimeSeconds"] <= longest for action in actions)
+    # As Batch spells them: https://docs.aws.amazon.com/batch/latest/userguide/job_stuck_in_runnable.html
+    assert {action["Reason"] for action in actions} == {
+        "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY",
+        "MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE",
+        "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT",
+    }
 
 
 def test_no_statement_has_a_wildcard_action_and_no_role_a_full_access_policy(templates: dict[str, Any]) -> None:
@@ -154,7 +202,7 @@ def test_the_jobs_environment_fills_the_workers_settings(templates: dict[str, An
 
     job = one(templates[PIPELINE], "AWS::Batch::JobDefinition")["ContainerProperties"]
     names = {entry["Name"] for entry in job["Environment"]}
-    assert names <= {PREFIX + name.upper() for name in get_type_hints(Settings)}
+    assert names - {"POWERTOOLS_SERVICE_NAME"} <= {PREFIX + name.upper() for name in get_type_hints(Settings)}
     assert names >= {"STEPVEC_IMAGE_BUCKET", "STEPVEC_TABLE", "STEPVEC_MODEL"}
     assert job["Command"] == ["--shard", "Ref::shard"]
 
@@ -190,6 +238,12 @@ def test_synthesis_is_repeatable(assembly: Path, tmp_path: Path) -> None:
         ({"shard_size": 10**6}, "shard_size"),
         ({"vector_type": "int4"}, "int4"),
         ({"preprocessing": "mine"}, "mine"),
+        ({"device": "tpu"}, "device is 'tpu'"),
+        ({"device": "gpu", "max_vcpus": 3}, "one gpu job takes 4"),
+        ({"network": "open"}, "network is 'open'"),
+        ({"spot": "yes"}, "spot"),
+        ({"log_retention_days": 31}, "log_retention_days is 31"),
+        ({"alarm_email": "nobody"}, "alarm_email is 'nobody'"),
     ],
 )
 def test_a_wrong_setting_is_named(settings: dict[str, Any], named: str) -> None:

@@ -292,3 +292,15 @@ def test_describe_stacks_gives_the_outputs(sample):
         (stack,) = sample.cloud.client("cloudformation").describe_stacks(StackName=name)["Stacks"]
         assert stack["StackStatus"] == "CREATE_COMPLETE"
         assert {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]} == outputs
+
+
+def test_a_key_has_an_arn_that_policies_can_name_and_is_listed_as_without_effect(sample, tmp_path):
+    key = {"Type": "AWS::KMS::Key", "Properties": {"KeyPolicy": {"Statement": []}, "EnableKeyRotation": True}}
+    deployer = deploy(
+        sample,
+        tmp_path,
+        {"Key": key},
+        Outputs={"Arn": {"Value": {"Fn::GetAtt": ["Key", "Arn"]}}},
+    )
+    assert ":kms:" in deployer.outputs["Extra"]["Arn"]
+    assert [one.reason for one in deployer.not_local] == ["nothing is encrypted"]

@@ -1,0 +1,48 @@
+"""The message that ends a run: its counts, to the deployment's topic."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from stepvec.limits import SUBJECT_CHARACTERS
+from stepvec.records.reports import RunReport
+from stepvec.telemetry import logger
+
+_ELLIPSIS: Final = "..."
+
+
+def announce(client: Any, topic_arn: str, report: RunReport, *, where: str) -> None:
+    """Publish the answer of `report`, which lies at `where`. A message that cannot be sent is logged, not raised:
+
+    the run's answer is its report, and the state machine's end does not wait for anybody's mailbox.
+    """
+    try:
+        client.publish(TopicArn=topic_arn, Subject=subject_of(report), Message=text_of(report, where=where))
+    except (BotoCoreError, ClientError) as error:
+        logger.warning("the run's message could not be sent", topic=topic_arn, error=str(error))
+
+
+def subject_of(report: RunReport) -> str:
+    """One line of ASCII, as SNS wants it: execution names may hold any letters."""
+    answer = "complete" if report.complete else "INCOMPLETE"
+    line = f"Stepvec: {answer}, {report.embedded} embedded, run {report.run}"
+    line = line.encode("ascii", "replace").decode()
+    cut = SUBJECT_CHARACTERS - len(_ELLIPSIS) - 1
+    return line if len(line) < SUBJECT_CHARACTERS else line[:cut] + _ELLIPSIS
+
+
+def text_of(report: RunReport, *, where: str) -> str:
+    """The counts, failures by reason, speed, and where the report is."""
+    reasons = [f"  {reason}: {count}" for reason, count in report.failed_by_reason.items()]
+    return "\n".join(
+        [
+            report.message,
+            *(["Failed by reason:", *reasons] if reasons else []),
+            f"{report.images_per_second} images/s, {report.seconds} seconds.",
+            f"{report.shards} shards, {report.shards_failed} with an error.",
+            f"Model {report.model}, table {report.table}.",
+            f"Report: {where}",
+        ]
+    )

@@ -1,0 +1,110 @@
+"""Alarms: what somebody should look at. docs/operate.md says, for each, what it means and what to do."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_cloudwatch_actions as actions
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from constructs import Construct
+
+from stacks.compute import Compute
+from stacks.data_stack import DataStack
+from stacks.functions import Functions
+from stacks.metrics import FIVE_MINUTES, matched_events, of_table
+from stacks.notifications import Notifications
+from stacks.workflow import Workflow
+
+THROTTLED_EVENTS: Final = 1_000
+"""In five minutes. Retries absorb fewer: a new on-demand table throttles a little while it grows."""
+THROTTLED_PERIODS: Final = 3
+
+
+class Alarms(Construct):
+    """Runs that fail or time out, tables and functions that throttle, a queue that is stuck."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        workflow: Workflow,
+        compute: Compute,
+        functions: Functions,
+        data: DataStack,
+        notifications: Notifications,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self._action = actions.SnsAction(notifications.topic)
+        machine, table = workflow.state_machine, data.table
+        self.queue_blocked = _blocked_rule(self, compute, notifications)
+        throttles = cloudwatch.MathExpression(
+            expression="FILL(reads, 0) + FILL(writes, 0)",
+            using_metrics={
+                "reads": of_table("ReadThrottleEvents", table),
+                "writes": of_table("WriteThrottleEvents", table),
+            },
+            period=FIVE_MINUTES,
+            label="throttled reads and writes",
+        )
+        function_throttles = cloudwatch.MathExpression(
+            expression=" + ".join(f"FILL(f{number}, 0)" for number in range(len(functions.all))),
+            using_metrics={
+                f"f{number}": function.metric_throttles(period=FIVE_MINUTES)
+                for number, function in enumerate(functions.all)
+            },
+            period=FIVE_MINUTES,
+            label="throttled invocations",
+        )
+        self._add("RunFailed", machine.metric_failed(period=FIVE_MINUTES), "A run failed: it says why, and its counts.")
+        self._add("RunTimedOut", machine.metric_timed_out(period=FIVE_MINUTES), "A run took longer than it may.")
+        self._add("QueueBlocked", matched_events(self.queue_blocked), "Batch cannot start the queue's next job.")
+        self._add(
+            "TableThrottled",
+            throttles,
+            "DynamoDB throttles for a quarter of an hour.",
+            threshold=THROTTLED_EVENTS,
+            periods=THROTTLED_PERIODS,
+        )
+        self._add(
+            "FunctionsThrottled",
+            function_throttles,
+            "Lambda throttles: the account's concurrency is used up.",
+            periods=THROTTLED_PERIODS,
+        )
+
+    def _add(
+        self, name: str, metric: cloudwatch.IMetric, meaning: str, *, threshold: int = 1, periods: int = 1
+    ) -> None:
+        alarm = cloudwatch.Alarm(
+            self,
+            name,
+            metric=metric,
+            threshold=threshold,
+            evaluation_periods=periods,
+            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+            # No run, no data: that is well.
+            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+            alarm_description=f"{meaning} See docs/operate.md, {name}.",
+        )
+        alarm.add_alarm_action(self._action)
+
+
+def _blocked_rule(scope: Construct, compute: Compute, notifications: Notifications) -> events.Rule:
+    """Batch has no metric of jobs that wait, but an event for a queue whose first job cannot start, with the reason.
+
+    https://docs.aws.amazon.com/batch/latest/userguide/batch-job-queue-blocked-events.html
+    """
+    return events.Rule(
+        scope,
+        "BlockedQueue",
+        description="The queue's first job cannot start: the message says why",
+        event_pattern=events.EventPattern(
+            source=["aws.batch"],
+            detail_type=["Batch Job Queue Blocked"],
+            detail={"jobQueue": [compute.queue.job_queue_arn]},
+        ),
+        targets=[targets.SnsTopic(notifications.topic)],
+    )

@@ -1,0 +1,131 @@
+"""The dashboard: how a run goes, what fails, what holds it up, and what it cost."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import aws_cdk as cdk
+from aws_cdk import aws_cloudwatch as cloudwatch
+from constructs import Construct
+
+from stacks.alarms import Alarms
+from stacks.data_stack import DataStack
+from stacks.functions import Functions
+from stacks.metrics import FIVE_MINUTES, MINUTE, matched_events, of_table, own
+from stacks.workflow import Workflow
+from stepvec.cost import PRICED
+from stepvec.outcome import FailureReason
+
+THIRD: Final = 8
+"""Of a dashboard's 24 columns."""
+
+
+class Dashboard(Construct):
+    """One page a deployment, named by CloudFormation."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        workflow: Workflow,
+        functions: Functions,
+        data: DataStack,
+        alarms: Alarms,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        deployment = cdk.Stack.of(self).stack_name
+        machine = workflow.state_machine
+        self.dashboard = cloudwatch.Dashboard(self, "Dashboard", default_interval=cdk.Duration.hours(3))
+        self.dashboard.add_widgets(
+            _graph("Images per second", _images_per_second(deployment)),
+            _graph(
+                "Images",
+                *(
+                    own(f"Images{name}", deployment)
+                    for name in ("Listed", "Embedded", "Unchanged", "Failed", "Missing")
+                ),
+            ),
+            _graph("Shards waiting or running", _shards_outstanding(deployment)),
+        )
+        self.dashboard.add_widgets(
+            _graph(
+                "Failed images by reason, at the end of a run",
+                *(own("ImagesFailedByReason", deployment, reason=reason.value) for reason in FailureReason),
+                is_stacked=True,
+            ),
+            _graph(
+                "Runs",
+                machine.metric_started(period=FIVE_MINUTES),
+                machine.metric_succeeded(period=FIVE_MINUTES),
+                machine.metric_failed(period=FIVE_MINUTES),
+                machine.metric_timed_out(period=FIVE_MINUTES),
+                machine.metric_aborted(period=FIVE_MINUTES),
+            ),
+            _graph("Queue blocked: Batch cannot start its next job", matched_events(alarms.queue_blocked)),
+        )
+        self.dashboard.add_widgets(
+            _graph(
+                "DynamoDB: throttled reads and writes",
+                of_table("ReadThrottleEvents", data.table),
+                of_table("WriteThrottleEvents", data.table),
+            ),
+            _graph(
+                "DynamoDB: units consumed (what is paid for)",
+                of_table("ConsumedReadCapacityUnits", data.table),
+                of_table("ConsumedWriteCapacityUnits", data.table),
+            ),
+            _graph(
+                "Functions: errors and throttles",
+                *(function.metric_errors(period=FIVE_MINUTES) for function in functions.all),
+                *(function.metric_throttles(period=FIVE_MINUTES) for function in functions.all),
+            ),
+        )
+        self.dashboard.add_widgets(
+            _graph("Seconds of a run, at its end", own("RunSeconds", deployment, statistic="Maximum")),
+            _graph(
+                "US dollars of a run, as far as prices are known",
+                *(own("RunUsd", deployment, part=part) for part in PRICED),
+                is_stacked=True,
+            ),
+            cloudwatch.TextWidget(width=THIRD, height=6, markdown=_HELP),
+        )
+
+
+_HELP: Final = """**What to do when an alarm goes off**: docs/operate.md.
+
+**Shards waiting or running** counts within the time that is shown: show the whole run.
+
+**Cost** is known only at a run's end, from its report: a Spot price is no metric. `batch` needs `vcpu_hour_usd`;
+Lambda's part is not counted.
+
+**Jobs that wait**: AWS Batch has no metric of them. Its console lists them by state."""
+
+
+def _images_per_second(deployment: str) -> cloudwatch.MathExpression:
+    return cloudwatch.MathExpression(
+        expression="FILL(embedded, 0) / PERIOD(embedded)",
+        using_metrics={"embedded": own("ImagesEmbedded", deployment)},
+        period=MINUTE,
+        label="embedded and verified",
+    )
+
+
+def _shards_outstanding(deployment: str) -> cloudwatch.MathExpression:
+    return cloudwatch.MathExpression(
+        expression="RUNNING_SUM(FILL(made, 0)) - RUNNING_SUM(FILL(verified, 0))",
+        using_metrics={"made": own("ShardsMade", deployment), "verified": own("ShardsVerified", deployment)},
+        period=MINUTE,
+        label="shards",
+    )
+
+
+def _graph(title: str, *metrics: cloudwatch.IMetric, is_stacked: bool = False) -> cloudwatch.GraphWidget:
+    return cloudwatch.GraphWidget(
+        title=title,
+        left=list(metrics),
+        width=THIRD,
+        height=6,
+        stacked=is_stacked,
+        left_y_axis=cloudwatch.YAxisProps(min=0, show_units=False),
+    )

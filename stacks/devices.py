@@ -1,0 +1,54 @@
+"""What one job of the worker gets, and on which instances: with and without a GPU."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from aws_cdk import aws_batch as batch
+from aws_cdk import aws_ec2 as ec2
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A job's share of an instance, and the instances: any size of `families` that fits a job.
+
+    root_volume_gib: the image and its layers; job data never touches the disk.
+    arguments: what the worker's command line gets beside the shard.
+    """
+
+    vcpus: int
+    memory_mib: int
+    gpus: int
+    families: tuple[ec2.InstanceClass, ...]
+    image_type: batch.EcsMachineImageType
+    root_volume_gib: int
+    arguments: tuple[str, ...]
+
+
+CPU: Final = Device(
+    # One process of one thread a vCPU beats threads inside a process: docs/decisions/0002.
+    vcpus=1,
+    # Fits one job a vCPU on the c families (2 GiB a vCPU, less what the ECS agent and the system take).
+    memory_mib=1_800,
+    gpus=0,
+    # Those with AMX (Sapphire Rapids) first. Batch weighs price and capacity, not this order; Spot wants choice.
+    families=(ec2.InstanceClass.C7I, ec2.InstanceClass.M7I, ec2.InstanceClass.C6I, ec2.InstanceClass.M6I),
+    image_type=batch.EcsMachineImageType.ECS_AL2023,
+    # The ECS-optimized AMI's own size. https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-optimized_AMI.html
+    root_volume_gib=30,
+    arguments=(),
+)
+GPU: Final = Device(
+    # xlarge of each family: 4 vCPUs, 16 GiB, one GPU; larger sizes run a job on each of their GPUs.
+    vcpus=4,
+    memory_mib=14_000,
+    gpus=1,
+    # T4, A10G, L4: what MXNet's CUDA 11 wheels have machine code for (shared findings). p3 has no AL2023 image.
+    families=(ec2.InstanceClass.G4DN, ec2.InstanceClass.G5, ec2.InstanceClass.G6),
+    image_type=batch.EcsMachineImageType.ECS_AL2023_NVIDIA,
+    # CUDA's libraries make the image some gigabytes larger.
+    root_volume_gib=60,
+    arguments=("--device", "gpu"),
+)
+DEVICES: Final = {"cpu": CPU, "gpu": GPU}

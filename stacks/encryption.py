@@ -1,0 +1,74 @@
+"""The deployment's own key, and what the services and roles may do with it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from constructs import Construct
+
+READ: Final = ("kms:Decrypt", "kms:DescribeKey")
+WRITE: Final = (
+    "kms:Encrypt",
+    "kms:GenerateDataKey",
+    "kms:GenerateDataKeyWithoutPlaintext",
+    "kms:ReEncryptFrom",
+    "kms:ReEncryptTo",
+)
+"""What CDK's own grants give, written out: no statement here has a wildcard action."""
+
+
+def create_key(scope: Construct, construct_id: str) -> kms.Key:
+    """A key that is rotated and outlives its stack, as what it encrypts does.
+
+    CloudWatch Logs and those who publish alarms to the topic use it as services, in this account only; S3 and
+    DynamoDB use it in the name of the role that calls them.
+    """
+    key = kms.Key(
+        scope,
+        construct_id,
+        description="Stepvec: buckets, table, topic and logs",
+        enable_key_rotation=True,
+        removal_policy=cdk.RemovalPolicy.RETAIN,
+    )
+    stack = cdk.Stack.of(scope)
+    # https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
+    log_groups = stack.format_arn(service="logs", resource="log-group", resource_name="*", arn_format=_COLON)
+    _allow_service(
+        key,
+        f"logs.{stack.region}.amazonaws.com",
+        (*READ, *WRITE),
+        {"ArnLike": {"kms:EncryptionContext:aws:logs:arn": log_groups}},
+    )
+    # https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
+    for service in ("cloudwatch.amazonaws.com", "events.amazonaws.com"):
+        _allow_service(
+            key,
+            service,
+            ("kms:Decrypt", "kms:GenerateDataKey"),
+            {"StringEquals": {"aws:SourceAccount": stack.account}},
+        )
+    return key
+
+
+def allow_use(role: iam.IRole, key: kms.IKey | None, *, write: bool = True) -> None:
+    """Let `role` read, or read and write, what `key` encrypts. Nothing to do without a key of one's own."""
+    if key is not None:
+        actions = [*READ, *WRITE] if write else list(READ)
+        role.add_to_principal_policy(iam.PolicyStatement(actions=actions, resources=[key.key_arn]))
+
+
+_COLON: Final = cdk.ArnFormat.COLON_RESOURCE_NAME
+
+
+def _allow_service(key: kms.Key, service: str, actions: tuple[str, ...], conditions: dict[str, dict[str, str]]) -> None:
+    key.add_to_resource_policy(
+        iam.PolicyStatement(
+            principals=[iam.ServicePrincipal(service)],
+            actions=list(actions),
+            resources=["*"],  # of a key policy: this key
+            conditions=conditions,
+        )
+    )

@@ -1,0 +1,89 @@
+"""The compute environments of the queue: Spot instances first, on-demand ones second."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import aws_cdk as cdk
+from aws_cdk import aws_batch as batch
+from aws_cdk import aws_ec2 as ec2
+from constructs import Construct
+
+from stacks.config import PipelineConfig
+from stacks.network import Network
+
+ROOT_DEVICE: Final = "/dev/xvda"
+"""Of Amazon Linux 2023."""
+
+
+def compute_environments(
+    scope: Construct, network: Network, config: PipelineConfig
+) -> list[batch.ManagedEc2EcsComputeEnvironment]:
+    """What the queue takes instances from, in its order."""
+    template = _launch_template(scope, config)
+    on_demand = _environment(
+        scope, "OnDemand", network, config, template, strategy=batch.AllocationStrategy.BEST_FIT_PROGRESSIVE
+    )
+    if not config.spot:
+        return [on_demand]
+    spot = _environment(
+        scope,
+        "Spot",
+        network,
+        config,
+        template,
+        strategy=batch.AllocationStrategy.SPOT_PRICE_CAPACITY_OPTIMIZED,
+        spot=True,
+    )
+    return [spot, on_demand]
+
+
+def _environment(
+    scope: Construct,
+    construct_id: str,
+    network: Network,
+    config: PipelineConfig,
+    template: ec2.LaunchTemplate,
+    *,
+    strategy: batch.AllocationStrategy,
+    spot: bool = False,
+) -> batch.ManagedEc2EcsComputeEnvironment:
+    environment = batch.ManagedEc2EcsComputeEnvironment(
+        scope,
+        construct_id,
+        vpc=network.vpc,
+        vpc_subnets=network.subnets,
+        security_groups=[network.workers],
+        launch_template=template,
+        spot=spot,
+        allocation_strategy=strategy,
+        minv_cpus=0,
+        maxv_cpus=config.max_vcpus,
+        use_optimal_instance_classes=False,
+        instance_classes=list(config.hardware.families),
+        images=[batch.EcsMachineImage(image_type=config.hardware.image_type)],
+    )
+    resource = environment.node.default_child
+    assert isinstance(resource, cdk.CfnResource)  # noqa: S101 - what the environment is made of
+    # Without a version Batch keeps the one that was the default when the environment was created.
+    resource.add_property_override("ComputeResources.LaunchTemplate.Version", template.latest_version_number)
+    return environment
+
+
+def _launch_template(scope: Construct, config: PipelineConfig) -> ec2.LaunchTemplate:
+    """IMDSv2 only, and one hop: a container cannot have the instance's credentials; it gets the job role's from ECS."""
+    return ec2.LaunchTemplate(
+        scope,
+        "LaunchTemplate",
+        require_imdsv2=True,
+        http_put_response_hop_limit=1,
+        block_devices=[
+            ec2.BlockDevice(
+                device_name=ROOT_DEVICE,
+                # By AWS's own EBS key, also where the deployment has one: Spot would need grants on it.
+                volume=ec2.BlockDeviceVolume.ebs(
+                    config.hardware.root_volume_gib, encrypted=True, volume_type=ec2.EbsDeviceVolumeType.GP3
+                ),
+            )
+        ],
+    )

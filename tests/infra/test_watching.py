@@ -1,0 +1,118 @@
+"""Dashboard, alarms and messages: every metric exists, and is of this deployment only."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from stepvec import limits
+from stepvec.outcome import FailureReason
+from tests.conftest import ROOT
+from tests.infra.test_templates import PIPELINE, of_type, one
+
+AWS_METRICS = {
+    # https://docs.aws.amazon.com/step-functions/latest/dg/procedure-cw-metrics.html
+    "AWS/States": (
+        {"ExecutionsStarted", "ExecutionsSucceeded", "ExecutionsFailed", "ExecutionsTimedOut", "ExecutionsAborted"},
+        {"StateMachineArn"},
+    ),
+    # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/metrics-dimensions.html
+    "AWS/DynamoDB": (
+        {"ReadThrottleEvents", "WriteThrottleEvents", "ConsumedReadCapacityUnits", "ConsumedWriteCapacityUnits"},
+        {"TableName"},
+    ),
+    # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
+    "AWS/Lambda": ({"Errors", "Throttles"}, {"FunctionName"}),
+    # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-monitoring.html
+    "AWS/Events": ({"MatchedEvents"}, {"RuleName"}),
+}
+
+
+def dashboard(templates: dict[str, Any]) -> Any:
+    """The dashboard's body; what CloudFormation fills in is "<token>"."""
+    body = one(templates[PIPELINE], "AWS::CloudWatch::Dashboard")["DashboardBody"]
+    parts = body["Fn::Join"][1]
+    return json.loads("".join(part if isinstance(part, str) else "<token>" for part in parts))
+
+
+def shown(templates: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, str]]]:
+    """Namespace, name and dimensions of each metric on the dashboard."""
+    for widget in dashboard(templates)["widgets"]:
+        for metric in widget["properties"].get("metrics", []):
+            if isinstance(metric[0], str):
+                names = [part for part in metric if isinstance(part, str)]
+                yield names[0], names[1], dict(zip(names[2::2], names[3::2], strict=True))
+
+
+def alarmed(templates: dict[str, Any]) -> Iterator[tuple[str, str, set[str]]]:
+    for alarm in of_type(templates[PIPELINE], "AWS::CloudWatch::Alarm").values():
+        queries = [query["MetricStat"]["Metric"] for query in alarm.get("Metrics", []) if "MetricStat" in query]
+        for metric in queries or [alarm]:
+            yield metric["Namespace"], metric["MetricName"], {entry["Name"] for entry in metric["Dimensions"]}
+
+
+def test_every_metric_of_aws_exists_with_its_dimensions(templates: dict[str, Any]) -> None:
+    used = [(space, name, set(dimensions)) for space, name, dimensions in shown(templates)] + list(alarmed(templates))
+    for namespace, name, dimensions in used:
+        if namespace != "Stepvec":
+            names, expected = AWS_METRICS[namespace]
+            assert name in names
+            assert dimensions == expected
+
+
+def test_every_metric_of_ours_is_written_by_a_function(templates: dict[str, Any]) -> None:
+    source = "".join(path.read_text() for path in (ROOT / "lambdas").glob("*/handler.py"))
+    written = set(re.findall(r'(?:add_metric|_measure_part)\(\s*"(\w+)"', source))
+    ours = [(name, dimensions) for namespace, name, dimensions in shown(templates) if namespace == "Stepvec"]
+    assert {name for name, _ in ours} <= written
+    # The stack's name: two deployments in one account never mix.
+    assert {dimensions["service"] for _, dimensions in ours} == {PIPELINE}
+    functions = of_type(templates[PIPELINE], "AWS::Lambda::Function").values()
+    names = {function["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"] for function in functions}
+    assert names == {PIPELINE}
+
+
+def test_every_reason_of_a_failure_is_on_the_dashboard(templates: dict[str, Any]) -> None:
+    reasons = {dimensions["reason"] for _, _, dimensions in shown(templates) if "reason" in dimensions}
+    assert reasons == {reason.value for reason in FailureReason}
+
+
+def test_the_dashboard_is_within_cloudwatchs_quotas(templates: dict[str, Any]) -> None:
+    widgets = dashboard(templates)["widgets"]
+    assert len(widgets) <= limits.DASHBOARD_WIDGETS
+    assert len(list(shown(templates))) <= limits.DASHBOARD_FREE_METRICS < limits.DASHBOARD_METRICS
+    assert all(widget["x"] + widget["width"] <= 24 for widget in widgets)
+
+
+def test_every_alarm_tells_the_topic_and_is_silent_without_runs(templates: dict[str, Any]) -> None:
+    (topic,) = of_type(templates[PIPELINE], "AWS::SNS::Topic")
+    for alarm in of_type(templates[PIPELINE], "AWS::CloudWatch::Alarm").values():
+        assert alarm["AlarmActions"] == [{"Ref": topic}]
+        assert len(alarm["AlarmActions"]) <= limits.ALARM_ACTIONS
+        assert alarm["TreatMissingData"] == "notBreaching"
+
+
+def test_every_alarm_is_explained(templates: dict[str, Any]) -> None:
+    guide = (ROOT / "docs" / "operate.md").read_text()
+    for alarm in of_type(templates[PIPELINE], "AWS::CloudWatch::Alarm").values():
+        name = alarm["AlarmDescription"].rsplit(" ", 1)[-1].rstrip(".")
+        assert f"### {name}\n" in guide
+
+
+def test_a_blocked_queue_is_told_of_by_this_deployments_queue_only(templates: dict[str, Any]) -> None:
+    rule = one(templates[PIPELINE], "AWS::Events::Rule")
+    (queue,) = of_type(templates[PIPELINE], "AWS::Batch::JobQueue")
+    assert rule["EventPattern"]["detail"] == {"jobQueue": [{"Fn::GetAtt": [queue, "JobQueueArn"]}]}
+    policy = json.dumps(of_type(templates[PIPELINE], "AWS::SNS::TopicPolicy"))
+    assert "events.amazonaws.com" in policy
+
+
+@pytest.mark.parametrize("action", ["sns:Publish"])
+def test_only_verify_run_publishes(templates: dict[str, Any], action: str) -> None:
+    policies = of_type(templates[PIPELINE], "AWS::IAM::Policy")
+    allowed = [name for name, policy in policies.items() if action in json.dumps(policy)]
+    assert ["VerifyRunRole" in name for name in allowed] == [True]

@@ -1,0 +1,71 @@
+"""The message that ends a run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from lambdas.verify_run.announcement import announce, subject_of, text_of
+from stepvec.cost import PRICED, UNKNOWN, Usage, cost_of
+from stepvec.limits import SUBJECT_CHARACTERS
+from stepvec.records.reports import RunReport
+
+
+def report(**changes: Any) -> RunReport:
+    values: dict[str, Any] = {
+        "run": "nightly", "complete": True, "message": "listed 3, embedded 2, failed 1.", "listed": 3, "embedded": 2,
+        "unchanged": 0, "failed": 1, "missing": 0, "found": 2, "wrong": 0, "duplicates": 0, "ignored": 0,
+        "ignored_by_suffix": {}, "failed_by_reason": {"Empty": 1}, "max_failures": 1, "missing_sample": (), "shards": 1,
+        "shards_failed": 0, "shard_errors": {}, "model": "m", "vector_type": "float32", "image_bucket": "images",
+        "table": "vectors", "started": "", "finished": "", "seconds": 4.0, "images_per_second": 0.5, "stages": {},
+        "bytes": 9, "cost": cost_of(Usage(1, 1, 1, 1, 1.0), usd_per_vcpu_hour=0.04), "input": {},
+    }  # fmt: skip
+    return RunReport(**(values | changes))
+
+
+class Topic:
+    def __init__(self, error: Exception | None = None) -> None:
+        self.published: list[dict[str, str]] = []
+        self._error = error
+
+    def publish(self, **message: str) -> None:
+        if self._error:
+            raise self._error
+        self.published.append(message)
+
+
+def test_the_message_has_the_counts_the_reasons_and_where_the_report_is() -> None:
+    topic = Topic()
+    announce(topic, "arn:topic", report(), where="s3://work/runs/nightly/report.json")
+    (message,) = topic.published
+    assert message["TopicArn"] == "arn:topic"
+    assert message["Subject"] == "Stepvec: complete, 2 embedded, run nightly"
+    for part in ("listed 3, embedded 2, failed 1.", "Empty: 1", "0.5 images/s", "s3://work/runs/nightly/report.json"):
+        assert part in message["Message"]
+
+
+def test_an_incomplete_run_is_seen_in_the_subject() -> None:
+    assert "INCOMPLETE" in subject_of(report(complete=False))
+
+
+@pytest.mark.parametrize("run", ["x" * 80, "größer 🖼"])
+def test_a_subject_is_ascii_and_short_enough_for_sns(run: str) -> None:
+    subject = subject_of(report(run=run, embedded=10**8))
+    assert subject.isascii()
+    assert len(subject) < SUBJECT_CHARACTERS
+
+
+def test_a_run_without_failures_lists_no_reasons() -> None:
+    assert "by reason" not in text_of(report(failed_by_reason={}), where="here")
+
+
+def test_a_message_that_cannot_be_sent_does_not_fail_the_run() -> None:
+    refused = ClientError({"Error": {"Code": "AuthorizationError", "Message": "no"}}, "Publish")
+    announce(Topic(refused), "arn:topic", report(), where="here")
+
+
+def test_every_price_that_can_be_known_has_a_metric() -> None:
+    usd = cost_of(Usage(1, 1, 1, 1, 1.0), usd_per_vcpu_hour=0.04).usd
+    assert {part for part, amount in usd.items() if amount != UNKNOWN} == set(PRICED)
