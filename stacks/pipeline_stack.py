@@ -13,6 +13,7 @@ from stacks.config import PipelineConfig
 from stacks.data_stack import DataStack
 from stacks.functions import Functions
 from stacks.network import Network
+from stacks.triggers import Triggers
 from stacks.workflow import Workflow
 from stepvec.model import ModelIdentity
 
@@ -56,5 +57,6 @@ class PipelineStack(cdk.Stack):
             data=data,
             config=config,
         )
+        Triggers(self, "Triggers", functions=functions, workflow=workflow, data=data, config=config)
         cdk.CfnOutput(self, "StateMachineArn", value=workflow.state_machine.state_machine_arn)
         cdk.CfnOutput(self, "Model", value=str(model))

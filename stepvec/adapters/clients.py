@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_stepfunctions import SFNClient
 
 MAX_ATTEMPTS: Final = 8
 """Tries of one request before its error reaches us; "standard" mode backs off with jitter, up to 20 s a try.
@@ -41,3 +42,8 @@ def dynamodb_client(connections: int = 10) -> DynamoDBClient:
 def logs_client() -> CloudWatchLogsClient:
     """A CloudWatch Logs client, of the region and endpoint that the environment names."""
     return boto3.client("logs", config=_config(1))
+
+
+def states_client() -> SFNClient:
+    """A Step Functions client, of the region and endpoint that the environment names."""
+    return boto3.client("stepfunctions", config=_config(1))
