@@ -7,13 +7,13 @@ import sys
 import tempfile
 from pathlib import Path
 
-from stacks.app import build_app
+from stacks.app import build_app, settings_of
 from stepvec.errors import StepvecError
 
 # The CDK CLI says where its assembly belongs; by hand it goes to cdk.out.
 outdir = None if "CDK_OUTDIR" in os.environ else Path("cdk.out")
 try:
     with tempfile.TemporaryDirectory(prefix="stepvec-assets-") as staging:
-        build_app(Path(staging), outdir=outdir).synth()
+        build_app(Path(staging), outdir=outdir, overrides=settings_of(os.environ)).synth()
 except StepvecError as error:
     sys.exit(f"error: {error}")

@@ -7,7 +7,8 @@ import os
 import shutil
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -27,6 +28,7 @@ from localaws.lambda_pool import LambdaPool
 from localaws.moto_state import reset_moto, stop_work
 from localaws.patches import install_patches
 from localaws.reports import Denial, NotLocal
+from localaws.scheduler import start_ticking
 from localaws.server import Server
 from localaws.slots import Slots
 
@@ -74,13 +76,15 @@ class EmbeddedCloud:
         work_directory: Path | None = None,
         enforce_iam: bool = True,
         environment: Mapping[str, str] | None = None,
+        clock: Callable[[], datetime] | None = None,
     ) -> Self:
         """Deploys the cloud assembly (cdk.out) in `assembly`.
 
         `lambda_python` runs the functions and needs awslambdaric and boto3; `worker_python` runs the jobs'
         images. `slots` is how many vCPUs the jobs may take together. `work_directory` holds unpacked code and
         the processes' home folders (a temporary folder, removed by `close`, when None). `environment` is added
-        to the environment of every function and job, and wins over the template's.
+        to the environment of every function and job, and wins over the template's. `clock` is the time that
+        schedules go by, with a time zone (the machine's time when None).
 
         Raises LocalCloudError, and leaves nothing behind, when the assembly cannot be deployed.
         """
@@ -88,6 +92,7 @@ class EmbeddedCloud:
             _check_executable(python)
         install_patches()
         context = _new_context(lambda_python, worker_python, slots, region, environment or {})
+        context.clock = clock or context.clock
         set_current(context)
         try:
             reset_moto(context.account, region)
@@ -193,6 +198,7 @@ class EmbeddedCloud:
         os.environ["MOTO_PORT"] = self.endpoint_url.rsplit(":", 1)[-1]
         self._context.lambda_pool = LambdaPool(self._context)
         self._context.authorizer.enforcing = enforce_iam
+        start_ticking(self._context)
         for stack in read_assembly(assembly):
             self._deployer.deploy(stack)
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +51,8 @@ class Context:
     closing: threading.Event = field(default_factory=threading.Event)
     lambda_pool: LambdaPool | None = None
     stop_grace_seconds: float = STOP_GRACE_SECONDS
+    clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
+    """What schedules go by."""
 
     def environment(
         self,

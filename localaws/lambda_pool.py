@@ -84,7 +84,7 @@ class LambdaPool:
         group = logging.group or f"/aws/lambda/{function.function_name}"
         stream_name = f"{time.strftime('%Y/%m/%d', time.gmtime())}/[$LATEST]{uuid.uuid4().hex}"
         stream = LogStream(
-            function.logs_backend, group, stream_name, delivered=self._may_log(function, group, stream_name)
+            function.logs_backend, group, stream_name, may_write=lambda: self._may_log(function, group, stream_name)
         )
         home = self._context.work_directory / "lambda" / uuid.uuid4().hex
         home.mkdir(parents=True)

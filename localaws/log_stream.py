@@ -8,7 +8,7 @@ import struct
 import termios
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import IO, Final
 
 from moto.logs.models import LogsBackend
@@ -21,16 +21,18 @@ EVENT_CHARACTERS: Final = 65_536
 class LogStream:
     """One log stream that lines are appended to.
 
-    With `delivered` False everything is dropped: the owner's role may not write logs.
+    What comes while `may_write()` is False is dropped: the owner's role may not write logs then.
     """
 
-    def __init__(self, backend: LogsBackend, group: str, name: str, *, delivered: bool = True) -> None:
+    def __init__(
+        self, backend: LogsBackend, group: str, name: str, *, may_write: Callable[[], bool] = lambda: True
+    ) -> None:
         self.group = group
         self.name = name
         self._backend = backend
-        self._delivered = delivered
+        self._may_write = may_write
         self._lock = threading.Lock()
-        if delivered:
+        if may_write():
             backend.ensure_log_group(group)
             backend.ensure_log_stream(group, name)
 
@@ -43,7 +45,7 @@ class LogStream:
             for start in range(0, len(line), EVENT_CHARACTERS)
         ]
         with self._lock:
-            if events and self._delivered and self._exists():
+            if events and self._may_write() and self._exists():
                 self._backend.put_log_events(self.group, self.name, events)
 
     def _exists(self) -> bool:

@@ -15,6 +15,7 @@ from stacks.data_stack import DataStack
 from stacks.functions import Functions
 from stacks.metrics import FIVE_MINUTES, matched_events, of_table
 from stacks.notifications import Notifications
+from stacks.triggers import Triggers
 from stacks.workflow import Workflow
 
 THROTTLED_EVENTS: Final = 1_000
@@ -35,6 +36,7 @@ class Alarms(Construct):
         functions: Functions,
         data: DataStack,
         notifications: Notifications,
+        triggers: Triggers,
     ) -> None:
         super().__init__(scope, construct_id)
         self._action = actions.SnsAction(notifications.topic)
@@ -74,6 +76,10 @@ class Alarms(Construct):
             "Lambda throttles: the account's concurrency is used up.",
             periods=THROTTLED_PERIODS,
         )
+
+        for name, queue in triggers.dead_letters.items():
+            metric = queue.metric_approximate_number_of_messages_visible(period=FIVE_MINUTES)
+            self._add(name, metric, "What should have started a run did not, and waits here.")
 
     def _add(
         self, name: str, metric: cloudwatch.IMetric, meaning: str, *, threshold: int = 1, periods: int = 1

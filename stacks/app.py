@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,11 +20,14 @@ from stacks.config import PipelineConfig, read_config
 from stacks.data_stack import DataStack
 from stacks.pipeline_stack import PipelineStack
 from stepvec.adapters.model_directory import read_model_card
+from stepvec.errors import ConfigurationError
 from stepvec.stack_names import DATA_STACK, PIPELINE_STACK
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 MODEL_DIRECTORY: Final = ROOT / "build" / "model"
 CONTEXT_KEY: Final = "stepvec"
+SETTINGS_VARIABLE: Final = "STEPVEC_SETTINGS"
+_SETTINGS_EXAMPLE: Final = 'For example: {"upload_trigger": true}.'
 
 
 def build_app(
@@ -44,6 +48,18 @@ def build_app(
     config = read_config({**(app.node.try_get_context(CONTEXT_KEY) or {}), **(overrides or {})})
     add_stacks(app, config, model_directory, staging)
     return app
+
+
+def settings_of(environ: Mapping[str, str]) -> dict[str, Any]:
+    """The settings in the variable STEPVEC_SETTINGS (JSON), which replace cdk.json's. Raises ConfigurationError."""
+    text = environ.get(SETTINGS_VARIABLE) or "{}"
+    try:
+        settings = json.loads(text)
+    except ValueError as error:
+        raise ConfigurationError(f"{SETTINGS_VARIABLE} is not JSON: {error}.", remedy=_SETTINGS_EXAMPLE) from error
+    if not isinstance(settings, dict):
+        raise ConfigurationError(f"{SETTINGS_VARIABLE} is no JSON object.", remedy=_SETTINGS_EXAMPLE)
+    return settings
 
 
 def add_stacks(app: cdk.App, config: PipelineConfig, model_directory: Path, staging: Path) -> None:

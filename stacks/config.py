@@ -9,11 +9,17 @@ from typing import Any, Final
 
 from stacks.devices import DEVICES, Device
 from stepvec import codec
-from stepvec.errors import ConfigurationError, RecordError
+from stepvec.errors import ConfigurationError, InvalidInputError, RecordError
 from stepvec.item import vector_type
-from stepvec.limits import LOG_RETENTION_DAYS, MAP_CONCURRENCY
+from stepvec.limits import (
+    LOG_RETENTION_DAYS,
+    MAP_CONCURRENCY,
+    QUEUE_BATCH_WINDOW_SECONDS,
+    SCHEDULE_WINDOW_MINUTES,
+)
 from stepvec.model import PREPROCESSINGS
-from stepvec.records.run_input import SHARD_SIZE_MAXIMUM
+from stepvec.records.run_input import SHARD_SIZE_MAXIMUM, parse_run_input
+from stepvec.schedules import parse_schedule
 
 WHERE: Final = "The `stepvec` settings of cdk.json"
 
@@ -87,6 +93,21 @@ class PipelineConfig:
     vcpu_hour_usd: float = setting(
         0.0, "What an hour of a vCPU costs you, for the report's cost. 0: unknown.", between=(0, 1_000)
     )
+    schedule: str = setting("", "Starts runs by itself: `rate(1 day)` or `cron(0 3 * * ? *)`. Empty: no schedule.")
+    schedule_timezone: str = setting("UTC", "By whose clocks the schedule goes.")
+    schedule_paths: tuple[str, ...] = setting((), "The `Paths` of its runs.")
+    schedule_window_minutes: int = setting(
+        0, "A scheduled run may begin this much later. 0: on time.", between=(0, SCHEDULE_WINDOW_MINUTES)
+    )
+    upload_trigger: bool = setting(
+        False,
+        "Whether uploads to the image bucket are embedded as they come. A bucket of your own must "
+        "send its events to EventBridge: switch it on in the bucket's properties.",
+    )
+    upload_prefixes: tuple[str, ...] = setting((), "Only uploads under these prefixes. None: the whole bucket.")
+    upload_window_seconds: int = setting(
+        60, "How long uploads are gathered for one run.", between=(1, QUEUE_BATCH_WINDOW_SECONDS)
+    )
 
     @property
     def hardware(self) -> Device:
@@ -121,6 +142,7 @@ def read_config(settings: Mapping[str, Any]) -> PipelineConfig:
         raise ConfigurationError(
             f"{WHERE}: alarm_email is {config.alarm_email!r}.", remedy="Use an e-mail address, or leave it empty."
         )
+    check_triggers(config)
     return config
 
 
@@ -141,3 +163,26 @@ def _check(name: str, value: Any, metadata: Mapping[str, Any]) -> None:
         raise ConfigurationError(
             f"{WHERE}: {name} is {value}.", remedy=f"Use a number from {between[0]} to {between[1]:,}."
         )
+
+
+def check_triggers(config: PipelineConfig) -> None:
+    """Raises ConfigurationError for a schedule or prefixes that AWS, or the first run, would refuse."""
+    if config.schedule and not config.schedule_paths:
+        raise ConfigurationError(
+            f"{WHERE}: schedule_paths is empty.", remedy='Name prefixes: "schedule_paths": ["images"].'
+        )
+    try:
+        if config.schedule:
+            parse_schedule(config.schedule, config.schedule_timezone)
+        for paths in (config.schedule_paths, config.upload_prefixes):
+            prefixes_of(paths)
+    except (ConfigurationError, InvalidInputError) as error:
+        raise ConfigurationError(f"{WHERE}: {error.message}", remedy=error.remedy) from error
+
+
+def prefixes_of(paths: tuple[str, ...]) -> tuple[str, ...]:
+    """`paths` as an execution reads them: "images" is "images/", "/" is "". Raises InvalidInputError."""
+    if not paths:
+        return ()
+    document = {"Paths": list(paths)}
+    return parse_run_input(document, image_bucket="", work_bucket="", default_shard_size=1).prefixes

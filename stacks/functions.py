@@ -53,7 +53,7 @@ class Functions(Construct):
         read_marks = _allow("dynamodb:BatchGetItem", table.table_arn)
         # Without ListBucket S3 answers 403, not 404, for a file that is not there yet.
         know_files = _allow("s3:ListBucket", work.bucket_arn)
-        self.list_images = self._function(
+        self.list_images = self.create(
             "ListImages",
             environment={**buckets, **shard_size},
             statements=[
@@ -64,12 +64,12 @@ class Functions(Construct):
                 _allow("s3:PutObject", run_files),
             ],
         )
-        self.shard_images = self._function(
+        self.shard_images = self.create(
             "ShardImages",
             environment={**buckets, **shard_size, **stored},
             statements=[_allow("s3:GetObject", run_files), _allow("s3:PutObject", run_files), read_marks],
         )
-        self.verify_shard = self._function(
+        self.verify_shard = self.create(
             "VerifyShard",
             environment={
                 "STEPVEC_WORK_BUCKET": work.bucket_name,
@@ -85,7 +85,7 @@ class Functions(Construct):
                 read_marks,
             ],
         )
-        self.verify_run = self._function(
+        self.verify_run = self.create(
             "VerifyRun",
             environment={
                 **buckets,
@@ -111,9 +111,15 @@ class Functions(Construct):
         """Every function of the pipeline."""
         return [self.list_images, self.shard_images, self.verify_shard, self.verify_run]
 
-    def _function(
-        self, name: str, *, environment: Mapping[str, str], statements: Sequence[iam.PolicyStatement]
+    def create(
+        self,
+        name: str,
+        *,
+        environment: Mapping[str, str],
+        statements: Sequence[iam.PolicyStatement],
+        timeout: cdk.Duration | None = None,
     ) -> lambda_.Function:
+        """A function of the package that `name` is in snake case, with a role that may do just `statements`."""
         group = log_group(self, f"{name}Logs", self._config, self._key)
         role = iam.Role(self, f"{name}Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
         # Instead of the managed AWSLambdaBasicExecutionRole, which may write to every log group of the account.
@@ -129,7 +135,7 @@ class Functions(Construct):
             handler=f"lambdas.{package}.handler.handle",
             runtime=RUNTIME,
             architecture=lambda_.Architecture.ARM_64,
-            timeout=cdk.Duration.minutes(TIMEOUT_MINUTES),
+            timeout=timeout or cdk.Duration.minutes(TIMEOUT_MINUTES),
             memory_size=MEMORY_MB,
             environment={
                 **environment,

@@ -16,6 +16,7 @@ from stacks.data_stack import DataStack
 from stacks.functions import Functions
 from stacks.network import Network
 from stacks.notifications import Notifications
+from stacks.triggers import Triggers
 from stacks.workflow import Workflow
 from stepvec.model import ModelIdentity
 
@@ -61,6 +62,7 @@ class PipelineStack(cdk.Stack):
             data=data,
             config=config,
         )
+        triggers = Triggers(self, "Triggers", functions=functions, workflow=workflow, data=data, config=config)
         alarms = Alarms(
             self,
             "Alarms",
@@ -69,6 +71,7 @@ class PipelineStack(cdk.Stack):
             functions=functions,
             data=data,
             notifications=notifications,
+            triggers=triggers,
         )
         dashboard = Dashboard(self, "Watch", workflow=workflow, functions=functions, data=data, alarms=alarms)
         cdk.CfnOutput(self, "StateMachineArn", value=workflow.state_machine.state_machine_arn)

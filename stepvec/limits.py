@@ -71,3 +71,22 @@ ALARM_ACTIONS: Final = 5
 # --- Amazon SNS --------------------------------------------------------------------------------------------
 # https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
 SUBJECT_CHARACTERS: Final = 100
+
+# --- Amazon EventBridge, EventBridge Scheduler -------------------------------------------------------------
+# https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutRule.html
+EVENT_PATTERN_CHARACTERS: Final = 4_096
+# https://docs.aws.amazon.com/scheduler/latest/APIReference/API_FlexibleTimeWindow.html
+SCHEDULE_WINDOW_MINUTES: Final = 1_440
+
+# --- Amazon SQS, as a source of a Lambda function's events -------------------------------------------------
+# https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-parameters.html
+QUEUE_BATCH_MESSAGES: Final = 10_000
+"""Messages of one invocation; fewer where they are more than 6 MB together (some 4,000 uploads)."""
+QUEUE_BATCH_WINDOW_SECONDS: Final = 300
+QUEUE_CONCURRENCY_MINIMUM: Final = 2
+"""The least that an event source mapping may be limited to."""
+# https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
+QUEUE_VISIBILITY_TIMEOUTS: Final = 6
+"""A queue's visibility timeout should be this many times the function's timeout, plus the batching window."""
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html
+QUEUE_RETENTION_DAYS: Final = 14

@@ -88,6 +88,12 @@ def embed_from_a_manifest(stage: Stage) -> Any:
     return outcome
 
 
+def name_a_manifest_that_is_not_there(stage: Stage) -> Any:
+    """The user is told so, and not that something is denied."""
+    _, outcome = stage.run({"Manifest": f"s3://{stage.deployment.work_bucket}/manifests/none.jsonl"})
+    return outcome
+
+
 def fail_a_job(stage: Stage) -> Any:
     """A job that may not read the table: the report quotes the job's last words."""
     prefix = stage.prefix()
@@ -108,6 +114,7 @@ def fail_a_job(stage: Stage) -> Any:
 SCENARIOS: Final[dict[str, Callable[[Stage], Any]]] = {
     "embed two photos": embed_two_photos,
     "embed from a manifest": embed_from_a_manifest,
+    "name a manifest that is not there": name_a_manifest_that_is_not_there,
     "fail a job": fail_a_job,
 }
 MUST_SUCCEED: Final = ("embed two photos", "embed from a manifest")

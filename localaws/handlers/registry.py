@@ -69,9 +69,6 @@ NOT_LOCAL: Final[dict[str, str]] = {
     "AWS::IAM::ServiceLinkedRole": "AWS's own role, which moto has",
     "AWS::CloudWatch::": "metrics are not collected",
     "AWS::Budgets::": "nothing costs anything",
-    "AWS::Events::": "triggers do not fire; start executions yourself",
-    "AWS::Scheduler::": "schedules do not fire; start executions yourself",
-    "AWS::Lambda::EventSourceMapping": "triggers do not fire; start executions yourself",
     "AWS::Lambda::Permission": "nothing but the API invokes functions",
     "AWS::Lambda::EventInvokeConfig": "asynchronous invocations are not retried",
     "AWS::Logs::MetricFilter": "metrics are not collected",
@@ -81,7 +78,7 @@ NOT_LOCAL: Final[dict[str, str]] = {
     "Custom::S3AutoDeleteObjects": "buckets end with the embedded AWS",
     "Custom::VpcRestrictDefaultSG": "there is no network to build",
     "Custom::LogRetention": "logs end with the embedded AWS",
-    "Custom::S3BucketNotifications": "triggers do not fire; start executions yourself",
+    "Custom::S3BucketNotifications": "only what a bucket's own NotificationConfiguration sends to EventBridge is sent",
 }
 """Types (or their beginnings, where they end in ::) that a local run does without, and why."""
 

@@ -13,7 +13,7 @@ _TLS_ONLY = {"Bool": {"aws:SecureTransport": "false"}}
 
 @handles(
     "AWS::S3::Bucket",
-    applied={"BucketName", "VersioningConfiguration", "PublicAccessBlockConfiguration"},
+    applied={"BucketName", "VersioningConfiguration", "PublicAccessBlockConfiguration", "NotificationConfiguration"},
     harmless={"BucketEncryption", "OwnershipControls", "LoggingConfiguration", "LifecycleConfiguration"},
 )
 def bucket(site: Site, logical_id: str, properties: Mapping[str, Any]) -> Deployed:
@@ -28,6 +28,13 @@ def bucket(site: Site, logical_id: str, properties: Mapping[str, Any]) -> Deploy
         )
     if "VersioningConfiguration" in properties:
         s3.put_bucket_versioning(Bucket=name, VersioningConfiguration=properties["VersioningConfiguration"])
+    notifications = dict(properties.get("NotificationConfiguration") or {})
+    if notifications.pop("EventBridgeConfiguration", {"EventBridgeEnabled": False})["EventBridgeEnabled"]:
+        s3.put_bucket_notification_configuration(
+            Bucket=name, NotificationConfiguration={"EventBridgeConfiguration": {}}
+        )
+    for kind in notifications:
+        site.leave_out(logical_id, "AWS::S3::Bucket", f"NotificationConfiguration's {kind}: only EventBridge is told")
     return Deployed(
         name,
         {
@@ -127,10 +134,13 @@ def queue(site: Site, logical_id: str, properties: Mapping[str, Any]) -> Deploye
     return Deployed(url, {"Arn": arn, "QueueName": name, "QueueUrl": url})
 
 
-@handles("AWS::SQS::QueuePolicy", applied=set(), harmless={"Queues", "PolicyDocument"})
-def queue_policy(site: Site, logical_id: str, properties: Mapping[str, Any]) -> Deployed:  # noqa: ARG001
-    """Leaves the policy out: resource policies are not evaluated."""
-    site.leave_out(logical_id, "AWS::SQS::QueuePolicy", "queue policies are not evaluated")
+@handles("AWS::SQS::QueuePolicy", applied={"Queues", "PolicyDocument"})
+def queue_policy(site: Site, logical_id: str, properties: Mapping[str, Any]) -> Deployed:
+    """Gives each queue the policy. It is evaluated where EventBridge sends to the queue, and nowhere else."""
+    for url in properties["Queues"]:
+        site.client("sqs").set_queue_attributes(
+            QueueUrl=url, Attributes={"Policy": json.dumps(properties["PolicyDocument"])}
+        )
     return Deployed(logical_id)
 
 

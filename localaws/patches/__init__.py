@@ -18,6 +18,7 @@ from localaws.patches import (
     states_map,
     states_tasks,
     storage,
+    triggers,
 )
 
 PATCHES: Final[dict[str, Callable[[], None]]] = {
@@ -29,6 +30,7 @@ PATCHES: Final[dict[str, Callable[[], None]]] = {
     **states_execution.PATCHES,
     **states_tasks.PATCHES,
     **states_map.PATCHES,
+    **triggers.PATCHES,
 }
 
 _lock = threading.Lock()

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_stepfunctions import SFNClient
 
 MAX_ATTEMPTS: Final = 8
 """Tries of one request before its error reaches us; "standard" mode backs off with jitter, up to 20 s a try.
@@ -46,3 +47,8 @@ def logs_client() -> CloudWatchLogsClient:
 def sns_client() -> Any:
     """An SNS client, of the region and endpoint that the environment names."""
     return boto3.client("sns", config=_config(1))
+
+
+def states_client() -> SFNClient:
+    """A Step Functions client, of the region and endpoint that the environment names."""
+    return boto3.client("stepfunctions", config=_config(1))

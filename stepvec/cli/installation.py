@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from stepvec.errors import ConfigurationError
 
@@ -26,13 +28,17 @@ def check_installation() -> None:
             )
 
 
-def synthesize(outdir: Path) -> None:
+def synthesize(outdir: Path, settings: Mapping[str, Any] | None = None) -> None:
     """Write the CDK app's assembly to `outdir`: the template that is deployed, on AWS as here.
+
+    `settings` replace cdk.json's. Raises ConfigurationError.
 
     In a process of its own: it must not see AWS credentials, and its Node child ends with it.
     """
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     environment |= {"CDK_OUTDIR": str(outdir), "PATH": path_with_node(environment.get("PATH", ""))}
+    if settings is not None:
+        environment["STEPVEC_SETTINGS"] = json.dumps(settings)
     result = subprocess.run(
         [sys.executable, str(ROOT / "cdk_app.py")],
         cwd=ROOT,
@@ -43,7 +49,7 @@ def synthesize(outdir: Path) -> None:
     )
     if result.returncode:
         lines = "\n".join((result.stderr or result.stdout).strip().splitlines()[-_ERROR_LINES:])
-        raise ConfigurationError(f"The CDK app cannot be synthesized:\n{lines}", remedy="Run `make setup`.")
+        raise ConfigurationError(f"The CDK app cannot be synthesized:\n{lines}", remedy="Correct what it names.")
 
 
 def path_with_node(path: str) -> str:

@@ -6,7 +6,7 @@ import os
 import signal
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,16 +34,28 @@ Slots = Annotated[int, typer.Option(min=1, help="Batch jobs at a time; one job k
 
 
 @app.command()
-def up(slots: Slots = CORES) -> None:
+def up(
+    slots: Slots = CORES,
+    upload_trigger: Annotated[bool, typer.Option("--upload-trigger", help="Embed each upload by itself.")] = False,
+    upload_window: Annotated[int, typer.Option(min=1, max=300, help="Seconds that uploads are gathered for.")] = 3,
+    schedule: Annotated[str, typer.Option(metavar="EXPRESSION", help='For example "rate(1 minute)".')] = "",
+    paths: Annotated[list[str] | None, typer.Option(metavar="PREFIX", help="What the schedule embeds.")] = None,
+) -> None:
     """Start the embedded AWS with the pipeline deployed, and stay until Ctrl-C.
 
     Prints `export NAME=value` lines once ready: with them the AWS CLI and boto3 work against it. For example:
     stepvec local up > env.sh & sleep 20; . ./env.sh; aws s3 ls
     """
+    settings = {
+        "upload_trigger": upload_trigger,
+        "upload_window_seconds": upload_window,
+        "schedule": schedule,
+        "schedule_paths": paths or [],
+    }
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    with embedded_cloud(slots) as cloud:
+    with embedded_cloud(slots, settings) as cloud:
         deployment = deployment_of(cloud)
         errors.print(f"Ready on {cloud.endpoint_url}. Not local, with reasons: docs/local.md")
         for reason, types in _not_local(cloud).items():
@@ -84,8 +96,11 @@ def run(
 
 
 @contextmanager
-def embedded_cloud(slots: int) -> Iterator[EmbeddedCloud]:
-    """The embedded AWS with both stacks deployed, ended when the block is left. Raises ConfigurationError."""
+def embedded_cloud(slots: int, settings: Mapping[str, Any] | None = None) -> Iterator[EmbeddedCloud]:
+    """The embedded AWS with both stacks deployed, ended when the block is left. Raises ConfigurationError.
+
+    `settings` replace cdk.json's.
+    """
     check_installation()
     # moto takes a second to import, and nothing but these two commands needs it.
     from localaws import EmbeddedCloud
@@ -93,7 +108,7 @@ def embedded_cloud(slots: int) -> Iterator[EmbeddedCloud]:
     with tempfile.TemporaryDirectory(prefix="stepvec-assembly-") as folder:
         with _spinner() as spinner:
             task = spinner.add_task("Synthesizing the CDK app", total=None)
-            synthesize(Path(folder))
+            synthesize(Path(folder), settings)
             spinner.update(task, description="Deploying its template on the embedded AWS")
             cloud = EmbeddedCloud.start(
                 Path(folder),

@@ -59,6 +59,16 @@ ACKNOWLEDGED = [
         "The files of the runs, whose names are those of executions to come; each role has the kinds that it writes.",
     ),
     Acknowledged(
+        rf"AwsSolutions-IAM5\[Resource::{WORK}/uploads/\*\]",
+        r"StepvecPipeline/Functions/StartOnUploadRole/DefaultPolicy/Resource",
+        "The manifests of uploads, named by what was uploaded; the role may write just these.",
+    ),
+    Acknowledged(
+        "AwsSolutions-SQS3",
+        r"StepvecPipeline/Triggers/ScheduleDeadLetters/Resource",
+        "It is a dead-letter queue itself, of EventBridge Scheduler, which the rule does not know.",
+    ),
+    Acknowledged(
         r"AwsSolutions-IAM5\[Resource::\*\]",
         r"StepvecPipeline/Batch/Container/ExecutionRole/DefaultPolicy/Resource",
         "ecr:GetAuthorizationToken knows no resource; pulling is allowed of the one repository.",

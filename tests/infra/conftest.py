@@ -16,13 +16,15 @@ from cdk_nag import AwsSolutionsChecks
 from stacks.app import build_app
 from stepvec.stack_names import DATA_STACK, PIPELINE_STACK
 
-SETTINGS: dict[str | tuple[str, ...], tuple[Any, ...]] = {
-    "device": ("cpu", "gpu"),
-    "network": ("public", "private"),
-    "spot": (True, False),
-    # Together: no resource depends on both.
-    ("kms", "xray"): (False, True),
-}
+CHOICES: tuple[tuple[dict[str, Any], ...], ...] = (
+    ({"device": "cpu"}, {"device": "gpu"}),
+    ({"network": "public"}, {"network": "private"}),
+    ({"spot": True}, {"spot": False}),
+    ({}, {"schedule": "rate(1 day)", "schedule_paths": ["images"]}),
+    ({}, {"upload_trigger": True}),
+)
+SECURED: dict[str, Any] = {"kms": True, "xray": True}
+"""No resource depends on these and on two of the choices: they are on in every other combination."""
 
 
 @dataclass(frozen=True)
@@ -64,13 +66,13 @@ def synthesized(tmp_path_factory: pytest.TempPathFactory) -> Synthesize:
 
 
 def combinations() -> list[dict[str, Any]]:
-    """Every combination of device, network, Spot, and (key and tracing)."""
+    """Every combination of device, network, Spot, schedule and upload trigger; a key and tracing in every other one."""
     result = []
-    for values in itertools.product(*SETTINGS.values()):
+    for chosen in itertools.product(*(range(len(choice)) for choice in CHOICES)):
         settings: dict[str, Any] = {}
-        for name, value in zip(SETTINGS, values, strict=True):
-            settings |= dict.fromkeys(name, value) if isinstance(name, tuple) else {name: value}
-        result.append(settings)
+        for number, choice in zip(chosen, CHOICES, strict=True):
+            settings |= choice[number]
+        result.append(settings | (SECURED if sum(chosen) % 2 else {}))
     return result
 
 

@@ -244,6 +244,15 @@ def test_synthesis_is_repeatable(assembly: Path, tmp_path: Path) -> None:
         ({"spot": "yes"}, "spot"),
         ({"log_retention_days": 31}, "log_retention_days is 31"),
         ({"alarm_email": "nobody"}, "alarm_email is 'nobody'"),
+        ({"schedule": "daily", "schedule_paths": ["a"]}, "'daily' is no schedule"),
+        ({"schedule": "rate(1 day)"}, "schedule_paths is empty"),
+        ({"schedule": "rate(1 day)", "schedule_paths": ["a"], "schedule_timezone": "Mars/Base"}, "Mars/Base"),
+        ({"schedule_paths": ["s3://other/a"]}, "another bucket"),
+        ({"schedule_window_minutes": 1441}, "schedule_window_minutes is 1441"),
+        ({"upload_window_seconds": 301}, "upload_window_seconds is 301"),
+        ({"upload_window_seconds": 0}, "upload_window_seconds is 0"),
+        ({"upload_trigger": "yes"}, "upload_trigger"),
+        ({"upload_prefixes": [""]}, "not a prefix"),
     ],
 )
 def test_a_wrong_setting_is_named(settings: dict[str, Any], named: str) -> None:

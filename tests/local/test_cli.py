@@ -32,11 +32,13 @@ def stepvec(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 
 @contextmanager
-def local_up(folder: Path) -> Iterator[dict[str, str]]:
-    """`stepvec local up` in the background, ended by SIGTERM; yields the variables that it exports."""
+def local_up(folder: Path, *options: str) -> Iterator[dict[str, str]]:
+    """`stepvec local up` with `options` in the background, ended by SIGTERM; yields the variables that it exports."""
     output = folder / "env.sh"
     with output.open("w") as stream:
-        process = subprocess.Popen([STEPVEC, "local", "up"], env=WITHOUT_AWS, stdout=stream, stderr=subprocess.PIPE)
+        process = subprocess.Popen(
+            [STEPVEC, "local", "up", *options], env=WITHOUT_AWS, stdout=stream, stderr=subprocess.PIPE
+        )
         try:
             wait_until(lambda: output.read_text().count("export ") == 8 or process.poll() is not None, seconds=120)
             yield dict(re.findall(r"^export (\w+)=(\S+)$", output.read_text(), re.MULTILINE))
@@ -94,6 +96,22 @@ def test_the_aws_cli_alone_uploads_runs_and_reads(tmp_path: Path) -> None:
         assert json.loads(second["output"])["unchanged"] == 4
         wrong = run_by_aws_cli(environment, {"Paths": "a"})
         assert (wrong["status"], wrong["error"]) == ("FAILED", "InvalidInput")
+
+
+def test_with_the_upload_trigger_a_copy_is_embedded_by_itself(tmp_path: Path) -> None:
+    (tmp_path / "photo.jpg").write_bytes(photo(0))
+    with local_up(tmp_path, "--upload-trigger", "--upload-window", "1") as environment:
+        target = f"s3://{environment['STEPVEC_IMAGE_BUCKET']}/any/photo.jpg"
+        aws(environment, "s3", "cp", str(tmp_path / "photo.jpg"), target)
+        count = ("dynamodb", "scan", "--table-name", environment["STEPVEC_TABLE"], "--select", "COUNT")
+        wait_until(lambda: aws(environment, *count)["Count"] == 1)
+
+
+def test_a_wrong_schedule_is_one_clear_line() -> None:
+    result = stepvec("local", "up", "--schedule", "daily", "--paths", "a")
+    assert result.returncode == 1
+    assert "'daily' is no schedule" in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 def test_two_can_be_up_at_once(tmp_path: Path) -> None:

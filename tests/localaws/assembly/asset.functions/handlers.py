@@ -19,7 +19,7 @@ class NotReadyError(Exception):
 def handler(event: dict[str, Any], context: Any) -> Any:
     global counter
     counter += 1
-    action = event.get("do", "echo")
+    action = "records" if "Records" in event else event.get("do", "echo")
     if action == "echo":
         sys.stdout.write("hello from the log\n")
         return event
@@ -54,4 +54,20 @@ def handler(event: dict[str, Any], context: Any) -> Any:
         answer = getattr(client, event["method"])(**event["arguments"])
         answer.pop("ResponseMetadata")
         return json.loads(json.dumps(answer, default=str))
+    if action == "records":
+        return take_records(event["Records"])
     raise ValueError(action)
+
+
+def take_records(records: list[dict[str, Any]]) -> Any:
+    """Keeps the bodies in S3, under the queue's name; a body says what becomes of it."""
+    queue = records[0]["eventSourceARN"].rsplit(":", 1)[-1]
+    bodies = [record["body"] for record in records]
+    key = f"open/batches/{queue}/{time.time_ns()}"
+    boto3.client("s3").put_object(Bucket=os.environ["FROM_TEMPLATE"], Key=key, Body=json.dumps(records).encode())
+    if "raise" in bodies:
+        raise NotReadyError("not this batch")
+    if "unreadable answer" in bodies:
+        return {"batchItemFailures": [{"itemIdentifier": "no such message"}]}
+    failed = [record["messageId"] for record in records if record["body"] == "fail"]
+    return {"batchItemFailures": [{"itemIdentifier": name} for name in failed]}

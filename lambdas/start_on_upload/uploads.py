@@ -1,0 +1,112 @@
+"""What a batch of messages says: which images were uploaded, and which messages cannot be read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from stepvec.errors import RecordError
+from stepvec.images import is_image
+from stepvec.limits import KEY_BYTES
+from stepvec.records.listing import ListedImage
+
+EVENT_SOURCE: Final = "aws.s3"
+EVENT_TYPE: Final = "Object Created"
+NAME_PREFIX: Final = "upload-"
+NAME_DIGITS: Final = 40
+_REMEDY: Final = "It is no event of the image bucket: look at the message in the dead-letter queue."
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """One event: an object as it was uploaded. `sequencer` orders the uploads of one key."""
+
+    image: ListedImage
+    sequencer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What a batch of messages holds.
+
+    images: each key once, as it was uploaded last, in the keys' order.
+    name: the execution's name, the same for the same uploads whatever messages brought them.
+    unread: ids and problems of the messages that cannot be read.
+    ignored: uploads that are no image: other suffixes, folders, empty objects.
+    """
+
+    images: tuple[ListedImage, ...]
+    name: str
+    unread: dict[str, str]
+    ignored: int
+
+
+def read_batch(records: Iterable[Mapping[str, Any]], *, bucket: str) -> Batch:
+    """The uploads to `bucket` in the records of an SQS event."""
+    latest: dict[str, Upload] = {}
+    unread: dict[str, str] = {}
+    ignored = 0
+    for record in records:
+        try:
+            upload = parse_upload(record["body"], bucket=bucket)
+        except RecordError as error:
+            unread[record["messageId"]] = error.message
+            continue
+        key = upload.image.key
+        if not is_image(key) or not upload.image.size:
+            ignored += 1
+        elif key not in latest or _is_later(upload.sequencer, latest[key].sequencer):
+            latest[key] = upload
+    uploads = [latest[key] for key in sorted(latest)]
+    return Batch(tuple(upload.image for upload in uploads), _name(uploads), unread, ignored)
+
+
+def parse_upload(body: str, *, bucket: str) -> Upload:
+    """The upload that EventBridge's event in `body` tells of. Raises RecordError for anything else.
+
+    Keys are as they are, not URL-encoded as in S3's own notifications.
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html
+    """
+    try:
+        event = json.loads(body)
+        kind = (event["source"], event["detail-type"], event["detail"]["bucket"]["name"])
+        stored = event["detail"]["object"]
+        key, size, etag = stored["key"], stored["size"], stored["etag"]
+        sequencer = stored.get("sequencer", "")
+        key_bytes = len(key.encode())
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise RecordError(f"The message is no event of S3: {error!r}.", remedy=_REMEDY) from error
+    if kind != (EVENT_SOURCE, EVENT_TYPE, bucket):
+        raise RecordError(f"The message is of {kind!r}, not of uploads to {bucket}.", remedy=_REMEDY)
+    texts = all(isinstance(value, str) for value in (key, etag, sequencer))
+    if not texts or type(size) is not int or not 0 < key_bytes <= KEY_BYTES:
+        raise RecordError(f"The message's object is {stored!r:.200}.", remedy=_REMEDY)
+    return Upload(ListedImage(key, size, etag.strip('"')), sequencer)
+
+
+def dump_manifest(images: Iterable[ListedImage]) -> bytes:
+    """A manifest that ListImages reads: JSON Lines, the same bytes for the same images."""
+    lines = (
+        json.dumps({"key": image.key, "size": image.size, "etag": image.etag}, ensure_ascii=False) for image in images
+    )
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def _is_later(one: str, other: str) -> bool:
+    """Sequencers are hexadecimal; the shorter is padded on the right with zeros, as S3's documentation says.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
+    """
+    length = max(len(one), len(other))
+    return one.lower().ljust(length, "0") > other.lower().ljust(length, "0")
+
+
+def _name(uploads: Iterable[Upload]) -> str:
+    digest = hashlib.sha256()
+    for upload in uploads:
+        line = json.dumps([upload.image.key, upload.image.etag, upload.sequencer])
+        digest.update(line.encode() + b"\n")
+    return f"{NAME_PREFIX}{digest.hexdigest()[:NAME_DIGITS]}"

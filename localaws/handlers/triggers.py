@@ -1,0 +1,85 @@
+"""What starts things by itself: EventBridge rules, schedules, event source mappings."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from localaws.errors import TemplateError
+from localaws.handlers.registry import Deployed, Site, handles
+
+_RULE_TARGETS: Final = ("sqs",)
+_SCHEDULE_TARGETS: Final = ("states",)
+
+
+@handles(
+    "AWS::Events::Rule",
+    applied={"Name", "EventPattern", "State", "Targets"},
+    harmless={"Description"},
+)
+def rule(site: Site, logical_id: str, properties: Mapping[str, Any]) -> Deployed:
+    """Creates a rule of the default bus whose targets are queues."""
+    name = properties.get("Name") or site.name(logical_id, 64)
+    events = site.client("events")
+    arn = events.put_rule(
+        Name=name,
+        EventPattern=json.dumps(properties["EventPattern"]),
+        State=properties.get("State", "ENABLED"),
+    )["RuleArn"]
+    for target in properties.get("Targets", []):
+        _check_target(target["Arn"], _RULE_TARGETS, logical_id)
+        for setting in sorted(set(target) - {"Arn", "Id", "DeadLetterConfig", "RetryPolicy"}):
+            site.leave_out(logical_id, "AWS::Events::Rule", f"its target's {setting} has no effect locally")
+        events.put_targets(Rule=name, Targets=[target])
+    return Deployed(name, {"Arn": arn})
+
+
+@handles(
+    "AWS::Scheduler::Schedule",
+    applied={"Name", "ScheduleExpression", "ScheduleExpressionTimezone", "State", "Target"},
+    harmless={"Description", "FlexibleTimeWindow"},
+)
+def schedule(site: Site, logical_id: str, properties: Mapping[str, Any]) -> Deployed:
+    """Creates a schedule that starts executions."""
+    target = properties["Target"]
+    _check_target(target["Arn"], _SCHEDULE_TARGETS, logical_id)
+    name = properties.get("Name") or site.name(logical_id, 64)
+    # As AWS does when it is created: the role must trust the service.
+    site.context.credentials.for_role(target["RoleArn"], name, "scheduler.amazonaws.com")
+    arn = site.client("scheduler").create_schedule(
+        Name=name,
+        ScheduleExpression=properties["ScheduleExpression"],
+        ScheduleExpressionTimezone=properties.get("ScheduleExpressionTimezone", "UTC"),
+        FlexibleTimeWindow=properties["FlexibleTimeWindow"],
+        State=properties.get("State", "ENABLED"),
+        Target=target,
+    )["ScheduleArn"]
+    return Deployed(name, {"Arn": arn})
+
+
+@handles(
+    "AWS::Lambda::EventSourceMapping",
+    applied={
+        "EventSourceArn",
+        "FunctionName",
+        "BatchSize",
+        "MaximumBatchingWindowInSeconds",
+        "FunctionResponseTypes",
+        "Enabled",
+    },
+    harmless={"ScalingConfig"},
+)
+def event_source_mapping(site: Site, logical_id: str, properties: Mapping[str, Any]) -> Deployed:  # noqa: ARG001
+    """Creates a mapping of a queue to a function, which polls from then on."""
+    settings = {name: value for name, value in properties.items() if name not in ("Tags", "ScalingConfig")}
+    created = site.client("lambda").create_event_source_mapping(**settings)
+    return Deployed(created["UUID"], {"Id": created["UUID"]})
+
+
+def _check_target(arn: str, services: tuple[str, ...], logical_id: str) -> None:
+    if arn.split(":")[2] not in services:
+        raise TemplateError(
+            f"The target of {logical_id} is {arn}, which the embedded AWS cannot reach.",
+            remedy=f"Locally a target is one of {', '.join(services)}; add others in localaws/handlers/triggers.py.",
+        )

@@ -1,0 +1,167 @@
+"""Patches of what starts things by itself: S3's events, EventBridge's rules, queues that invoke functions."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import json
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from moto.awslambda.models import LambdaBackend
+from moto.events.models import Rule, events_backends
+from moto.s3 import notifications
+from moto.sqs.models import Queue, sqs_backends
+
+from localaws.context import current
+from localaws.event_source import check_mapping, start_polling
+from localaws.iam.policy import Decision, Requirement, evaluate
+from localaws.iam.resource_policy import statements_for_service
+from localaws.reports import Denial
+
+_EVENTS: Final = "events.amazonaws.com"
+_REASONS: Final = {
+    "Put": "PutObject",
+    "Post": "POST Object",
+    "Copy": "CopyObject",
+    "CompleteMultipartUpload": "CompleteMultipartUpload",
+    "Delete": "DeleteObject",
+}
+_sequence = itertools.count(time.time_ns())
+
+
+def send_s3_events() -> None:
+    """moto's event has one id for all, `eTag` for `etag`, one sequencer, a number as its time, other reasons.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html
+    """
+
+    def send(account_id: str, bucket: Any, event_name: str, key: Any) -> None:
+        stored: dict[str, Any] = {"key": key.name}
+        if "ObjectRemoved" not in event_name:
+            stored |= {"size": key.size, "etag": key.etag.replace('"', "")}
+        if bucket.is_versioned:
+            stored["version-id"] = key.version_id
+        stored["sequencer"] = f"{next(_sequence):018X}"
+        event = {
+            "version": "0",
+            "id": str(uuid.uuid4()),
+            "detail-type": notifications._detail_type(event_name),
+            "source": "aws.s3",
+            "account": account_id,
+            "time": _timestamp(time.time()),
+            "region": bucket.region_name,
+            "resources": [bucket.arn],
+            "detail": {
+                "version": "0",
+                "bucket": {"name": bucket.name},
+                "object": stored,
+                "request-id": uuid.uuid4().hex[:16].upper(),
+                "requester": account_id,
+                "source-ip-address": "127.0.0.1",
+                "reason": _REASONS.get(event_name.rsplit(":", 1)[-1], event_name.rsplit(":", 1)[-1]),
+            },
+        }
+        for rule in list(events_backends[account_id][bucket.region_name].event_buses["default"].rules.values()):
+            rule.send_to_targets(event, transform_input=False)
+
+    notifications._send_event_bridge_message = send
+
+
+def deliver_to_targets() -> None:
+    """moto fires disabled rules, needs no permission of the queue's policy, and knows no dead letters."""
+
+    def send_to_targets(rule: Any, original_event: Any, transform_input: bool = True) -> None:  # noqa: ARG001
+        event = copy.deepcopy(dict(original_event))
+        event.pop("ingestion-time", None)
+        if isinstance(event.get("time"), (int, float)):
+            event["time"] = _timestamp(event["time"])
+        if rule.state != "ENABLED" or not rule.event_pattern.matches_event(event):
+            return
+        for target in list(rule.targets):
+            dead_letters = (target.get("DeadLetterConfig") or {}).get("Arn")
+            if not _send(rule, target["Arn"], event) and dead_letters:
+                _send(rule, dead_letters, event)
+
+    Rule.send_to_targets = send_to_targets
+
+
+def _send(rule: Any, queue_arn: str, event: Mapping[str, Any]) -> bool:
+    """Puts the event into the queue, if its policy lets the rule do so."""
+    context = current()
+    backend = sqs_backends[rule.account_id][rule.region_name]
+    queue = backend.queues.get(queue_arn.rsplit(":", 1)[-1])
+    if queue is None:
+        return False
+    requirement = Requirement(
+        "sqs:SendMessage",
+        queue_arn,
+        {
+            "aws:sourcearn": rule.arn,
+            "aws:sourceaccount": rule.account_id,
+            # A service of AWS calls over TLS, whatever this machine's clients do.
+            "aws:securetransport": "true",
+        },
+    )
+    document = statements_for_service(json.loads(queue.policy or "{}"), _EVENTS)
+    if context.authorizer.enforcing and evaluate([document], requirement) is not Decision.ALLOWED:
+        context.authorizer.denials.append(Denial(_EVENTS, requirement.action, queue_arn))
+        return False
+    backend.send_message(queue.name, json.dumps(event, ensure_ascii=False, separators=(",", ":")))
+    return True
+
+
+def _timestamp(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def poll_queues() -> None:
+    """moto invokes at once, message by message, in the sender's thread: no window, no partial answers, no IAM."""
+    create = LambdaBackend.create_event_source_mapping
+
+    def create_event_source_mapping(backend: Any, spec: dict[str, Any]) -> Any:
+        function = backend.get_function(spec["FunctionName"])
+        check_mapping(current(), function, spec)
+        mapping = create(backend, spec)
+        for queue in sqs_backends[backend.account_id][backend.region_name].queues.values():
+            # What makes moto invoke.
+            queue.lambda_event_source_mappings.pop(mapping.function_arn, None)
+        start_polling(current(), backend, mapping)
+        return mapping
+
+    LambdaBackend.create_event_source_mapping = create_event_source_mapping
+
+
+def keep_messages_sent_meanwhile() -> None:
+    """moto's DeleteMessage makes a new list of messages: one that is sent in the same moment was lost."""
+    original = Queue.delete_message
+
+    def delete_message(queue: Any, receipt_handle: str) -> None:
+        with queue._messages_lock:
+            original(queue, receipt_handle)
+
+    Queue.delete_message = delete_message
+
+
+def keep_policies() -> None:
+    """moto's SetQueueAttributes takes the queue's policy away where the call does not name it."""
+    original = Queue._set_attributes
+
+    def set_attributes(queue: Any, attributes: dict[str, Any], now: float | None = None) -> None:
+        if "Policy" not in attributes:
+            attributes = {**attributes, "Policy": queue.policy}
+        original(queue, attributes, now)
+
+    Queue._set_attributes = set_attributes
+
+
+PATCHES: Final[dict[str, Callable[[], None]]] = {
+    "s3_events": send_s3_events,
+    "events_targets": deliver_to_targets,
+    "lambda_event_sources": poll_queues,
+    "sqs_delete": keep_messages_sent_meanwhile,
+    "sqs_policy": keep_policies,
+}
