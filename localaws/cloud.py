@@ -17,6 +17,7 @@ from moto.core import DEFAULT_ACCOUNT_ID
 
 from localaws.assembly import read_assembly
 from localaws.clients import make_client
+from localaws.container_engine import ContainerEngine
 from localaws.context import Context, set_current
 from localaws.credentials import Credentials, CredentialStore
 from localaws.deployer import Deployer
@@ -74,13 +75,15 @@ class EmbeddedCloud:
         work_directory: Path | None = None,
         enforce_iam: bool = True,
         environment: Mapping[str, str] | None = None,
+        container_engine: ContainerEngine | None = None,
     ) -> Self:
         """Deploys the cloud assembly (cdk.out) in `assembly`.
 
         `lambda_python` runs the functions and needs awslambdaric and boto3; `worker_python` runs the jobs'
         images. `slots` is how many vCPUs the jobs may take together. `work_directory` holds unpacked code and
         the processes' home folders (a temporary folder, removed by `close`, when None). `environment` is added
-        to the environment of every function and job, and wins over the template's.
+        to the environment of every function and job, and wins over the template's. `container_engine` runs the
+        jobs in real containers of its image, instead of with `worker_python`.
 
         Raises LocalCloudError, and leaves nothing behind, when the assembly cannot be deployed.
         """
@@ -88,6 +91,7 @@ class EmbeddedCloud:
             _check_executable(python)
         install_patches()
         context = _new_context(lambda_python, worker_python, slots, region, environment or {})
+        context.container_engine = container_engine
         set_current(context)
         try:
             reset_moto(context.account, region)
@@ -165,6 +169,8 @@ class EmbeddedCloud:
         atexit.unregister(self.close)
         self._context.closing.set()
         self._context.children.kill_all()
+        if self._context.container_engine is not None:
+            self._context.container_engine.remove_all()
         stop_work(self.account, self.region)
         if self._context.lambda_pool is not None:
             self._context.lambda_pool.close()
