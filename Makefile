@@ -46,6 +46,14 @@ test: setup setup-tests ## Set everything up and run all tests
 	@echo "Next: make demo shows the pipeline at work; make check runs linters and types; docs/local.md says what"
 	@echo "      the embedded AWS does as AWS does, and what it does not."
 
+.PHONY: deploy
+deploy: setup ## Deploy both stacks into the account and region of your AWS credentials
+	.venv/bin/stepvec deploy
+
+.PHONY: destroy
+destroy: setup ## Delete the pipeline; buckets and table are kept
+	.venv/bin/stepvec destroy
+
 .PHONY: setup
 setup: $(STAMPS)/project $(STAMPS)/lambda-runtime $(STAMPS)/worker $(STAMPS)/lambda build/model/model.json ## Set everything up, without running anything
 
@@ -87,6 +95,10 @@ format: $(STAMPS)/project ## Format the code and mend what ruff can
 .PHONY: bench
 bench: setup ## Measure where the time of a one-photo run goes
 	$(PYTHON) -m bench.overhead
+
+.PHONY: policies
+policies: setup ## Take each permission statement away and see that some run misses it
+	$(PYTHON) -m tools.policies
 
 .PHONY: lock
 lock: ## Resolve requirements/*.in into requirements/*.txt again

@@ -52,7 +52,7 @@ def measure(deployment: Deployment, number: int) -> dict[str, float]:
 
 def _step_seconds(deployment: Deployment, run: str) -> dict[str, float]:
     """Seconds from entering to leaving each state, by the execution's history."""
-    arn = f"{deployment.state_machine_arn.replace(':stateMachine:', ':execution:')}:{run}"
+    arn = RunOfDeployment(deployment, run).arn
     events = deployment.client("stepfunctions").get_execution_history(executionArn=arn, maxResults=1000)["events"]
     entered: dict[str, datetime] = {}
     seconds: dict[str, float] = {}

@@ -16,6 +16,7 @@ from localaws.errors import LocalCloudError, TemplateError, UnsupportedResourceE
 from localaws.handlers.registry import RESOURCE_TYPES, Deployed, not_local_reason
 from localaws.intrinsics import Environment, Resolver
 from localaws.reports import NotLocal
+from localaws.stack_records import record_stack
 
 
 class Deployer:
@@ -49,6 +50,7 @@ class Deployer:
                 self.outputs[stack.name][name] = str(value)
                 if "Export" in output:
                     self._exports[deployment.resolver.resolve(output["Export"]["Name"])] = value
+        record_stack(self._client("cloudformation"), stack.name, self.outputs[stack.name])
 
 
 class _StackDeployment:

@@ -19,12 +19,11 @@ from stacks.config import PipelineConfig, read_config
 from stacks.data_stack import DataStack
 from stacks.pipeline_stack import PipelineStack
 from stepvec.adapters.model_directory import read_model_card
+from stepvec.stack_names import DATA_STACK, PIPELINE_STACK
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 MODEL_DIRECTORY: Final = ROOT / "build" / "model"
 CONTEXT_KEY: Final = "stepvec"
-DATA_STACK: Final = "StepvecData"
-PIPELINE_STACK: Final = "StepvecPipeline"
 
 
 def build_app(

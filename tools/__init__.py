@@ -1,1 +1,1 @@
-"""What `make` runs beside the project itself."""
+"""Checks of the project itself that are neither tests nor benchmarks."""

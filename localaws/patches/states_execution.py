@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -20,6 +21,7 @@ from moto.stepfunctions.parser.asl.eval.program_state import (
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
 from moto.stepfunctions.parser.asl.utils.encoding import to_json_str
 from moto.stepfunctions.parser.backend.execution import BaseExecutionWorkerCommunication
+from moto.stepfunctions.parser.models import StepFunctionsParserBackend
 from moto.stepfunctions.responses import StepFunctionResponse
 
 
@@ -104,9 +106,20 @@ def stop_at_once() -> None:
     StepFunctionResponse.stop_execution = stop_execution
 
 
+def name_executions() -> None:
+    """An execution started without a name gets a UUID on AWS; in moto it is called None, and only one can be."""
+    original = StepFunctionsParserBackend.start_execution
+
+    def start_execution(backend: Any, state_machine_arn: str, name: str | None, execution_input: str) -> Any:
+        return original(backend, state_machine_arn, name or str(uuid.uuid4()), execution_input)
+
+    StepFunctionsParserBackend.start_execution = start_execution
+
+
 PATCHES: Final[dict[str, Callable[[], None]]] = {
     "states_output_json": output_as_json,
     "states_stop_at_once": stop_at_once,
+    "states_execution_names": name_executions,
     "states_fail_names": fail_with_states_errors,
     "states_whole_percentages": whole_percentages,
 }

@@ -14,7 +14,7 @@ MISSING_CODES: Final = frozenset({"NoSuchKey", "NotFound", "404"})
 
 def error_code(error: Exception) -> str:
     """The service's code for `error`; "" where it never reached the service."""
-    return str(error.response["Error"]["Code"]) if isinstance(error, ClientError) else ""
+    return str(error.response.get("Error", {}).get("Code", "")) if isinstance(error, ClientError) else ""
 
 
 def explain(service: str, what: str, error: Exception) -> StorageError:

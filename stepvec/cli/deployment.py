@@ -9,11 +9,13 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from stepvec import codec
 from stepvec.adapters.object_store import ObjectStore
 from stepvec.adapters.vector_table import batches
+from stepvec.errors import InvalidInputError
 from stepvec.item import PARTITION_KEY, VectorItem, decode_item
 from stepvec.layout import RunLayout
 from stepvec.limits import BATCH_GET_ITEMS
@@ -63,25 +65,47 @@ class RunOfDeployment:
         self.layout = RunLayout(deployment.work_bucket, name)
         self._deployment = deployment
         self._store = ObjectStore(deployment.client("s3"))
-        self._arn = ""
         self._shards: list[ShardEntry] | None = None
         self._progress: dict[str, tuple[str, ShardProgress]] = {}
 
+    @property
+    def arn(self) -> str:
+        """The execution's ARN."""
+        return f"{self._deployment.state_machine_arn.replace(':stateMachine:', ':execution:')}:{self.name}"
+
     def start(self, run_input: dict[str, Any]) -> None:
-        """Start the execution."""
-        answer = self._deployment.client("stepfunctions").start_execution(
-            stateMachineArn=self._deployment.state_machine_arn, name=self.name, input=json.dumps(run_input)
-        )
-        self._arn = answer["executionArn"]
+        """Start the execution. Raises InvalidInputError where the name is taken."""
+        client = self._deployment.client("stepfunctions")
+        machine = self._deployment.state_machine_arn
+        try:
+            client.start_execution(stateMachineArn=machine, name=self.name, input=json.dumps(run_input))
+        except client.exceptions.ExecutionAlreadyExists as error:
+            raise InvalidInputError(f"There is a run {self.name!r} already.", remedy="Take another name.") from error
 
     def wait(self, on_progress: Callable[[Progress], None] = lambda _: None) -> Ended:
         """Wait for the execution's end, telling how far it is on the way."""
-        client = self._deployment.client("stepfunctions")
-        while (execution := client.describe_execution(executionArn=self._arn))["status"] == RUNNING:
+        while (ended := self.ended()) is None:
             on_progress(self.progress())
             time.sleep(POLL_SECONDS)
+        return ended
+
+    def ended(self) -> Ended | None:
+        """How the execution ended; None while it runs. Raises InvalidInputError where there is no such run."""
+        client = self._deployment.client("stepfunctions")
+        try:
+            execution = client.describe_execution(executionArn=self.arn)
+        except client.exceptions.ExecutionDoesNotExist as error:
+            raise InvalidInputError(f"There is no run {self.name!r}.", remedy="See `stepvec status`.") from error
+        if execution["status"] == RUNNING:
+            return None
         report = self._store.find_record(RunReport, self.layout.report)
         return Ended(self.name, execution["status"], execution.get("error", ""), execution.get("cause", ""), report)
+
+    def stop(self) -> None:
+        """Stop the execution; Step Functions terminates its jobs."""
+        self._deployment.client("stepfunctions").stop_execution(
+            executionArn=self.arn, error="Cancelled", cause="Stopped by `stepvec cancel`."
+        )
 
     def progress(self) -> Progress:
         """How far the run is, by the files that it has written so far."""
@@ -119,6 +143,14 @@ class RunOfDeployment:
                     record = self._store.read_record(ShardProgress, self.layout.progress(number))
                     self._progress[entry.key] = (entry.etag, record)
             after, is_last = (page.objects[-1].key if page.objects else ""), page.is_last
+
+
+def list_runs(deployment: Deployment, count: int) -> list[tuple[str, str, datetime]]:
+    """Name, status and start of the `count` newest runs, the newest first."""
+    answer = deployment.client("stepfunctions").list_executions(
+        stateMachineArn=deployment.state_machine_arn, maxResults=count
+    )
+    return [(entry["name"], entry["status"], entry["startDate"]) for entry in answer["executions"]]
 
 
 def read_rows(deployment: Deployment, image_ids: list[str]) -> Iterator[VectorItem]:

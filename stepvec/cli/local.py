@@ -18,12 +18,11 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from stepvec.cli.console import errors
 from stepvec.cli.deployment import Deployment
 from stepvec.cli.installation import LAMBDA_PYTHON, WORKER_PYTHON, check_installation, synthesize
+from stepvec.stack_names import DATA_STACK, PIPELINE_STACK
 
 if TYPE_CHECKING:
     from localaws import EmbeddedCloud
 
-DATA_STACK: Final = "StepvecData"
-PIPELINE_STACK: Final = "StepvecPipeline"
 PROGRESS_SECONDS: Final = "1"
 """Seconds between two progress files of a worker: someone is watching."""
 
@@ -58,7 +57,9 @@ def up(slots: Slots = CORES) -> None:
 
 @app.command()
 def run(
-    photos: Annotated[list[Path], typer.Argument(help="Photos, or folders of photos.", show_default=False)],
+    photos: Annotated[
+        list[Path], typer.Argument(metavar="PHOTOS...", help="Photos, or folders of photos.", show_default=False)
+    ],
     out: Annotated[Path, typer.Option(metavar="DIRECTORY", help="Where the results go.")] = Path("stepvec-out"),
     max_failures: Annotated[int, typer.Option(min=0, help="Photos that may fail for the run to succeed.")] = 0,
     shard_size: Annotated[int | None, typer.Option(min=1, help="Photos of a shard at the most.")] = None,

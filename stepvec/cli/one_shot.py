@@ -6,17 +6,16 @@ import time
 from pathlib import Path
 from typing import Any
 
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as ProgressLine
-from rich.table import Table
 
 from stepvec import codec
 from stepvec.cli.console import errors
-from stepvec.cli.deployment import Deployment, Ended, Progress, RunOfDeployment, read_rows
+from stepvec.cli.deployment import Deployment, Progress, RunOfDeployment, read_rows
 from stepvec.cli.gallery import write_gallery
 from stepvec.cli.photos import PREFIX, upload_photos
 from stepvec.cli.results import write_vectors
+from stepvec.cli.run_view import print_end, progress_note
 from stepvec.outcome import ImageFailure
 from stepvec.records.reports import RunReport
 
@@ -41,9 +40,9 @@ def run_once(deployment: Deployment, photos: dict[str, Path], options: dict[str,
         start = time.perf_counter()
         ended = run.wait(lambda progress: _show(line, embed, progress, len(photos), time.perf_counter() - start))
         if ended.report is not None:
-            done = ended.report.embedded + ended.report.unchanged
-            line.update(embed, completed=done + ended.report.failed, note=_note(len(photos), done, ended.report.failed))
-    _print_end(ended)
+            last = Progress(len(photos), ended.report.embedded + ended.report.unchanged, failed=ended.report.failed)
+            line.update(embed, completed=last.embedded + last.failed, note=progress_note(len(photos), last))
+    print_end(ended)
     if ended.report is None:
         return False
     _write_results(run, deployment, photos, ended.report, out)
@@ -51,33 +50,8 @@ def run_once(deployment: Deployment, photos: dict[str, Path], options: dict[str,
 
 
 def _show(line: ProgressLine, task: Any, progress: Progress, listed: int, seconds: float) -> None:
-    done = progress.embedded + progress.failed
-    note = _note(listed, progress.embedded, progress.failed)
-    if done:
-        rate = done / seconds
-        note += f", {rate:.1f} images/s, {(progress.to_embed - done) / rate:.0f} s left"
-    line.update(task, completed=done, note=note if progress.to_embed else "listing")
-
-
-def _note(listed: int, embedded: int, failed: int) -> str:
-    return f"listed {listed}, embedded {embedded}, failed {failed}"
-
-
-def _print_end(ended: Ended) -> None:
-    colour = "green" if ended.status == "SUCCEEDED" else "red"
-    errors.print(f"[bold {colour}]{ended.status}[/] execution {escape(ended.run)}", highlight=False)
-    if ended.status != "SUCCEEDED":
-        errors.print(f"{escape(ended.error)}: {escape(ended.cause)}", highlight=False)
-    if ended.report is None:
-        return
-    report = ended.report
-    table = Table(box=None, pad_edge=False)
-    for column in ("listed", "embedded", "unchanged", "failed", "missing", "found", "images/s", "seconds"):
-        table.add_column(column, justify="right", no_wrap=True)
-    counts = (report.listed, report.embedded, report.unchanged, report.failed, report.missing, report.found)
-    table.add_row(*map(str, counts), f"{report.images_per_second:.1f}", f"{report.seconds:.1f}")
-    errors.print(table)
-    errors.print(f"Model {report.model}, {report.vector_type}", highlight=False)
+    note = progress_note(listed, progress, seconds) if progress.to_embed else "listing"
+    line.update(task, completed=progress.embedded + progress.failed, note=note)
 
 
 def _write_results(

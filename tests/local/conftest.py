@@ -90,7 +90,7 @@ class Pipeline:
         self.dynamodb.delete_item(TableName=self.deployment.table, Key={"ImageId": {"S": image_id}})
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def pipeline(assembly: Path) -> Iterator[Pipeline]:
     with EmbeddedCloud.start(
         assembly,

@@ -7,6 +7,7 @@ import numpy as np
 import psutil
 import pytest
 
+from stepvec.cli.deployment import RunOfDeployment
 from tests.local.conftest import Pipeline, photo, wait_until
 
 
@@ -111,7 +112,7 @@ def test_many_shards_run_side_by_side_and_add_up(pipeline: Pipeline) -> None:
     assert run.counts() == {"embedded": 23}
     assert run.report.shards == 4
     client = pipeline.cloud.client("stepfunctions")
-    arn = f"{pipeline.deployment.state_machine_arn.replace(':stateMachine:', ':execution:')}:{run.report.run}"
+    arn = RunOfDeployment(pipeline.deployment, run.report.run).arn
     (map_run,) = client.list_map_runs(executionArn=arn)["mapRuns"]
     counts = client.describe_map_run(mapRunArn=map_run["mapRunArn"])["itemCounts"]
     assert (counts["succeeded"], counts["failed"], counts["total"]) == (4, 0, 4)

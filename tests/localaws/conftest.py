@@ -95,13 +95,18 @@ class Sample:
         return [event["message"] for event in events]
 
     # --- Step Functions
-    def start(self, definition: dict[str, Any], value: Any = None, role: str | None = None) -> str:
-        """Makes a state machine and starts it; the execution's ARN."""
-        machine = self.states.create_state_machine(
+    def machine(self, definition: dict[str, Any], role: str | None = None) -> str:
+        """Makes a state machine; its ARN."""
+        answer = self.states.create_state_machine(
             name=f"m-{uuid.uuid4().hex}",
             definition=json.dumps(definition),
             roleArn=role or self.pipeline["MachineRoleArn"],
-        )["stateMachineArn"]
+        )
+        return str(answer["stateMachineArn"])
+
+    def start(self, definition: dict[str, Any], value: Any = None, role: str | None = None) -> str:
+        """Makes a state machine and starts it; the execution's ARN."""
+        machine = self.machine(definition, role)
         execution = self.states.start_execution(
             stateMachineArn=machine, name=f"e-{uuid.uuid4().hex}", input=json.dumps(value or {})
         )
@@ -159,7 +164,7 @@ class Sample:
         return str(arn)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def sample() -> Iterator[Sample]:
     with EmbeddedCloud.start(
         HERE / "assembly",
@@ -171,7 +176,7 @@ def sample() -> Iterator[Sample]:
         yield Sample(cloud)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def polling() -> Callable[..., Any]:
     return wait_for
 

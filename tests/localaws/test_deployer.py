@@ -285,3 +285,10 @@ def test_inline_code_and_managed_policy(sample, tmp_path):
     deployer = deploy(sample, tmp_path, {"Function": function, "Policy": policy, "Role": role})
     answer = sample.cloud.client("lambda").invoke(FunctionName=deployer.physical_ids["Extra", "Function"])
     assert json.loads(answer["Payload"].read()) == [sample.data["TableName"]]
+
+
+def test_describe_stacks_gives_the_outputs(sample):
+    for name, outputs in sample.cloud.outputs.items():
+        (stack,) = sample.cloud.client("cloudformation").describe_stacks(StackName=name)["Stacks"]
+        assert stack["StackStatus"] == "CREATE_COMPLETE"
+        assert {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]} == outputs

@@ -119,3 +119,12 @@ def test_stopped_execution_is_aborted_at_once(sample, polling):
     stopped = sample.states.describe_execution(executionArn=execution)
     assert (stopped["status"], stopped["error"], stopped["cause"]) == ("ABORTED", "Enough", "because")
     assert stopped["stopDate"] >= stopped["startDate"]
+
+
+def test_executions_without_a_name_get_one_each(sample):
+    """[states_execution_names]"""
+    passing = {"StartAt": "Pass", "States": {"Pass": {"Type": "Pass", "End": True}}}
+    machine = sample.machine(passing)
+    arns = {sample.states.start_execution(stateMachineArn=machine)["executionArn"] for _ in range(2)}
+    assert len(arns) == 2
+    assert all(len(arn.rsplit(":", 1)[-1]) == 36 for arn in arns)

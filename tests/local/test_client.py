@@ -1,0 +1,95 @@
+"""`stepvec run`, `status`, `report`, `cancel` and `deploy`, against the embedded AWS as against an account."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+
+import pytest
+
+from tests.local.conftest import Pipeline, photo
+from tests.local.test_cli import STEPVEC, WITHOUT_AWS
+
+
+def stepvec(pipeline: Pipeline, *arguments: str, **changes: str) -> subprocess.CompletedProcess[str]:
+    environment = {
+        **WITHOUT_AWS,
+        "AWS_ENDPOINT_URL": pipeline.cloud.endpoint_url,
+        "AWS_ACCESS_KEY_ID": pipeline.cloud.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": pipeline.cloud.secret_access_key,
+        "AWS_DEFAULT_REGION": pipeline.cloud.region,
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        **changes,
+    }
+    return subprocess.run(
+        [STEPVEC, *arguments], env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(pipeline: Pipeline) -> str:
+    folder = pipeline.folder()
+    for number in range(3):
+        pipeline.put(f"{folder}/{number}.jpg", photo(number))
+    pipeline.put(f"{folder}/bad.jpg", b"no photo")
+    return folder
+
+
+def test_a_run_is_started_waited_for_listed_and_reported(pipeline: Pipeline, folder: str) -> None:
+    ran = stepvec(pipeline, "run", folder, "--wait", "--max-failures", "1")
+    assert ran.returncode == 0, ran.stderr
+    name = ran.stdout.strip()
+    assert "SUCCEEDED" in ran.stderr
+    assert f"SUCCEEDED  {name}" in stepvec(pipeline, "status").stdout
+    assert "listed" in stepvec(pipeline, "status", name).stderr
+    report = json.loads(stepvec(pipeline, "report", name, "--json").stdout)
+    assert (report["embedded"], report["failed"], report["run"]) == (3, 1, name)
+    (failure,) = map(json.loads, stepvec(pipeline, "report", name, "--failures").stdout.splitlines())
+    assert failure["reason"] == "NotAnImage"
+
+
+def test_a_run_that_fails_ends_with_exit_code_1(pipeline: Pipeline, folder: str) -> None:
+    ran = stepvec(pipeline, "run", folder, "--wait")
+    assert ran.returncode == 1
+    assert "MaxFailures is 0" in " ".join(ran.stderr.split())
+
+
+def test_a_run_is_cancelled_and_the_next_does_the_rest(pipeline: Pipeline) -> None:
+    folder = pipeline.folder()
+    for number in range(200):
+        pipeline.put(f"{folder}/{number}.jpg", photo(number))
+    name = stepvec(pipeline, "run", folder).stdout.strip()
+    assert "RUNNING" in stepvec(pipeline, "status", name).stdout
+    assert stepvec(pipeline, "cancel", name).stdout.strip() == f"stopped {name}"
+    assert f"ABORTED    {name}" in stepvec(pipeline, "status").stdout
+    assert "has ended already" in stepvec(pipeline, "cancel", name).stderr
+    counts = pipeline.run({"Paths": [folder]}).counts()
+    assert sum(counts.values()) == 200
+    assert set(counts) <= {"embedded", "unchanged"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "changes", "code", "told"),
+    [
+        (["run"], {}, 2, "Give prefixes, or --manifest"),
+        (["run", "a", "--manifest", "s3://b/c"], {}, 2, "Give prefixes, or --manifest"),
+        (["run", "a", "--pipeline-stack", "Other"], {}, 1, "There is no stack Other"),
+        (["report", "no-such-run"], {}, 1, "There is no run 'no-such-run'"),
+        (["status", "no-such-run"], {}, 1, "There is no run 'no-such-run'"),
+        (["status"], {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, 1, "There are no AWS credentials"),
+        (["status"], {"AWS_DEFAULT_REGION": ""}, 1, "No AWS region is set"),
+        (["status"], {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, 1, "AWS does not answer"),
+        (["deploy"], {}, 1, "has not been bootstrapped for CDK in us-east-1"),
+        (["deploy"], {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, 1, "There are no AWS credentials"),
+    ],
+)
+def test_a_mistake_gets_one_clear_error(
+    pipeline: Pipeline, arguments: list[str], changes: dict[str, str], code: int, told: str
+) -> None:
+    result = stepvec(pipeline, *arguments, **changes)
+    assert result.returncode == code, result.stderr
+    assert told in " ".join(result.stderr.split())
+    assert "Traceback" not in result.stderr
