@@ -57,6 +57,17 @@ destroy: setup ## Delete the pipeline; buckets and table are kept
 .PHONY: setup
 setup: $(STAMPS)/project $(STAMPS)/lambda-runtime $(STAMPS)/worker $(STAMPS)/lambda build/model/model.json ## Set everything up, without running anything
 
+.PHONY: image
+image: setup build/photos ## Build the worker's container image and run a real shard in it (Docker, or podman as root)
+	$(call say,Building the worker's image)
+	.venv/bin/hadolint worker_image/Dockerfile
+	tools/image/build.sh build/image
+	$(call say,Writing its bill of materials)
+	$(PYTHON) -m tools.image.sbom build/image
+	$(call say,Running the pipeline with the worker in its container)
+	@# RECORD=1 writes the figures into docs/performance.md.
+	$(PYTHON) -m tools.image.check build/image $(if $(RECORD),--record)
+
 # --- for developers ----------------------------------------------------------------------------------------
 
 .PHONY: check
@@ -70,11 +81,13 @@ check: setup lint $(STAMPS)/npm ## Linters, types and the synthesized template: 
 	.venv/bin/cfn-lint --ignore-checks W3005 -- cdk.out/*.template.json
 
 .PHONY: lint
-lint: $(STAMPS)/project ## ruff (lint and format) and mypy strict
-	$(call say,ruff and mypy)
+lint: $(STAMPS)/project ## ruff (lint and format), mypy strict, hadolint, shellcheck
+	$(call say,ruff and mypy and hadolint and shellcheck)
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
+	.venv/bin/hadolint worker_image/Dockerfile
+	.venv/bin/shellcheck .ci/run tools/image/*.sh
 
 .PHONY: format
 format: $(STAMPS)/project ## Format the code and mend what ruff can
@@ -91,7 +104,7 @@ policies: setup ## Take each permission statement away and see that some run mis
 
 .PHONY: lock
 lock: ## Resolve requirements/*.in into requirements/*.txt again
-	for name in tools project lambda-runtime worker worker-test lambda; do \
+	for name in tools project lambda-runtime worker worker-gpu worker-test lambda; do \
 	  $(UV) pip compile --quiet --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
 	    --no-emit-find-links requirements/$$name.in --output-file requirements/$$name.txt; \
 	done

@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from localaws.context import Context
-from localaws.dockerfile import Image, image_command
+from localaws.dockerfile import image_command
 from localaws.errors import ImageError, LocalCloudError
 
 _REFERENCE: Final = re.compile(r"Ref::([\w-]+)")
 _DEFAULT_GROUP: Final = "/aws/batch/job"
+
+ATTEMPT_VARIABLE: Final = "AWS_BATCH_JOB_ATTEMPT"
+"""Set for each attempt anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +48,17 @@ def prepare_container(context: Context, job: Any) -> Container:
         )
     arguments = job_arguments(properties, job.container_overrides, job.parameters)
     options = (properties.get("logConfiguration") or {}).get("options") or {}
+    engine = context.container_engine
+    # A real container has the Dockerfile's ENV from its image.
+    environment = _environment(context, job, properties, {} if engine else dict(image.environment))
     return Container(
-        command=image_command(image, arguments, context.worker_python),
+        command=(
+            engine.command(arguments, [*environment, ATTEMPT_VARIABLE])
+            if engine
+            else image_command(image, arguments, context.worker_python)
+        ),
         folder=image.folder,
-        environment=_environment(context, job, properties, image),
+        environment=environment,
         log_group=options.get("awslogs-group", _DEFAULT_GROUP),
         log_prefix=options.get("awslogs-stream-prefix", job.job_definition.name),
     )
@@ -75,7 +85,9 @@ def job_vcpus(job: Any) -> float:
     return float(override or job.job_definition._get_resource_requirement("vcpus", 1))
 
 
-def _environment(context: Context, job: Any, properties: Mapping[str, Any], image: Image) -> dict[str, str]:
+def _environment(
+    context: Context, job: Any, properties: Mapping[str, Any], image_environment: Mapping[str, str]
+) -> dict[str, str]:
     role = properties.get("jobRoleArn")
     if not role:
         raise LocalCloudError(
@@ -91,7 +103,7 @@ def _environment(context: Context, job: Any, properties: Mapping[str, Any], imag
         service="ecs-tasks.amazonaws.com",
         home=home,
         execution_environment="AWS_ECS_EC2",
-        template=dict(image.environment) | {variable["name"]: str(variable["value"]) for variable in variables},
+        template=dict(image_environment) | {variable["name"]: str(variable["value"]) for variable in variables},
     )
     environment.update(
         AWS_BATCH_JOB_ID=job.job_id,

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from moto.batch.utils import JobStatus
 
-from localaws.batch_container import Container, job_vcpus, prepare_container
+from localaws.batch_container import ATTEMPT_VARIABLE, Container, job_vcpus, prepare_container
 from localaws.batch_retry import AttemptEnd, attempts_allowed, is_retried
 from localaws.context import Context
 from localaws.errors import LocalCloudError
@@ -81,7 +81,7 @@ class JobRunner:
         stream = LogStream(job._log_backend, container.log_group, job.log_stream_name)
         child = self._context.children.start(
             container.command,
-            environment={**container.environment, "AWS_BATCH_JOB_ATTEMPT": str(number)},
+            environment={**container.environment, ATTEMPT_VARIABLE: str(number)},
             folder=container.folder,
         )
         pump = LogPump(child.output, stream)

@@ -18,6 +18,7 @@ from moto.core import DEFAULT_ACCOUNT_ID
 
 from localaws.assembly import read_assembly
 from localaws.clients import make_client
+from localaws.container_engine import ContainerEngine
 from localaws.context import Context, set_current
 from localaws.credentials import Credentials, CredentialStore
 from localaws.deployer import Deployer
@@ -77,6 +78,7 @@ class EmbeddedCloud:
         enforce_iam: bool = True,
         environment: Mapping[str, str] | None = None,
         clock: Callable[[], datetime] | None = None,
+        container_engine: ContainerEngine | None = None,
     ) -> Self:
         """Deploys the cloud assembly (cdk.out) in `assembly`.
 
@@ -84,7 +86,8 @@ class EmbeddedCloud:
         images. `slots` is how many vCPUs the jobs may take together. `work_directory` holds unpacked code and
         the processes' home folders (a temporary folder, removed by `close`, when None). `environment` is added
         to the environment of every function and job, and wins over the template's. `clock` is the time that
-        schedules go by, with a time zone (the machine's time when None).
+        schedules go by, with a time zone (the machine's time when None). `container_engine` runs the
+        jobs in real containers of its image, instead of with `worker_python`.
 
         Raises LocalCloudError, and leaves nothing behind, when the assembly cannot be deployed.
         """
@@ -93,6 +96,7 @@ class EmbeddedCloud:
         install_patches()
         context = _new_context(lambda_python, worker_python, slots, region, environment or {})
         context.clock = clock or context.clock
+        context.container_engine = container_engine
         set_current(context)
         try:
             reset_moto(context.account, region)
@@ -170,6 +174,8 @@ class EmbeddedCloud:
         atexit.unregister(self.close)
         self._context.closing.set()
         self._context.children.kill_all()
+        if self._context.container_engine is not None:
+            self._context.container_engine.remove_all()
         stop_work(self.account, self.region)
         if self._context.lambda_pool is not None:
             self._context.lambda_pool.close()

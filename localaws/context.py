@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from localaws.container_engine import ContainerEngine
 from localaws.credentials import CredentialStore
 from localaws.dockerfile import Image
 from localaws.errors import LocalCloudError
@@ -41,6 +42,7 @@ class Context:
     authorizer: Authorizer
     slots: Slots
     extra_environment: Mapping[str, str]
+    container_engine: ContainerEngine | None = None
     endpoint_url: str = ""
     work_directory: Path = Path()
     children: Children = field(default_factory=Children)

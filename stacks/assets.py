@@ -31,6 +31,7 @@ def stage_worker_context(root: Path, target: Path, model_directory: Path) -> Pat
     """The build context of the worker's image: Dockerfile, locked requirements, worker, stepvec's core, the model."""
     _copy(root / "worker_image", target)
     shutil.copy(root / "requirements" / "worker.txt", target / "requirements.txt")
+    shutil.copy(root / "requirements" / "worker-gpu.txt", target / "requirements-gpu.txt")
     _copy(root / "stepvec", target / "stepvec", leave_out=("cli",))
     (target / "model").mkdir()
     for name in (MODEL_FILE, WEIGHTS_FILE):

@@ -25,12 +25,15 @@ from stepvec_worker.architectures import Embedder, load_embedder
 from stepvec_worker.decoding import DecodeLimits
 from stepvec_worker.fetching import ImageFetcher
 from stepvec_worker.preprocessing import input_shape, prepare
+from stepvec_worker.process_age import seconds_since_start
 from stepvec_worker.settings import Settings
 from stepvec_worker.shard_job import ShardJob, ShardTally, ShardTask
 from stepvec_worker.termination import Termination
 
 ATTEMPT_VARIABLE: Final = "AWS_BATCH_JOB_ATTEMPT"
 """https://docs.aws.amazon.com/batch/latest/userguide/job_env_vars.html"""
+FIRST_VECTOR: Final = "first vector"
+"""Logged once, when the first batch is embedded: how long a container takes until it is of use."""
 
 
 class Worker:
@@ -46,6 +49,7 @@ class Worker:
         self._store = ObjectStore(self._s3)
         self._table = VectorTable(dynamodb_client(), settings.table, threads=1)
         self._last_progress = float("-inf")
+        self._has_vector = False
 
     def run(self, shard_uri: str) -> bool:
         """Embed the shard at `shard_uri` and write its report. False if it was terminated before the end."""
@@ -104,8 +108,14 @@ class Worker:
             download_threads=settings.download_threads,
             decoders=settings.decoders,
             is_stopped=lambda: self._termination.is_asked,
-            on_progress=lambda tally: self._write_progress(layout, shard, images, tally),
+            on_progress=lambda tally: self._on_progress(layout, shard, images, tally),
         )
+
+    def _on_progress(self, layout: RunLayout, shard: int, images: int, tally: ShardTally) -> None:
+        if not self._has_vector and tally.embed_seconds > 0:
+            self._has_vector = True
+            logger.info(FIRST_VECTOR, seconds_since_start=round(seconds_since_start(), 3))
+        self._write_progress(layout, shard, images, tally)
 
     def _write_progress(self, layout: RunLayout, shard: int, images: int, tally: ShardTally) -> None:
         now = time.perf_counter()

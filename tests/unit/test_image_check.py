@@ -1,0 +1,67 @@
+"""What `make image` accepts, and that the Dockerfile is what CDK, the local run and the GPU target take it for."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from localaws.dockerfile import read_image
+from tools.image.check import ShardRun, problems
+
+ROOT = Path(__file__).resolve().parents[2]
+RIGHTS = {"uid": 10001, "gid": 10001, "capabilities": 0, "no_new_privileges": 1, "writable": [], "tmp": True}
+RUN = ShardRun(photos=3, status="SUCCEEDED", embedded=3, found=3, first_vector_seconds=1.0, worker_seconds=1.0, log=[])
+
+
+def test_nothing_is_wrong() -> None:
+    assert problems(RIGHTS, RUN) == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"uid": 0},
+        {"gid": 0},
+        {"capabilities": 1},
+        {"no_new_privileges": 0},
+        {"writable": ["/etc"]},
+        {"tmp": False},
+    ],
+)
+def test_each_right_too_many_is_a_problem(change: dict[str, Any]) -> None:
+    assert len(problems(RIGHTS | change, RUN)) == 1
+
+
+@pytest.mark.parametrize(
+    "change", [{"status": "FAILED"}, {"embedded": 2}, {"found": 2}, {"first_vector_seconds": None}]
+)
+def test_each_thing_missing_is_a_problem(change: dict[str, Any]) -> None:
+    assert len(problems(RIGHTS, dataclasses.replace(RUN, **change))) == 1
+
+
+def test_local_runs_read_the_dockerfile() -> None:
+    image = read_image("tag", ROOT / "worker_image", "Dockerfile")
+    assert image.entrypoint == ("python", "-m", "stepvec_worker")
+    # PATH or PYTHONPATH of the image would mislead the processes of a local run.
+    assert not {"PATH", "PYTHONPATH", "LD_LIBRARY_PATH"} & dict(image.environment).keys()
+
+
+def test_every_target_ends_without_root_and_cpu_is_the_default() -> None:
+    stages = re.split(r"^FROM ", (ROOT / "worker_image" / "Dockerfile").read_text(), flags=re.MULTILINE)[1:]
+    targets = {stage.split("\n", 1)[0].split(" AS ")[1]: stage for stage in stages}
+    assert list(targets)[-1] == "cpu"
+    for name in ("cpu", "gpu"):
+        assert targets[name].rstrip().splitlines()[-1] == "USER 10001:10001"
+
+
+def test_gpu_and_cpu_share_the_versions_of_what_both_have() -> None:
+    def locked(name: str) -> dict[str, str]:
+        return dict(re.findall(r"^([\w.-]+)==(\S+)", (ROOT / "requirements" / name).read_text(), re.MULTILINE))
+
+    cpu, gpu = locked("worker.txt"), locked("worker-gpu.txt")
+    assert cpu.pop("mxnet") == gpu["mxnet-cu117"]
+    assert cpu == {name: gpu[name] for name in cpu}
