@@ -8,12 +8,9 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
-from rich.progress import Progress as ProgressLine
 
-from stepvec.cli.console import errors
 from stepvec.cli.deployment import Progress, RunOfDeployment, list_runs
-from stepvec.cli.run_view import print_end, print_report, progress_note
+from stepvec.cli.run_view import print_end, print_report, progress_line, progress_note
 from stepvec.cli.session import explained, find_deployment
 from stepvec.errors import InvalidInputError
 from stepvec.images import ImageIdScheme
@@ -124,13 +121,7 @@ def cancel(
 
 
 def _wait(run: RunOfDeployment) -> None:
-    with ProgressLine(
-        TextColumn("{task.description:<10}"),
-        BarColumn(bar_width=30),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[note]}"),
-        console=errors,
-    ) as line:
+    with progress_line() as line:
         task = line.add_task("embedding", total=None, note="listing")
         start = time.perf_counter()
 

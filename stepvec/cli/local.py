@@ -44,7 +44,7 @@ def up(
     """Start the embedded AWS with the pipeline deployed, and stay until Ctrl-C.
 
     Prints `export NAME=value` lines once ready: with them the AWS CLI and boto3 work against it. For example:
-    stepvec local up > env.sh & sleep 20; . ./env.sh; aws s3 ls
+    stepvec local up > env.sh &   then, once it is ready:   . ./env.sh; aws s3 ls
     """
     settings = {
         "upload_trigger": upload_trigger,

@@ -6,7 +6,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as ProgressLine
 
 from stepvec import codec
@@ -15,7 +14,7 @@ from stepvec.cli.deployment import Deployment, Progress, RunOfDeployment, read_r
 from stepvec.cli.gallery import write_gallery
 from stepvec.cli.photos import PREFIX, upload_photos
 from stepvec.cli.results import write_vectors
-from stepvec.cli.run_view import print_end, progress_note
+from stepvec.cli.run_view import print_end, progress_line, progress_note
 from stepvec.outcome import ImageFailure
 from stepvec.records.reports import RunReport
 
@@ -26,13 +25,7 @@ def run_once(deployment: Deployment, photos: dict[str, Path], options: dict[str,
     Returns whether the run was complete. Shows a line of progress, and the counts at the end.
     """
     run = RunOfDeployment(deployment, name)
-    with ProgressLine(
-        TextColumn("{task.description:<10}"),
-        BarColumn(bar_width=30),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[note]}"),
-        console=errors,
-    ) as line:
+    with progress_line() as line:
         upload = line.add_task("uploading", total=len(photos), note="")
         upload_photos(deployment.client("s3"), deployment.image_bucket, photos, lambda: line.advance(upload))
         run.start({"Paths": [PREFIX], **options})

@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+from rich.progress import Progress as ProgressLine
 from rich.table import Table
 
 from stepvec.cli.console import errors
 from stepvec.cli.deployment import Ended, Progress
 from stepvec.records.reports import RunReport
+
+
+def progress_line() -> ProgressLine:
+    """The line that shows work under way: what, a bar, how many of how many, and the task's field `note`."""
+    return ProgressLine(
+        TextColumn("{task.description:<10}"),
+        BarColumn(bar_width=30),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[note]}"),
+        console=errors,
+    )
 
 
 def progress_note(listed: int, progress: Progress, seconds: float | None = None) -> str:
