@@ -10,4 +10,7 @@ from typing import Any
 def record_stack(client: Any, name: str, outputs: Mapping[str, str]) -> None:
     """Make DescribeStacks answer with `outputs` for the stack `name`, so that clients find what was deployed."""
     template = {"Resources": {}, "Outputs": {key: {"Value": value} for key, value in outputs.items()}}
-    client.create_stack(StackName=name, TemplateBody=json.dumps(template))
+    try:
+        client.create_stack(StackName=name, TemplateBody=json.dumps(template))
+    except client.exceptions.AlreadyExistsException:
+        client.update_stack(StackName=name, TemplateBody=json.dumps(template))

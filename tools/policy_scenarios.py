@@ -8,6 +8,7 @@ import json
 import time
 import zlib
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from PIL import Image
@@ -15,16 +16,44 @@ from PIL import Image
 from localaws import EmbeddedCloud
 from stepvec.cli.deployment import RunOfDeployment
 from stepvec.cli.local import deployment_of
+from stepvec.stack_names import PIPELINE_STACK
 
 DENIAL: Final = "scenario-denial"
 LOG_GROUPS_OF_FUNCTIONS: Final = ("ListImages", "ShardImages", "VerifyShard", "VerifyRun")
 
 
+UPLOADS: Final = "uploads"
+SCHEDULED: Final = "scheduled"
+SETTINGS: Final[dict[str, Any]] = {
+    "upload_trigger": True,
+    "upload_prefixes": [UPLOADS],
+    "upload_window_seconds": 1,
+    "schedule": "cron(* * * * ? *)",
+    "schedule_paths": [SCHEDULED],
+}
+"""Settings of the deployment that is tried: with everything that has permissions."""
+START_SECONDS: Final = 10
+"""How long a trigger may take to start a run that does not come otherwise."""
+
+
+class Clock:
+    """The time that the schedule goes by: it stands still until a scenario moves it on."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 11, 22, 12, 0, 30, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        """What time it is."""
+        return self.now
+
+
 class Stage:
     """A deployment, and short ways to what the scenarios do with it."""
 
-    def __init__(self, cloud: EmbeddedCloud) -> None:
+    def __init__(self, cloud: EmbeddedCloud, clock: Clock) -> None:
         self.cloud = cloud
+        self.clock = clock
+        self.outputs = cloud.outputs[PIPELINE_STACK]
         self.deployment = deployment_of(cloud)
         self.s3 = cloud.client("s3")
         self._numbers = itertools.count()
@@ -40,6 +69,26 @@ class Stage:
     def prefix(self) -> str:
         """A prefix that no run had before."""
         return f"policies-{next(self._numbers)}"
+
+    def executions(self) -> dict[str, str]:
+        """Name and status of every execution, once all have ended."""
+        states = self.cloud.client("stepfunctions")
+        while True:
+            answer = states.list_executions(stateMachineArn=self.deployment.state_machine_arn, maxResults=1000)
+            found = {entry["name"]: entry["status"] for entry in answer["executions"]}
+            if "RUNNING" not in found.values():
+                return found
+            time.sleep(0.2)
+
+    def wait_for_new(self, known: dict[str, str]) -> str:
+        """The status in which an execution ended that is not among the known ones; "none" where none came."""
+        end = time.monotonic() + START_SECONDS
+        while time.monotonic() < end:
+            new = [status for name, status in self.executions().items() if name not in known]
+            if new:
+                return new[0]
+            time.sleep(0.2)
+        return "none"
 
     def put_photo(self, key: str) -> None:
         """A small photo of a colour of its own."""
@@ -111,22 +160,41 @@ def fail_a_job(stage: Stage) -> Any:
     return {**outcome, "quotes the worker": any("AccessDeniedError" in error for error in errors)}
 
 
+def upload_a_photo(stage: Stage) -> Any:
+    """An upload that starts its run by itself, and what StartOnUpload logged of it."""
+    known, start = stage.executions(), int(time.time() * 1000)
+    stage.cloud.client("sqs").purge_queue(QueueUrl=stage.outputs["UploadQueueUrl"])
+    stage.put_photo(f"{UPLOADS}/{stage.prefix()}.jpg")
+    outcome = stage.wait_for_new(known)
+    return {"status": outcome, "logged": _logged_since(stage, start, ("StartOnUpload",))}
+
+
+def let_a_minute_pass(stage: Stage) -> Any:
+    """A schedule that fires."""
+    known = stage.executions()
+    stage.put_photo(f"{SCHEDULED}/{stage.prefix()}.jpg")
+    stage.clock.now += timedelta(minutes=1)
+    return {"status": stage.wait_for_new(known)}
+
+
 SCENARIOS: Final[dict[str, Callable[[Stage], Any]]] = {
     "embed two photos": embed_two_photos,
     "embed from a manifest": embed_from_a_manifest,
     "name a manifest that is not there": name_a_manifest_that_is_not_there,
     "fail a job": fail_a_job,
+    "upload a photo": upload_a_photo,
+    "let a minute pass": let_a_minute_pass,
 }
-MUST_SUCCEED: Final = ("embed two photos", "embed from a manifest")
+MUST_SUCCEED: Final = ("embed two photos", "embed from a manifest", "upload a photo", "let a minute pass")
 
 
-def _logged_since(stage: Stage, milliseconds: int) -> list[str]:
+def _logged_since(stage: Stage, milliseconds: int, functions: tuple[str, ...] = LOG_GROUPS_OF_FUNCTIONS) -> list[str]:
     """The functions that have logged since then (Unix time)."""
     logs = stage.cloud.client("logs")
     groups = [group["logGroupName"] for group in logs.describe_log_groups()["logGroups"]]
     return [
         name
-        for name in LOG_GROUPS_OF_FUNCTIONS
+        for name in functions
         for group in groups
         if name in group and logs.filter_log_events(logGroupName=group, startTime=milliseconds, limit=1)["events"]
     ]

@@ -9,6 +9,8 @@ from typing import Any, Final
 from localaws.errors import TemplateError
 from localaws.handlers.registry import Deployed, Site, handles
 
+_EVENT_SOURCES: Final = frozenset({"aws.s3"})
+"""Services that send events here; a rule for others would wait for ever."""
 _RULE_TARGETS: Final = ("sqs",)
 _SCHEDULE_TARGETS: Final = ("states",)
 
@@ -21,6 +23,11 @@ _SCHEDULE_TARGETS: Final = ("states",)
 def rule(site: Site, logical_id: str, properties: Mapping[str, Any]) -> Deployed:
     """Creates a rule of the default bus whose targets are queues."""
     name = properties.get("Name") or site.name(logical_id, 64)
+    silent = set(properties["EventPattern"].get("source", [])) - _EVENT_SOURCES
+    if silent:
+        site.leave_out(logical_id, "AWS::Events::Rule", f"nothing here sends events of {', '.join(sorted(silent))}")
+        arn = f"arn:aws:events:{site.context.region}:{site.context.account}:rule/{name}"
+        return Deployed(name, {"Arn": arn})
     events = site.client("events")
     arn = events.put_rule(
         Name=name,

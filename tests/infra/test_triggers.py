@@ -24,9 +24,7 @@ SETTINGS = {
     "schedule_paths": ["images", "more"],
     "schedule_window_minutes": 15,
 }
-TRIGGER_TYPES = (
-    "AWS::Events::Rule", "AWS::Scheduler::Schedule", "AWS::SQS::Queue", "AWS::Lambda::EventSourceMapping",
-)  # fmt: skip
+TRIGGER_TYPES = ("AWS::Scheduler::Schedule", "AWS::SQS::Queue", "AWS::Lambda::EventSourceMapping")
 
 
 @pytest.fixture(scope="module")

@@ -304,3 +304,15 @@ def test_a_key_has_an_arn_that_policies_can_name_and_is_listed_as_without_effect
     )
     assert ":kms:" in deployer.outputs["Extra"]["Arn"]
     assert [one.reason for one in deployer.not_local] == ["nothing is encrypted"]
+
+
+def test_a_rule_for_events_that_nothing_sends_here_is_left_out_and_listed(sample, tmp_path):
+    rule = {
+        "Type": "AWS::Events::Rule",
+        "Properties": {
+            "EventPattern": {"source": ["aws.batch"]},
+            "Targets": [{"Id": "t", "Arn": "arn:aws:sns:us-east-1:123456789012:topic"}],
+        },
+    }
+    deployer = deploy(sample, tmp_path, {"Rule": rule})
+    assert [one.reason for one in deployer.not_local] == ["nothing here sends events of aws.batch"]
