@@ -21,7 +21,6 @@ from stacks.data_stack import DataStack
 from stacks.pipeline_stack import PipelineStack
 from stepvec.adapters.model_directory import read_model_card
 from stepvec.errors import ConfigurationError
-from stepvec.stack_names import DATA_STACK, PIPELINE_STACK
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 MODEL_DIRECTORY: Final = ROOT / "build" / "model"
@@ -65,10 +64,10 @@ def settings_of(environ: Mapping[str, str]) -> dict[str, Any]:
 def add_stacks(app: cdk.App, config: PipelineConfig, model_directory: Path, staging: Path) -> None:
     """Both stacks under `app`: the data outlives the pipeline, which may be destroyed and deployed again."""
     card = read_model_card(model_directory)
-    data = DataStack(app, DATA_STACK, config=config, synthesizer=_synthesizer())
+    data = DataStack(app, config.data_stack, config=config, synthesizer=_synthesizer())
     PipelineStack(
         app,
-        PIPELINE_STACK,
+        config.pipeline_stack,
         data=data,
         config=config,
         model=card.identity(config.preprocessing),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -21,6 +22,8 @@ from stepvec.model import PREPROCESSINGS
 from stepvec.records.run_input import SHARD_SIZE_MAXIMUM, parse_run_input
 from stepvec.schedules import parse_schedule
 
+_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,39}")
+"""A stack's name has up to 128 of these; names of what is in it begin with it, and are shorter."""
 WHERE: Final = "The `stepvec` settings of cdk.json"
 
 
@@ -35,6 +38,11 @@ def setting(
 class PipelineConfig:
     """What a deployment may choose. docs/configuration.md is this class as a table (a test holds them together)."""
 
+    name: str = setting(
+        "Stepvec",
+        "Beginning of the two stacks' names. Give each deployment of one account and region its own, and tell "
+        "`stepvec run` of them: `--data-stack NAMEData --pipeline-stack NAMEPipeline`.",
+    )
     device: str = setting(
         "cpu",
         "What embeds: `cpu`, or `gpu` (one GPU a job on g4dn, g5 or g6). **The GPU variant has never run.**",
@@ -110,6 +118,16 @@ class PipelineConfig:
     )
 
     @property
+    def data_stack(self) -> str:
+        """Name of the stack of what outlives the pipeline."""
+        return f"{self.name}Data"
+
+    @property
+    def pipeline_stack(self) -> str:
+        """Name of the stack of everything else."""
+        return f"{self.name}Pipeline"
+
+    @property
     def hardware(self) -> Device:
         """What one job gets and where it runs."""
         return DEVICES[self.device]
@@ -137,6 +155,10 @@ def read_config(settings: Mapping[str, Any]) -> PipelineConfig:
         raise ConfigurationError(
             f"{WHERE}: max_vcpus is {config.max_vcpus}, and one {config.device} job takes {config.hardware.vcpus}.",
             remedy=f"Use at least {config.hardware.vcpus}.",
+        )
+    if not _NAME.fullmatch(config.name):
+        raise ConfigurationError(
+            f"{WHERE}: name is {config.name!r}.", remedy="Use up to 40 letters, digits and hyphens, a letter first."
         )
     if config.alarm_email and "@" not in config.alarm_email:
         raise ConfigurationError(

@@ -14,6 +14,7 @@ from stepvec import limits
 from stepvec.environment import PREFIX
 from stepvec.errors import ConfigurationError, WeightsError
 from stepvec.exit_codes import DO_NOT_RETRY, TERMINATED, TRY_AGAIN
+from stepvec.stack_names import DATA_STACK, PIPELINE_STACK
 from tests.conftest import ROOT
 
 PIPELINE = "StepvecPipeline"
@@ -238,6 +239,7 @@ def test_synthesis_is_repeatable(assembly: Path, tmp_path: Path) -> None:
         ({"shard_size": 10**6}, "shard_size"),
         ({"vector_type": "int4"}, "int4"),
         ({"preprocessing": "mine"}, "mine"),
+        ({"name": "my stack"}, "name is 'my stack'"),
         ({"device": "tpu"}, "device is 'tpu'"),
         ({"device": "gpu", "max_vcpus": 3}, "one gpu job takes 4"),
         ({"network": "open"}, "network is 'open'"),
@@ -258,6 +260,18 @@ def test_synthesis_is_repeatable(assembly: Path, tmp_path: Path) -> None:
 def test_a_wrong_setting_is_named(settings: dict[str, Any], named: str) -> None:
     with pytest.raises(ConfigurationError, match=named):
         read_config(settings)
+
+
+def test_two_deployments_of_one_account_share_no_name(tmp_path: Path) -> None:
+    from stacks.app import build_app
+
+    assert PipelineConfig().data_stack == DATA_STACK
+    assert PipelineConfig().pipeline_stack == PIPELINE_STACK
+    app = build_app(tmp_path / "staging", outdir=tmp_path / "out", overrides={"name": "Second"})
+    app.synth()
+    text = (tmp_path / "out" / "SecondPipeline.template.json").read_text()
+    assert "SecondData:Exports" in text
+    assert "StepvecData" not in text
 
 
 def test_cdk_json_is_a_valid_configuration() -> None:
