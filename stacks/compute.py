@@ -74,7 +74,11 @@ class Compute(Construct):
     ) -> batch.EcsEc2ContainerDefinition:
         hardware = config.hardware
         image = ecr_assets.DockerImageAsset(
-            self, "Image", directory=str(worker_context), platform=ecr_assets.Platform.LINUX_AMD64
+            self,
+            "Image",
+            directory=str(worker_context),
+            target=hardware.image_target,
+            platform=ecr_assets.Platform.LINUX_AMD64,
         )
         linux = batch.LinuxParameters(self, "Linux")
         linux.add_tmpfs(

@@ -14,6 +14,7 @@ class Device:
     """A job's share of an instance, and the instances: any size of `families` that fits a job.
 
     root_volume_gib: the image and its layers; job data never touches the disk.
+    image_target: stage of worker_image/Dockerfile that is built.
     arguments: what the worker's command line gets beside the shard.
     """
 
@@ -23,6 +24,7 @@ class Device:
     families: tuple[ec2.InstanceClass, ...]
     image_type: batch.EcsMachineImageType
     root_volume_gib: int
+    image_target: str
     arguments: tuple[str, ...]
 
 
@@ -37,6 +39,7 @@ CPU: Final = Device(
     image_type=batch.EcsMachineImageType.ECS_AL2023,
     # The ECS-optimized AMI's own size. https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-optimized_AMI.html
     root_volume_gib=30,
+    image_target="cpu",
     arguments=(),
 )
 GPU: Final = Device(
@@ -49,6 +52,7 @@ GPU: Final = Device(
     image_type=batch.EcsMachineImageType.ECS_AL2023_NVIDIA,
     # CUDA's libraries make the image some gigabytes larger.
     root_volume_gib=60,
+    image_target="gpu",
     arguments=("--device", "gpu"),
 )
 DEVICES: Final = {"cpu": CPU, "gpu": GPU}

@@ -262,6 +262,17 @@ def test_a_wrong_setting_is_named(settings: dict[str, Any], named: str) -> None:
         read_config(settings)
 
 
+@pytest.mark.parametrize("device", ["cpu", "gpu"])
+def test_each_device_gets_the_stage_of_the_image_that_is_made_for_it(tmp_path: Path, device: str) -> None:
+    from stacks.app import build_app
+
+    build_app(tmp_path / "staging", outdir=tmp_path / "out", overrides={"device": device}).synth()
+    assets = json.loads((tmp_path / "out" / f"{PIPELINE}.assets.json").read_text())
+    (image,) = assets["dockerImages"].values()
+    assert image["source"]["dockerBuildTarget"] == device
+    assert f"AS {device}\n" in (ROOT / "worker_image" / "Dockerfile").read_text()
+
+
 def test_two_deployments_of_one_account_share_no_name(tmp_path: Path) -> None:
     from stacks.app import build_app
 
