@@ -102,9 +102,13 @@ bench: setup ## Measure where the time of a one-photo run goes
 policies: setup ## Take each permission statement away and see that some run misses it
 	$(PYTHON) -m tools.policies
 
+.PHONY: dashboard
+dashboard: setup build/photos $(STAMPS)/dashboard ## Draw docs/images/dashboard.png from real runs here (some minutes)
+	PYTHONPATH=build/dashboard-packages $(PYTHON) -m tools.render_dashboard $(if $(REDRAW),--redraw)
+
 .PHONY: lock
 lock: ## Resolve requirements/*.in into requirements/*.txt again
-	for name in tools project lambda-runtime worker worker-gpu worker-test lambda; do \
+	for name in tools project lambda-runtime worker worker-gpu worker-test lambda dashboard; do \
 	  $(UV) pip compile --quiet --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
 	    --no-emit-find-links requirements/$$name.in --output-file requirements/$$name.txt; \
 	done
@@ -155,6 +159,12 @@ $(STAMPS)/lambda: requirements/lambda.txt $(STAMPS)/project
 	$(call say,Installing the packages of the Lambda zip into build/lambda-packages)
 	rm -rf build/lambda-packages
 	$(UV) pip install --quiet --require-hashes --no-deps --python $(PYTHON) --target build/lambda-packages -r requirements/lambda.txt
+	@touch $@
+
+$(STAMPS)/dashboard: requirements/dashboard.txt $(STAMPS)/project
+	$(call say,Installing matplotlib into build/dashboard-packages)
+	rm -rf build/dashboard-packages
+	$(UV) pip install --quiet --require-hashes --no-deps --python $(PYTHON) --target build/dashboard-packages -r requirements/dashboard.txt
 	@touch $@
 
 # asl-validator is on npm only. What it runs there is fixed by the lock's hashes; no package's scripts run.
