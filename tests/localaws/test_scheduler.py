@@ -118,6 +118,6 @@ def test_a_target_that_cannot_be_reached_is_an_error(sample, handler):
 
         client = sample.cloud.client
 
-    properties = {"EventPattern": {"source": ["x"]}, "Target": target, "Targets": [target]}
+    properties = {"EventPattern": {"source": ["aws.s3"]}, "Target": target, "Targets": [target]}
     with pytest.raises(TemplateError, match="topic"):
         handler(Site(), "Logical", properties)
