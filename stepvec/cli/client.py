@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from stepvec.cli.deployment import Progress, RunOfDeployment, list_runs
+from stepvec.cli.deployment import RUNNING, Progress, RunOfDeployment, list_runs
 from stepvec.cli.run_view import print_end, print_report, progress_line, progress_note
 from stepvec.cli.session import explained, find_deployment
 from stepvec.errors import InvalidInputError
@@ -17,7 +17,6 @@ from stepvec.images import ImageIdScheme
 from stepvec.stack_names import DATA_STACK, PIPELINE_STACK
 
 SUCCEEDED: Final = "SUCCEEDED"
-RUNNING: Final = "RUNNING"
 RUNS_SHOWN: Final = 10
 
 DataStack = Annotated[str, typer.Option(help="Stack of the buckets and the table.")]

@@ -16,7 +16,7 @@ from stepvec.cli.console import errors
 from stepvec.cli.installation import ROOT, path_with_node
 from stepvec.cli.session import explained, new_session
 from stepvec.errors import ConfigurationError
-from stepvec.stack_names import DATA_STACK, PIPELINE_STACK
+from stepvec.stack_names import PIPELINE_STACK
 
 CDK: Final = "aws-cdk@2.1148.1"
 """npm's `latest` tag is an old 3.0.0, which refuses this library's assemblies; hence the exact version."""
@@ -38,11 +38,14 @@ def deploy(yes: Yes = False) -> None:
     errors.print("Next: put images into the bucket, then: stepvec run PREFIX --wait")
 
 
-def destroy(yes: Yes = False) -> None:
+def destroy(
+    yes: Yes = False,
+    pipeline_stack: Annotated[str, typer.Option(help="The stack to delete.")] = PIPELINE_STACK,
+) -> None:
     """Delete the pipeline stack. Buckets and table, with all images and vectors, are kept."""
     _account_and_region()
-    _cdk("destroy", PIPELINE_STACK, *(["--force"] if yes else []))
-    errors.print(f"Kept: the stack {DATA_STACK} with its buckets and table. docs/deploy.md says how to remove them.")
+    _cdk("destroy", pipeline_stack, *(["--force"] if yes else []))
+    errors.print("Kept: the data stack with its buckets and table. docs/deploy.md says how to remove them.")
 
 
 def _account_and_region() -> tuple[str, str]:
