@@ -18,7 +18,6 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from stepvec.cli.console import errors
 from stepvec.cli.deployment import Deployment
 from stepvec.cli.installation import LAMBDA_PYTHON, WORKER_PYTHON, check_installation, synthesize
-from stepvec.stack_names import DATA_STACK, PIPELINE_STACK
 
 if TYPE_CHECKING:
     from localaws import EmbeddedCloud
@@ -123,12 +122,13 @@ def embedded_cloud(slots: int, settings: Mapping[str, Any] | None = None) -> Ite
 
 def deployment_of(cloud: EmbeddedCloud) -> Deployment:
     """Where the pipeline's parts are on `cloud`, by the stacks' outputs."""
-    data, pipeline = cloud.outputs[DATA_STACK], cloud.outputs[PIPELINE_STACK]
+    # Whatever the stacks are called: the setting `name` changes that.
+    outputs = {name: value for stack in cloud.outputs.values() for name, value in stack.items()}
     return Deployment(
-        image_bucket=data["ImageBucketName"],
-        work_bucket=data["WorkBucketName"],
-        table=data["TableName"],
-        state_machine_arn=pipeline["StateMachineArn"],
+        image_bucket=outputs["ImageBucketName"],
+        work_bucket=outputs["WorkBucketName"],
+        table=outputs["TableName"],
+        state_machine_arn=outputs["StateMachineArn"],
         client=cloud.client,
     )
 
