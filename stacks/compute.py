@@ -101,6 +101,8 @@ class Compute(Construct):
                 "STEPVEC_TABLE": data.table.table_name,
                 "STEPVEC_MODEL": str(model),
                 "STEPVEC_VECTOR_TYPE": config.vector_type,
+                # ECS gives a container CPU shares, which it cannot read, and no quota.
+                "STEPVEC_VCPUS": str(hardware.vcpus),
                 "POWERTOOLS_SERVICE_NAME": cdk.Stack.of(self).stack_name,
             },
             job_role=self.job_role,
@@ -169,7 +171,7 @@ def _job_role(scope: Construct, data: DataStack) -> iam.Role:
     )
     role.add_to_policy(
         iam.PolicyStatement(
-            actions=["dynamodb:BatchGetItem", "dynamodb:BatchWriteItem"], resources=[data.table.table_arn]
+            actions=["dynamodb:BatchGetItem", "dynamodb:PutItem"], resources=[data.table.table_arn]
         )
     )
     allow_use(role, data.key)

@@ -38,6 +38,10 @@ class DeviceError(StepvecError):
     """The device asked for (a GPU) is not there."""
 
 
+class ProcessLostError(StepvecError):
+    """The worker's embedding processes died again and again, and no image was to blame (out of memory, killed)."""
+
+
 class StorageError(StepvecError):
     """S3 or DynamoDB did not take or give what was asked, after all retries."""
 

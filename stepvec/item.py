@@ -39,6 +39,8 @@ class VectorItem:
     etag: str
     model: str
     run: str
+    modified: datetime | None = None
+    """S3's Last-Modified of the object version that was embedded; None in rows of other writers."""
 
     def __post_init__(self) -> None:
         expected = self.dimension * BYTES_PER_NUMBER[self.data_type]
@@ -52,13 +54,15 @@ class VectorItem:
 
 @dataclass(frozen=True, slots=True)
 class StoredMark:
-    """What a row says of itself, without its vector. An attribute that the row lacks is ""."""
+    """What a row says of itself, without its vector. An attribute that the row lacks is "", or None for `modified`."""
 
     image_id: str
     key: str
     etag: str
     model: str
     run: str
+    modified: int | None = None
+    """Seconds since 1970."""
 
     def is_embedding_of(self, etag: str, model: str) -> bool:
         """Whether the row holds the vector of the object with this ETag by this model."""
@@ -74,7 +78,8 @@ def vector_type(text: str) -> VectorType:
 
 
 def encode_item(item: VectorItem) -> dict[str, AttributeValue]:
-    """The item as PutRequest takes it."""
+    """The item as PutItem takes it."""
+    modified = {} if item.modified is None else {"Modified": {"N": str(int(item.modified.timestamp()))}}
     return {
         PARTITION_KEY: {"S": item.image_id},
         "Vector": {"B": item.vector},
@@ -85,6 +90,7 @@ def encode_item(item: VectorItem) -> dict[str, AttributeValue]:
         "ETag": {"S": item.etag},
         "Model": {"S": item.model},
         "Run": {"S": item.run},
+        **modified,
     }
 
 
@@ -102,6 +108,7 @@ def decode_item(item: Mapping[str, AttributeValue]) -> VectorItem:
             etag=_text(item, "ETag", row=row),
             model=_text(item, "Model", row=row),
             run=_text(item, "Run", row=row),
+            modified=datetime.fromtimestamp(int(item["Modified"]["N"]), UTC) if "Modified" in item else None,
         )
     except (KeyError, ValueError, TypeError, ConfigurationError) as error:
         raise RecordError(
@@ -118,6 +125,7 @@ def decode_mark(item: Mapping[str, AttributeValue]) -> StoredMark:
         etag=item.get("ETag", {}).get("S", ""),
         model=item.get("Model", {}).get("S", ""),
         run=item.get("Run", {}).get("S", ""),
+        modified=int(item["Modified"]["N"]) if "Modified" in item else None,
     )
 
 

@@ -25,7 +25,11 @@ class FailureReason(StrEnum):
     TOO_LARGE = "TooLarge"
     """More bytes or pixels than the worker takes."""
     CHANGED = "Changed"
-    """The object was overwritten after it was listed; the next run embeds the new one."""
+    """The object was overwritten after it was listed; the next run embeds the new one, or has done so already."""
+    DECODER_CRASHED = "DecoderCrashed"
+    """The process that decoded the image died of it, twice: the second time it had nothing else in hand."""
+    TIMED_OUT = "TimedOut"
+    """Decoding did not end in the time that an image gets, twice."""
     ID_CONFLICT = "IdConflict"
     """Two keys would share one image id; neither is embedded."""
 

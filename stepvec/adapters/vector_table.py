@@ -5,28 +5,52 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 
-from stepvec.adapters.failures import explain
+from stepvec.adapters.failures import error_code, explain
 from stepvec.errors import StorageError
 from stepvec.item import MARK_ATTRIBUTES, PARTITION_KEY, StoredMark, VectorItem, decode_mark, encode_item, write_units
-from stepvec.limits import BATCH_GET_ITEMS, BATCH_WRITE_ITEMS
+from stepvec.limits import BATCH_GET_ITEMS
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 Element = TypeVar("Element")
+Answer = TypeVar("Answer")
 
 BACKOFF_FIRST_SECONDS: Final = 0.05
 BACKOFF_LONGEST_SECONDS: Final = 20.0
-ROUNDS: Final = 12
-"""Times that unprocessed items are sent again: the waits add up to about two minutes, so a cold table can split."""
+ROUNDS: Final = 16
+"""Times that a request is sent: the waits add up to some 70 s, at most 145, so that a cold table can split."""
+
+_TRY_AGAIN_CODES: Final = frozenset(
+    {
+        "ProvisionedThroughputExceededException",
+        "ThrottlingException",
+        "Throttling",
+        "RequestLimitExceeded",
+        "InternalServerError",
+        "ServiceUnavailable",
+    }
+)
+"""https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html"""
+_SERVER_ERROR: Final = 500
+_REFUSED: Final = "ConditionalCheckFailedException"
+
 _NAMES: Final = {f"#{name}": name for name in MARK_ATTRIBUTES}
+_NOT_OLDER: Final = (
+    "attribute_not_exists(Modified) OR Modified < :modified OR (Modified = :modified AND ETag = :etag)"
+)
+"""No row, one of another writer, one of an older version, or of the very same: what may be written over.
+
+The same ETag alone is not enough: a row whose Modified went back would let in a version older than it.
+"""
+_AS_SEEN: Final = "Modified = :modified AND ETag = :etag"
 
 
 def batches(elements: Iterable[Element], size: int) -> Iterator[list[Element]]:
@@ -37,10 +61,10 @@ def batches(elements: Iterable[Element], size: int) -> Iterator[list[Element]]:
 
 
 class VectorTable:
-    """Reads marks and writes rows, sending again what DynamoDB left unprocessed.
+    """Reads marks and writes rows, trying again what DynamoDB refused for now or left unprocessed.
 
-    A writer of our own, since boto3's batch_writer sends unprocessed items again without waiting (boto/boto3#944).
-    `write_units` adds up what the rows cost by DynamoDB's published rule, `read_units` what DynamoDB said it charged.
+    `client` must not try again itself (stepvec.adapters.clients). Safe to use from several threads. `write_units` adds
+    up what the puts cost by DynamoDB's published rule, `read_units` what DynamoDB said it charged.
     """
 
     def __init__(
@@ -63,27 +87,45 @@ class VectorTable:
             for wave in batches(batches(image_ids, BATCH_GET_ITEMS), self._threads * 2):
                 yield from pool.map(lambda ids: self._batch_of_marks(ids, consistent=consistent), wave)
 
-    def put(self, items: Sequence[VectorItem]) -> None:
-        """Write up to 25 rows with distinct ids, over what is there. Raises StorageError if not all were written."""
-        if len(items) > BATCH_WRITE_ITEMS:
-            raise ValueError(f"{len(items)} items in one batch; BatchWriteItem takes {BATCH_WRITE_ITEMS}.")
-        pending: list[Any] = [{"PutRequest": {"Item": encode_item(item)}} for item in items]
-        units = sum(write_units(request["PutRequest"]["Item"]) for request in pending)
-        for attempt in range(ROUNDS):
-            try:
-                answer = self._client.batch_write_item(RequestItems={self._name: pending})
-            except (ClientError, BotoCoreError) as error:
-                raise explain("DynamoDB", f"writing rows of table {self._name}", error) from error
-            pending = list(answer["UnprocessedItems"].get(self._name, []))
-            if not pending:
-                with self._lock:
-                    self.write_units += units
-                return
-            self._sleep(backoff_seconds(attempt))
-        raise self._starved("write", len(pending))
+    def put(self, item: VectorItem, *, over: StoredMark | None = None) -> StoredMark | None:
+        """Write one row, unless that of a newer version of its object is there: then the mark of that one.
+
+        Newer is a later `modified`, or the same second and another ETag. With `over`, a mark that `put` answered, the
+        row is written over just that one, whatever its age. Raises StorageError.
+        """
+        encoded = encode_item(item)
+        if over is None:
+            # A row without Modified is older than any: it can say nothing of a version.
+            modified, etag, condition = encoded.get("Modified", {"N": "0"}), item.etag, _NOT_OLDER
+        else:
+            modified, etag, condition = {"N": str(over.modified or 0)}, over.etag, _AS_SEEN
+        request: Any = {
+            "TableName": self._name,
+            "Item": encoded,
+            "ConditionExpression": condition,
+            "ExpressionAttributeValues": {":modified": modified, ":etag": {"S": etag}},
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
+        standing = self._retried(f"writing rows of table {self._name}", lambda: self._put_once(request))
+        # A refused put costs what a put costs:
+        # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/WorkingWithItems.html
+        with self._lock:
+            self.write_units += write_units(encoded)
+        return standing
+
+    def _put_once(self, request: Any) -> StoredMark | None:
+        try:
+            self._client.put_item(**request)
+        except ClientError as error:
+            if error_code(error) != _REFUSED:
+                raise
+            answer: Any = error.response
+            return decode_mark(answer["Item"])
+        return None
 
     def _batch_of_marks(self, image_ids: list[str], *, consistent: bool) -> dict[str, StoredMark]:
         keys: list[Any] = [{PARTITION_KEY: {"S": image_id}} for image_id in dict.fromkeys(image_ids)]
+        what = f"reading rows of table {self._name}"
         marks: dict[str, StoredMark] = {}
         for attempt in range(ROUNDS):
             request: Any = {
@@ -94,10 +136,12 @@ class VectorTable:
                     "ExpressionAttributeNames": _NAMES,
                 }
             }
-            try:
-                answer = self._client.batch_get_item(RequestItems=request, ReturnConsumedCapacity="TOTAL")
-            except (ClientError, BotoCoreError) as error:
-                raise explain("DynamoDB", f"reading rows of table {self._name}", error) from error
+            answer = self._retried(
+                what,
+                lambda request=request: self._client.batch_get_item(  # type: ignore[misc]
+                    RequestItems=request, ReturnConsumedCapacity="TOTAL"
+                ),
+            )
             with self._lock:
                 self.read_units += _capacity(answer)
             for item in answer["Responses"].get(self._name, []):
@@ -108,13 +152,25 @@ class VectorTable:
                 return marks
             keys = list(unprocessed["Keys"])
             self._sleep(backoff_seconds(attempt))
-        raise self._starved("read", len(keys))
+        raise self._starved(what, f"{len(keys)} rows were left unprocessed")
 
-    def _starved(self, what: str, left: int) -> StorageError:
+    def _retried(self, what: str, request: Callable[[], Answer]) -> Answer:
+        for attempt in range(ROUNDS):
+            try:
+                return request()
+            except (ClientError, BotoCoreError) as error:
+                if not _may_pass(error):
+                    raise explain("DynamoDB", what, error) from error
+                if attempt == ROUNDS - 1:
+                    raise self._starved(what, str(error)) from error
+            self._sleep(backoff_seconds(attempt))
+        raise AssertionError("unreachable")
+
+    def _starved(self, what: str, why: str) -> StorageError:
         return StorageError(
-            f"DynamoDB left {left} rows of table {self._name} unprocessed after {ROUNDS} rounds of {what}s.",
-            remedy="The table is throttled: raise its capacity or warm throughput, or lower maxConcurrency; "
-            "then start again.",
+            f"DynamoDB failed at {what}, {ROUNDS} times: {why}.",
+            remedy="If the table is throttled, raise its capacity or warm throughput, or lower maxConcurrency; "
+            "then start again: only what is missing is done.",
         )
 
 
@@ -125,6 +181,14 @@ def backoff_seconds(attempt: int) -> float:
     """
     longest = min(BACKOFF_LONGEST_SECONDS, BACKOFF_FIRST_SECONDS * 2**attempt)
     return random.uniform(0, longest)  # noqa: S311 - jitter, no secret
+
+
+def _may_pass(error: ClientError | BotoCoreError) -> bool:
+    """Whether the same request may succeed in a while: throttled, a fault of the service, or of the network."""
+    if isinstance(error, ClientError):
+        status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+        return error_code(error) in _TRY_AGAIN_CODES or status >= _SERVER_ERROR
+    return isinstance(error, HTTPClientError)
 
 
 def _capacity(answer: Any) -> float:

@@ -55,11 +55,16 @@ def read_listing(stream: IO[bytes], *, where: str) -> Iterator[ListedImage]:
 def read_shard(stream: IO[bytes], *, where: str) -> Iterator[ShardImage]:
     """The lines of a shard file, one at a time. Raises RecordError naming the line that is wrong."""
     for number, line in enumerate(gzip.GzipFile(fileobj=stream, mode="rb"), 1):
-        try:
-            fields = json.loads(line)
-            yield ShardImage(fields["key"], fields["size"], fields["etag"], fields["image_id"])
-        except (ValueError, KeyError, TypeError) as error:
-            raise _line_error(where, number, error) from error
+        yield parse_shard_line(line, where=where, number=number)
+
+
+def parse_shard_line(line: bytes, *, where: str, number: int) -> ShardImage:
+    """The image in line `number` of the shard file `where`. Raises RecordError naming the line."""
+    try:
+        fields = json.loads(line)
+        return ShardImage(fields["key"], fields["size"], fields["etag"], fields["image_id"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise _line_error(where, number, error) from error
 
 
 def _dump(lines: Iterable[dict[str, object]]) -> bytes:

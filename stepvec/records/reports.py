@@ -36,6 +36,9 @@ class ShardReport:
 
     `embedded` counts what this run wrote, in an earlier attempt at the shard too; `unchanged` what another run
     wrote since the shard was made. `write_units` is by DynamoDB's published rule, `read_units` what it said it charged.
+    `peak_memory_mb` is the sum of each process's largest RSS: pages that they share are counted in each, so the
+    container took less. `running` is what the engine really ran; `processes` embedded side by side, and
+    `processes_lost` died and were replaced.
     """
 
     run: str
@@ -55,6 +58,9 @@ class ShardReport:
     read_units: float
     peak_memory_mb: int
     host: str
+    running: str = ""
+    processes: int = 1
+    processes_lost: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ TAKEN = [
     ("JobRole", "s3:GetObject"),
     ("JobRole", "s3:PutObject"),
     ("JobRole", "dynamodb:BatchGetItem"),
-    ("JobRole", "dynamodb:BatchWriteItem"),
+    ("JobRole", "dynamodb:PutItem"),
     ("EmbedImagesRole", "s3:GetObject"),
     ("EmbedImagesRole", "states:StartExecution"),
     ("EmbedImagesRole", "events:PutRule"),

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from stepvec.environment import read_environment
-from stepvec.errors import AccessDeniedError, StepvecError, StorageError
+from stepvec.errors import AccessDeniedError, ProcessLostError, StepvecError, StorageError
 from stepvec.exit_codes import DO_NOT_RETRY, SUCCESS, TERMINATED, TRY_AGAIN
 from stepvec.telemetry import logger
 from stepvec_worker.settings import Settings
@@ -31,6 +31,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return DO_NOT_RETRY
     except StorageError:
         logger.exception("storage failed")
+        return TRY_AGAIN
+    except ProcessLostError:
+        logger.exception("embedding processes died")
         return TRY_AGAIN
     except StepvecError:
         logger.exception("cannot work")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import (
@@ -37,6 +39,14 @@ _BROKEN_BODY: Final = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class FetchedImage:
+    """An object's bytes, and when S3 says that this version of it was written (UTC)."""
+
+    data: bytes
+    modified: datetime
+
+
 class ImageFetcher:
     """Reads images of one bucket. Safe to use from several threads."""
 
@@ -48,7 +58,7 @@ class ImageFetcher:
         self._most_bytes = most_bytes
         self._sleep = sleep
 
-    def fetch(self, image: ShardImage) -> bytes:
+    def fetch(self, image: ShardImage) -> FetchedImage:
         """The object's bytes. Raises ImageRejected for what is wrong with this image, StorageError for S3 itself."""
         if not image.etag:
             raise ImageRejected(FailureReason.NOT_FOUND, "The manifest names it; the bucket does not have it.")
@@ -68,11 +78,11 @@ class ImageFetcher:
         except _BROKEN_BODY as error:
             raise explain("S3", f"reading s3://{self._bucket}/{image.key}", error) from error
 
-    def _get(self, image: ShardImage) -> bytes:
+    def _get(self, image: ShardImage) -> FetchedImage:
         try:
             # IfMatch: an object overwritten since it was listed must not get a row with the old ETag.
             answer = self._client.get_object(Bucket=self._bucket, Key=image.key, IfMatch=f'"{image.etag}"')
-            return answer["Body"].read()
+            return FetchedImage(answer["Body"].read(), answer["LastModified"])
         except _BROKEN_BODY:
             raise
         except (ClientError, BotoCoreError) as error:

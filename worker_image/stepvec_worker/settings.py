@@ -9,8 +9,12 @@ from dataclasses import dataclass
 class Settings:
     """What the job definition sets. `model` is the name that the rows get; the worker's own files must match it.
 
-    download_threads: GET requests at a time; they wait for the network while others decode.
-    decoders: images decoded at a time. Bounds memory: one may take 4 bytes a pixel, three times over.
+    vcpus: 0 asks the system (stepvec_worker.cpus). On the CPU, as many processes embed; beside a GPU, one process
+    decodes as many images at a time. A decoded image may take 4 bytes a pixel, three times over.
+    download_threads: GET requests at a time of one process; they wait for the network while others decode.
+    write_threads: PUT requests at a time of one process.
+    decode_seconds: an image whose decoding takes longer is taken for one that never ends.
+    stop_seconds: what is left to the embedding processes after SIGTERM. ECS kills a container 30 s after it.
     """
 
     image_bucket: str
@@ -20,7 +24,10 @@ class Settings:
     model_directory: str = "model"
     batch_size: int = 32
     download_threads: int = 8
-    decoders: int = 1
+    write_threads: int = 4
+    vcpus: int = 0
     max_image_bytes: int = 64 * 1024 * 1024
     max_image_pixels: int = 64_000_000
     progress_seconds: float = 5.0
+    decode_seconds: float = 60.0
+    stop_seconds: float = 25.0

@@ -1,38 +1,42 @@
-"""One shard, streamed: download and decode in threads, embed in batches, write in the background."""
+"""Chunks of a shard, streamed: download and decode in threads, embed in batches, write in the background."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import takewhile
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stepvec.adapters.vector_table import batches
 from stepvec.item import StoredMark, VectorItem, VectorType
-from stepvec.limits import BATCH_GET_ITEMS
 from stepvec.outcome import ImageFailure
 from stepvec.records.listing import ShardImage
+from stepvec.records.reports import StageSeconds
 from stepvec.vectors import encode_vector
+from stepvec_worker.accounts import ChunkAccount
 from stepvec_worker.bounded import ByteBudget, bounded_map
+from stepvec_worker.decode_watch import DecodeWatch
 from stepvec_worker.decoding import ImageRejected
-from stepvec_worker.writing import RowTable, RowWriter
+from stepvec_worker.fetching import FetchedImage
+from stepvec_worker.writing import RowWriter, Store
 
 FloatArray = NDArray[np.float32]
+Pixels = NDArray[Any]
 
 BATCHES_AHEAD: Final = 2
-"""Batches of images downloaded and decoded ahead of the network: about 20 MB each at 32 images of 224 x 224."""
-DOWNLOADED_BYTES: Final = 128 * 1024 * 1024
-"""Downloaded and not yet decoded bytes at a time."""
+"""Batches of images downloaded and decoded ahead of the network: 5 MB each at 32 images of 224 x 224, 8 bits."""
+DOWNLOADED_BYTES: Final = 64 * 1024 * 1024
+"""Downloaded and not yet decoded bytes at a time, of one process."""
 
 
-class MarkTable(RowTable, Protocol):
+class MarkTable(Protocol):
     """What the job needs of VectorTable."""
 
     def marks(self, image_ids: Iterable[str], *, consistent: bool) -> Iterator[dict[str, StoredMark]]:
@@ -45,7 +49,6 @@ class ShardTask:
     """What is to be done: which run, whose model, and what a row gets."""
 
     run: str
-    shard: int
     model: str
     dimension: int
     vector_type: VectorType
@@ -53,34 +56,46 @@ class ShardTask:
     batch_size: int
 
 
-@dataclass(slots=True)
-class ShardTally:
-    """Counts so far, and seconds of work of each stage over all threads."""
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Images to be done, with their lines in the shard, and the account that their outcomes go to."""
 
-    embedded: int = 0
-    unchanged: int = 0
-    failures: list[ImageFailure] = field(default_factory=list)
+    number: int
+    images: Sequence[tuple[int, ShardImage]]
+    account: ChunkAccount
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """An image whose pixels the network can take, (H, W, 3), or whose account is settled (None)."""
+
+    image: ShardImage
+    account: ChunkAccount
+    pixels: Pixels | None
+    modified: datetime
+
+
+@dataclass(slots=True)
+class Totals:
+    """Work so far, over all threads."""
+
     downloaded_bytes: int = 0
     download_seconds: float = 0.0
     decode_seconds: float = 0.0
     embed_seconds: float = 0.0
     write_seconds: float = 0.0
 
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """An image as the network takes it, (3, H, W) float32, or the failure it ended in."""
-
-    image: ShardImage
-    pixels: FloatArray | None
-    failure: ImageFailure | None
+    @property
+    def stages(self) -> StageSeconds:
+        """Seconds of each stage."""
+        return StageSeconds(self.download_seconds, self.decode_seconds, self.embed_seconds, self.write_seconds)
 
 
 class ShardJob:
-    """Gives each image of a shard its one outcome; `tally` tells how far it is.
+    """Gives each image of its chunks one outcome, in the chunk's account, when its row is stored.
 
-    fetch, prepare and embed may be any callables: bytes of an image, its pixels, and vectors of a batch. `fetch` and
-    `prepare` run in threads and raise ImageRejected for what is wrong with one image.
+    fetch, prepare, embed and store may be any callables: an image's bytes, its pixels, vectors of a batch, and the
+    write of a row. `fetch` and `prepare` run in threads and raise ImageRejected for what is wrong with one image.
     """
 
     def __init__(
@@ -88,109 +103,113 @@ class ShardJob:
         task: ShardTask,
         table: MarkTable,
         *,
-        fetch: Callable[[ShardImage], bytes],
-        prepare: Callable[[bytes], FloatArray],
-        embed: Callable[[FloatArray], FloatArray],
+        fetch: Callable[[ShardImage], FetchedImage],
+        prepare: Callable[[bytes], Pixels],
+        embed: Callable[[Sequence[Pixels]], FloatArray],
+        store: Store,
+        watch: DecodeWatch,
         download_threads: int,
-        decoders: int,
+        write_threads: int,
         is_stopped: Callable[[], bool],
-        on_progress: Callable[[ShardTally], None],
+        on_batch: Callable[[], None] = lambda: None,
     ) -> None:
-        self.tally = ShardTally()
+        self.totals = Totals()
         self._task = task
         self._table = table
         self._fetch = fetch
         self._prepare = prepare
         self._embed = embed
+        self._store = store
+        self._watch = watch
         self._download_threads = download_threads
-        self._decoding = threading.Semaphore(decoders)
+        self._write_threads = write_threads
         self._budget = ByteBudget(DOWNLOADED_BYTES)
         self._is_stopped = is_stopped
-        self._on_progress = on_progress
+        self._on_batch = on_batch
         self._lock = threading.Lock()
 
-    def run(self, images: Iterable[ShardImage]) -> bool:
-        """Embed `images`. Returns True when each has its outcome, False when stopped before; all begun is stored."""
+    def run(self, chunks: Iterable[Chunk]) -> None:
+        """Embed the images of `chunks`, batches reaching across them; only the last may be smaller.
+
+        When stopped, what is begun is stored and nothing else is begun. Raises StorageError; what was embedded
+        before is stored then too.
+        """
+        written = self.totals.write_seconds
         with (
-            RowWriter(self._table) as writer,
+            RowWriter(self._store, self._write_threads) as writer,
             ThreadPoolExecutor(self._download_threads, thread_name_prefix="fetch") as pool,
         ):
             prepared = bounded_map(
                 pool,
-                self._prepare_one,
-                self._until_stopped(self._without_stored(images)),
+                lambda element: self._prepare_one(*element),
+                takewhile(lambda _: not self._is_stopped(), self._without_stored(chunks)),
                 ahead=BATCHES_AHEAD * self._task.batch_size,
             )
-            for batch in batches(self._without_failures(prepared), self._task.batch_size):
+            good = (element for element in prepared if element.pixels is not None)
+            for batch in batches(good, self._task.batch_size):
                 self._embed_batch(batch, writer)
-                self.tally.write_seconds = writer.seconds
-                self._on_progress(self.tally)
+                self.totals.write_seconds = written + writer.seconds
+                self._on_batch()
             writer.flush()
-            self.tally.write_seconds = writer.seconds
-        self._on_progress(self.tally)
-        return not self._is_stopped()
+            self.totals.write_seconds = written + writer.seconds
 
-    def _without_stored(self, images: Iterable[ShardImage]) -> Iterator[ShardImage]:
+    def _without_stored(self, chunks: Iterable[Chunk]) -> Iterator[tuple[Chunk, int, ShardImage]]:
         """The images that an earlier attempt, or another run since, has not stored."""
-        for chunk in batches(images, BATCH_GET_ITEMS):
-            (marks,) = self._table.marks((image.image_id for image in chunk), consistent=True)
-            for image in chunk:
+        for chunk in chunks:
+            marks: dict[str, StoredMark] = {}
+            for found in self._table.marks((image.image_id for _, image in chunk.images), consistent=True):
+                marks.update(found)
+            for line, image in chunk.images:
                 mark = marks.get(image.image_id)
                 if mark is None or not mark.is_embedding_of(image.etag, self._task.model):
-                    yield image
+                    yield chunk, line, image
                 elif mark.run == self._task.run:
-                    self.tally.embedded += 1
+                    chunk.account.settle_embedded()
                 elif self._task.reembed:
-                    yield image
+                    yield chunk, line, image
                 else:
-                    self.tally.unchanged += 1
+                    chunk.account.settle_unchanged()
 
-    def _until_stopped(self, images: Iterator[ShardImage]) -> Iterator[ShardImage]:
-        return takewhile(lambda _: not self._is_stopped(), images)
-
-    def _prepare_one(self, image: ShardImage) -> Prepared:
+    def _prepare_one(self, chunk: Chunk, line: int, image: ShardImage) -> Prepared:
         self._budget.acquire(image.size)
         try:
             start = time.perf_counter()
-            data = self._fetch(image)
-            with self._decoding:
-                fetched = time.perf_counter()
-                pixels = self._prepare(data)
+            fetched = self._fetch(image)
+            downloaded = time.perf_counter()
+            with self._watch.decoding(chunk.number, line):
+                begun = time.perf_counter()
+                pixels = self._prepare(fetched.data)
                 decoded = time.perf_counter()
         except ImageRejected as rejected:
-            return Prepared(image, None, ImageFailure(image.key, image.image_id, rejected.reason, rejected.message))
+            chunk.account.settle_failed(
+                ImageFailure(image.key, image.image_id, rejected.reason, rejected.message)
+            )
+            return Prepared(image, chunk.account, None, datetime.now(UTC))
         finally:
             self._budget.release(image.size)
         with self._lock:
-            self.tally.downloaded_bytes += len(data)
-            self.tally.download_seconds += fetched - start
-            self.tally.decode_seconds += decoded - fetched
-        return Prepared(image, pixels, None)
+            self.totals.downloaded_bytes += len(fetched.data)
+            self.totals.download_seconds += downloaded - start
+            self.totals.decode_seconds += decoded - begun
+        return Prepared(image, chunk.account, pixels, fetched.modified)
 
-    def _without_failures(self, prepared: Iterable[Prepared]) -> Iterator[tuple[ShardImage, FloatArray]]:
-        for element in prepared:
-            if element.failure is not None:
-                self.tally.failures.append(element.failure)
-            elif element.pixels is not None:
-                yield element.image, element.pixels
-
-    def _embed_batch(self, batch: list[tuple[ShardImage, FloatArray]], writer: RowWriter) -> None:
+    def _embed_batch(self, batch: list[Prepared], writer: RowWriter) -> None:
         start = time.perf_counter()
-        vectors = self._embed(np.stack([pixels for _, pixels in batch]))
-        self.tally.embed_seconds += time.perf_counter() - start
+        vectors = self._embed([element.pixels for element in batch if element.pixels is not None])
+        self.totals.embed_seconds += time.perf_counter() - start
         created = datetime.now(UTC)
-        for (image, _), vector in zip(batch, vectors, strict=True):
-            writer.add(
-                VectorItem(
-                    image_id=image.image_id,
-                    vector=encode_vector(vector, self._task.vector_type),
-                    data_type=self._task.vector_type,
-                    dimension=self._task.dimension,
-                    created=created,
-                    key=image.key,
-                    etag=image.etag,
-                    model=self._task.model,
-                    run=self._task.run,
-                )
+        for element, vector in zip(batch, vectors, strict=True):
+            image = element.image
+            row = VectorItem(
+                image_id=image.image_id,
+                vector=encode_vector(vector, self._task.vector_type),
+                data_type=self._task.vector_type,
+                dimension=self._task.dimension,
+                created=created,
+                key=image.key,
+                etag=image.etag,
+                model=self._task.model,
+                run=self._task.run,
+                modified=element.modified,
             )
-        self.tally.embedded += len(batch)
+            writer.add(row, element.account.settle_row)

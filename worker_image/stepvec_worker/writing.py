@@ -1,41 +1,44 @@
-"""Rows on their way to DynamoDB: 25 at a time, in a thread of their own, a bounded number ahead."""
+"""Rows on their way to DynamoDB: in threads of their own, a bounded number ahead."""
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
-from typing import Final, Protocol, Self
+from typing import Final, Self
 
 from stepvec.item import VectorItem
-from stepvec.limits import BATCH_WRITE_ITEMS
+from stepvec.outcome import ImageFailure
 
-BATCHES_AHEAD: Final = 8
-"""Batches written or waiting at a time: 200 rows of 2 KB."""
+ROWS_AHEAD: Final = 200
+"""Rows written or waiting at a time, of 2 to 6 KB."""
 
-
-class RowTable(Protocol):
-    """What the writer needs of VectorTable."""
-
-    def put(self, items: list[VectorItem]) -> None:
-        """As VectorTable.put."""
-        ...
+Store = Callable[[VectorItem], ImageFailure | None]
+"""Writes one row; gives why it was refused."""
+Settle = Callable[[ImageFailure | None], None]
+"""Told what became of a row, when it is stored or refused, in the thread that wrote it."""
 
 
 class RowWriter:
     """Writes rows in the background. Leaving its block writes what is left, also after an error elsewhere.
 
-    `seconds` is the time spent writing. Errors of writing are raised by the next `add`, or at the block's end.
+    Errors of writing are raised by the next `add`, by `flush`, or at the block's end.
     """
 
-    def __init__(self, table: RowTable) -> None:
-        self._table = table
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="write")
-        self._rows: list[VectorItem] = []
+    def __init__(self, store: Store, threads: int) -> None:
+        self._store = store
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="write")
         self._pending: deque[Future[None]] = deque()
-        self.seconds = 0.0
-        self.written = 0
+        self._lock = threading.Lock()
+        self._seconds = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """Time spent writing, over all threads."""
+        return self._seconds
 
     def __enter__(self) -> Self:
         return self
@@ -48,27 +51,20 @@ class RowWriter:
         finally:
             self._pool.shutdown(cancel_futures=True)
 
-    def add(self, row: VectorItem) -> None:
+    def add(self, row: VectorItem, settle: Settle) -> None:
         """Take one row; waits while too many are under way."""
-        self._rows.append(row)
-        if len(self._rows) == BATCH_WRITE_ITEMS:
-            self._send()
+        while len(self._pending) >= ROWS_AHEAD or (self._pending and self._pending[0].done()):
+            self._pending.popleft().result()
+        self._pending.append(self._pool.submit(self._write, row, settle))
 
     def flush(self) -> None:
-        """Return when every row taken is stored."""
-        if self._rows:
-            self._send()
+        """Return when every row taken is stored or refused."""
         while self._pending:
             self._pending.popleft().result()
 
-    def _send(self) -> None:
-        batch, self._rows = self._rows, []
-        while len(self._pending) >= BATCHES_AHEAD or (self._pending and self._pending[0].done()):
-            self._pending.popleft().result()
-        self._pending.append(self._pool.submit(self._put, batch))
-
-    def _put(self, batch: list[VectorItem]) -> None:
+    def _write(self, row: VectorItem, settle: Settle) -> None:
         start = time.perf_counter()
-        self._table.put(batch)
-        self.seconds += time.perf_counter() - start
-        self.written += len(batch)
+        failure = self._store(row)
+        with self._lock:
+            self._seconds += time.perf_counter() - start
+        settle(failure)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -43,13 +44,14 @@ class Embedder:
         # no image sees another one.
         self._buffer = np.zeros((batch_size, *input_shape), np.float32)
 
-    def embed(self, batch: FloatArray) -> FloatArray:
-        """Vectors, (N, dimension) float32, of `batch`: (N, *input_shape) float32, 1 <= N <= batch_size.
+    def embed(self, pixels: Sequence[FloatArray]) -> FloatArray:
+        """Vectors, (N, dimension) float32, of N images, each of input_shape, 1 <= N <= batch_size.
 
         The network always sees the whole batch size, since another one would build the static graph anew; an
         image's vector is the same, bit for bit, whatever else is in its batch. Raises ConfigurationError for a
         batch of another shape.
         """
+        batch = np.asarray(pixels)
         images = len(batch)
         if batch.shape[1:] != self.input_shape or not 1 <= images <= self.batch_size:
             raise ConfigurationError(

@@ -1,0 +1,95 @@
+"""What an embedding process works with: the model, loaded, and the job around it. Importing this takes a while."""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from stepvec.adapters.clients import dynamodb_client, s3_client
+from stepvec.adapters.object_store import ObjectStore
+from stepvec.adapters.vector_table import VectorTable
+from stepvec.errors import ConfigurationError
+from stepvec.item import vector_type
+from stepvec.model import ModelIdentity
+from stepvec.records.listing import ShardImage
+from stepvec_worker.accounts import ChunkAccount
+from stepvec_worker.architectures import Embedder, load_embedder
+from stepvec_worker.decode_watch import DecodeWatch
+from stepvec_worker.decoding import DecodeLimits
+from stepvec_worker.embedding_process import Assignment
+from stepvec_worker.fetching import ImageFetcher
+from stepvec_worker.messages import Usage
+from stepvec_worker.newest import store_newest
+from stepvec_worker.preprocessing import input_shape, prepare
+from stepvec_worker.settings import Settings
+from stepvec_worker.shard_job import Chunk, ShardJob, ShardTask
+
+
+class Embedding:
+    """The job of one embedding process. Raises a StepvecError for what is wrong with the model."""
+
+    def __init__(
+        self,
+        assignment: Assignment,
+        watch: DecodeWatch,
+        is_stopped: Callable[[], bool],
+        on_batch: Callable[[], None],
+    ) -> None:
+        settings = assignment.settings
+        identity = ModelIdentity.parse(settings.model)
+        embedder = _load(settings, identity, assignment.device)
+        self.running: str = getattr(embedder, "running", "mxnet float32")
+        s3 = s3_client(connections=settings.download_threads + settings.write_threads)
+        store = ObjectStore(s3)
+        table = VectorTable(dynamodb_client(settings.write_threads + 1), settings.table, threads=1)
+        limits = DecodeLimits(bytes=settings.max_image_bytes, pixels=settings.max_image_pixels)
+        self._table = table
+        self.job = ShardJob(
+            ShardTask(
+                run=assignment.run,
+                model=str(identity),
+                dimension=embedder.dimension,
+                vector_type=vector_type(settings.vector_type),
+                reembed=assignment.reembed,
+                batch_size=settings.batch_size,
+            ),
+            table,
+            fetch=ImageFetcher(s3, settings.image_bucket, most_bytes=settings.max_image_bytes).fetch,
+            prepare=lambda data: prepare(data, limits, identity.preprocessing, identity.architecture),
+            embed=embedder.embed,
+            store=lambda row: store_newest(table, row, lambda key: store.version(settings.image_bucket, key)),
+            watch=watch,
+            download_threads=settings.download_threads,
+            write_threads=settings.write_threads,
+            is_stopped=is_stopped,
+            on_batch=on_batch,
+        )
+
+    def chunk(self, number: int, images: Sequence[tuple[int, ShardImage]], account: ChunkAccount) -> Chunk:
+        """The chunk as the job takes it."""
+        return Chunk(number, images, account)
+
+    def usage(self) -> Usage:
+        """What the process took so far."""
+        totals = self.job.totals
+        return Usage(
+            stages=totals.stages,
+            downloaded_bytes=totals.downloaded_bytes,
+            write_units=self._table.write_units,
+            read_units=self._table.read_units,
+            # ru_maxrss is in KiB on Linux.
+            peak_memory_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        )
+
+
+def _load(settings: Settings, identity: ModelIdentity, device: str) -> Embedder:
+    shape = input_shape(identity.preprocessing, identity.architecture)
+    embedder = load_embedder(Path(settings.model_directory), device, shape, batch_size=settings.batch_size)
+    if embedder.card.identity(identity.preprocessing) != identity:
+        raise ConfigurationError(
+            f"The image carries the model {embedder.card.identity(identity.preprocessing)}, "
+            f"and the deployment says {identity}.",
+            remedy="Deploy the pipeline again: it builds the image and sets the model's name together.",
+        )
+    return embedder
