@@ -170,9 +170,7 @@ def _job_role(scope: Construct, data: DataStack) -> iam.Role:
         )
     )
     role.add_to_policy(
-        iam.PolicyStatement(
-            actions=["dynamodb:BatchGetItem", "dynamodb:PutItem"], resources=[data.table.table_arn]
-        )
+        iam.PolicyStatement(actions=["dynamodb:BatchGetItem", "dynamodb:PutItem"], resources=[data.table.table_arn])
     )
     allow_use(role, data.key)
     return role

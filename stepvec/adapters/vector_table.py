@@ -43,9 +43,7 @@ _SERVER_ERROR: Final = 500
 _REFUSED: Final = "ConditionalCheckFailedException"
 
 _NAMES: Final = {f"#{name}": name for name in MARK_ATTRIBUTES}
-_NOT_OLDER: Final = (
-    "attribute_not_exists(Modified) OR Modified < :modified OR (Modified = :modified AND ETag = :etag)"
-)
+_NOT_OLDER: Final = "attribute_not_exists(Modified) OR Modified < :modified OR (Modified = :modified AND ETag = :etag)"
 """No row, one of another writer, one of an older version, or of the very same: what may be written over.
 
 The same ETag alone is not enough: a row whose Modified went back would let in a version older than it.

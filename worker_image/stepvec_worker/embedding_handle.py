@@ -7,8 +7,9 @@ import os
 import signal
 import sys
 
+from stepvec_worker.assignment import Assignment
 from stepvec_worker.decode_watch import DecodeWatch
-from stepvec_worker.embedding_process import Assignment, embed_chunks
+from stepvec_worker.embedding_process import embed_chunks
 from stepvec_worker.messages import Message, Progress, Receiver, Sender, Usage
 
 # Forked, not spawned: the pages of Python and boto3 are shared, and imported once (docs/decisions/0040).
@@ -40,6 +41,11 @@ class EmbeddingHandle:
         os.close(outgoing[1])
         self._sender = Sender(incoming[1])
         self._receiver = Receiver(outgoing[0])
+
+    @property
+    def pid(self) -> int:
+        """Its process id, which its own log lines have too."""
+        return self._process.pid or 0
 
     @property
     def descriptor(self) -> int:
@@ -76,9 +82,7 @@ class EmbeddingHandle:
         return f"exit code {code}" if code >= 0 else signal.Signals(-code).name
 
 
-def _run(
-    assignment: Assignment, watch: DecodeWatch, incoming: int, outgoing: int, others: tuple[int, int]
-) -> None:
+def _run(assignment: Assignment, watch: DecodeWatch, incoming: int, outgoing: int, others: tuple[int, int]) -> None:
     for descriptor in others:
         os.close(descriptor)
     sys.exit(embed_chunks(assignment, watch, incoming, outgoing))

@@ -10,13 +10,14 @@ import os
 import signal
 import sys
 import threading
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from stepvec.errors import StepvecError
 from stepvec.telemetry import logger
-from stepvec_worker.accounts import ChunkAccount
+from stepvec_worker.assignment import Assignment, Embedding
+from stepvec_worker.chunks import Chunk, ChunkAccount
 from stepvec_worker.decode_watch import DecodeWatch
 from stepvec_worker.messages import (
     Acknowledged,
@@ -32,34 +33,12 @@ from stepvec_worker.messages import (
     from_line,
 )
 from stepvec_worker.process_age import seconds_since_start
-from stepvec_worker.settings import Settings
-from stepvec_worker.shard_file import ShardFile
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from stepvec_worker.shard_job import Chunk
 
 FIRST_VECTOR: Final = "first vector"
 """Logged once, when the first batch is embedded: how long a container takes until it is of use."""
 CHUNKS_AHEAD: Final = 2
 """Chunks that a process has, whose images are not begun."""
 _PR_SET_PDEATHSIG: Final = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Assignment:
-    """What each embedding process of a worker is told when it is forked."""
-
-    settings: Settings
-    device: str
-    run: str
-    shard: int
-    reembed: bool
-    shard_file: ShardFile
-    decoders: int
-    supervisor: int
-    """The supervisor's process id."""
 
 
 def embed_chunks(assignment: Assignment, watch: DecodeWatch, incoming: int, outgoing: int) -> int:
@@ -72,13 +51,13 @@ def embed_chunks(assignment: Assignment, watch: DecodeWatch, incoming: int, outg
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     sender = Sender(outgoing)
-    logger.append_keys(process=os.getpid())
+    logger.append_keys(embedding_process=os.getpid())
     try:
         EmbeddingProcess(assignment, watch, incoming, sender).run()
     except StepvecError as error:
         sender.send(Failed(type(error).__name__, error.message, error.remedy))
         return 1
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever it is, the supervisor must know
         logger.exception("an embedding process failed")
         sender.send(Failed("", f"{type(error).__name__}: {error}", ""))
         return 1
@@ -93,6 +72,16 @@ def die_with(parent: int) -> None:
     if os.getppid() != parent:
         # It died before the kernel knew that we want to go with it.
         sys.exit(1)
+
+
+def load_embedding(
+    assignment: Assignment, watch: DecodeWatch, is_stopped: Callable[[], bool], on_batch: Callable[[], None]
+) -> Embedding:
+    """The model and the job around it. Takes seconds. Raises a StepvecError for what is wrong with the model."""
+    # Here and not above: MXNet, numpy and Pillow are for forked processes alone.
+    from stepvec_worker.loaded_model import LoadedModel
+
+    return LoadedModel(assignment, watch, is_stopped, on_batch)
 
 
 class EmbeddingProcess:
@@ -115,13 +104,11 @@ class EmbeddingProcess:
         threading.Thread(target=self._receive, name="receive", daemon=True).start()
         for _ in range(CHUNKS_AHEAD):
             self._sender.send(Wanted())
-        # Here and not above: MXNet, numpy and Pillow are for forked processes alone.
-        from stepvec_worker.embedding import Embedding
-
-        self._embedding = Embedding(self._assignment, self._watch, self._stopped.is_set, self._on_batch)
+        load = self._assignment.load or load_embedding
+        self._embedding = load(self._assignment, self._watch, self._stopped.is_set, self._on_batch)
         self._sender.send(Ready(self._embedding.running))
         self._deal = self._dealt.get()
-        while self._deal is not None:
+        while self._deal is not None and not self._stopped.is_set():
             # A suspect is finished before anything else is begun; other chunks are one stream.
             self._embedding.job.run(self._first() if self._deal.alone else self._stream())
         self._tell()
@@ -151,7 +138,7 @@ class EmbeddingProcess:
     def _stream(self) -> Iterator[Chunk]:
         while self._deal is not None and not self._deal.alone:
             yield self._begin(self._deal)
-            self._deal = None if self._stopped.is_set() else self._dealt.get()
+            self._deal = self._dealt.get()
 
     def _begin(self, deal: Deal) -> Chunk:
         self._sender.send(Wanted())
@@ -161,7 +148,7 @@ class EmbeddingProcess:
             self._open[deal.chunk] = account
         if not images:
             self._acknowledge(deal.chunk, account)
-        return self._embedding.chunk(deal.chunk, images, account)
+        return Chunk(deal.chunk, images, account)
 
     def _acknowledge(self, chunk: int, account: ChunkAccount) -> None:
         with self._lock:

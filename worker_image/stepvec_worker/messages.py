@@ -105,8 +105,7 @@ class Ended:
 Message = Deal | Finish | Stop | Wanted | Ready | Progress | Usage | Acknowledged | Failed | Ended
 
 _TYPES: Final[dict[str, type[Message]]] = {
-    kind.__name__: kind
-    for kind in (Deal, Finish, Stop, Wanted, Ready, Progress, Usage, Acknowledged, Failed, Ended)
+    kind.__name__: kind for kind in (Deal, Finish, Stop, Wanted, Ready, Progress, Usage, Acknowledged, Failed, Ended)
 }
 
 

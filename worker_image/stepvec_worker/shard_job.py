@@ -20,8 +20,8 @@ from stepvec.outcome import ImageFailure
 from stepvec.records.listing import ShardImage
 from stepvec.records.reports import StageSeconds
 from stepvec.vectors import encode_vector
-from stepvec_worker.accounts import ChunkAccount
 from stepvec_worker.bounded import ByteBudget, bounded_map
+from stepvec_worker.chunks import Chunk, ChunkAccount
 from stepvec_worker.decode_watch import DecodeWatch
 from stepvec_worker.decoding import ImageRejected
 from stepvec_worker.fetching import FetchedImage
@@ -54,15 +54,6 @@ class ShardTask:
     vector_type: VectorType
     reembed: bool
     batch_size: int
-
-
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """Images to be done, with their lines in the shard, and the account that their outcomes go to."""
-
-    number: int
-    images: Sequence[tuple[int, ShardImage]]
-    account: ChunkAccount
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,9 +172,7 @@ class ShardJob:
                 pixels = self._prepare(fetched.data)
                 decoded = time.perf_counter()
         except ImageRejected as rejected:
-            chunk.account.settle_failed(
-                ImageFailure(image.key, image.image_id, rejected.reason, rejected.message)
-            )
+            chunk.account.settle_failed(ImageFailure(image.key, image.image_id, rejected.reason, rejected.message))
             return Prepared(image, chunk.account, None, datetime.now(UTC))
         finally:
             self._budget.release(image.size)

@@ -15,9 +15,9 @@ from stepvec.errors import ProcessLostError
 from stepvec.outcome import FailureReason, ImageFailure
 from stepvec.records.reports import StageSeconds
 from stepvec.telemetry import logger
+from stepvec_worker.assignment import Assignment
 from stepvec_worker.dealing import SMALLEST_CHUNK_IMAGES, Blamed, Dealer
 from stepvec_worker.embedding_handle import EmbeddingHandle
-from stepvec_worker.embedding_process import Assignment
 from stepvec_worker.messages import (
     Acknowledged,
     Ended,
@@ -62,7 +62,7 @@ class Supervisor:
         assignment: Assignment,
         processes: int,
         termination: Termination,
-        on_progress: Callable[[Progress], None] = lambda progress: None,
+        on_progress: Callable[[Progress], None],
     ) -> None:
         images = assignment.shard_file.images
         self.tally = ShardTally(processes=min(processes, -(-images // SMALLEST_CHUNK_IMAGES)))
@@ -192,7 +192,7 @@ class Supervisor:
         reason = FailureReason.TIMED_OUT if process.is_overdue else FailureReason.DECODER_CRASHED
         blamed = self._dealer.lose(process.number, in_decode, reason)
         keys = [self._assignment.shard_file.image(image.line).key for image in in_decode]
-        logger.warning("an embedding process died", process=process.number, how=how, in_decode=keys)
+        logger.warning("an embedding process died", embedding_process=process.pid, how=how, in_decode=keys)
         self._deaths_without_progress = 0 if blamed else self._deaths_without_progress + 1
         self.tally.failures.extend(self._failure(image, how) for image in blamed)
         if self._deaths_without_progress >= DEATHS_WITHOUT_PROGRESS:

@@ -15,8 +15,8 @@ from stepvec.errors import StorageError
 from stepvec.layout import RunLayout, S3Uri, parse_shard_uri
 from stepvec.records.reports import ShardProgress, ShardReport, StageSeconds
 from stepvec.telemetry import logger
+from stepvec_worker.assignment import Assignment
 from stepvec_worker.cpus import vcpus
-from stepvec_worker.embedding_process import Assignment
 from stepvec_worker.messages import Progress
 from stepvec_worker.settings import Settings
 from stepvec_worker.shard_file import open_shard

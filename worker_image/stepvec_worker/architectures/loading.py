@@ -91,7 +91,7 @@ def load_embedder(
     embedder = Embedder(network, card, context, input_shape, batch_size)
     # The first calls build the graph and choose the kernels; an image's time should not depend on being first.
     for _ in range(_WARM_UP_CALLS):
-        embedder.embed(np.zeros((1, *input_shape), np.float32))
+        embedder.embed([np.zeros(input_shape, np.float32)])
     return embedder
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import resource
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from stepvec.adapters.clients import dynamodb_client, s3_client
@@ -12,21 +12,19 @@ from stepvec.adapters.vector_table import VectorTable
 from stepvec.errors import ConfigurationError
 from stepvec.item import vector_type
 from stepvec.model import ModelIdentity
-from stepvec.records.listing import ShardImage
-from stepvec_worker.accounts import ChunkAccount
 from stepvec_worker.architectures import Embedder, load_embedder
+from stepvec_worker.assignment import Assignment
 from stepvec_worker.decode_watch import DecodeWatch
 from stepvec_worker.decoding import DecodeLimits
-from stepvec_worker.embedding_process import Assignment
 from stepvec_worker.fetching import ImageFetcher
 from stepvec_worker.messages import Usage
 from stepvec_worker.newest import store_newest
 from stepvec_worker.preprocessing import input_shape, prepare
 from stepvec_worker.settings import Settings
-from stepvec_worker.shard_job import Chunk, ShardJob, ShardTask
+from stepvec_worker.shard_job import ShardJob, ShardTask
 
 
-class Embedding:
+class LoadedModel:
     """The job of one embedding process. Raises a StepvecError for what is wrong with the model."""
 
     def __init__(
@@ -65,10 +63,6 @@ class Embedding:
             is_stopped=is_stopped,
             on_batch=on_batch,
         )
-
-    def chunk(self, number: int, images: Sequence[tuple[int, ShardImage]], account: ChunkAccount) -> Chunk:
-        """The chunk as the job takes it."""
-        return Chunk(number, images, account)
 
     def usage(self) -> Usage:
         """What the process took so far."""

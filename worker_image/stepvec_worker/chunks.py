@@ -1,11 +1,13 @@
-"""The outcomes of one chunk's images, as they come from several threads."""
+"""A chunk of images in an embedding process, and their outcomes, as they come from several threads."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from stepvec.outcome import ImageFailure
+from stepvec.records.listing import ShardImage
 
 
 class ChunkAccount:
@@ -50,3 +52,12 @@ class ChunkAccount:
             is_last = self._open == 0
         if is_last:
             self._on_settled(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Images to be done, with their lines in the shard, and the account that their outcomes go to."""
+
+    number: int
+    images: Sequence[tuple[int, ShardImage]]
+    account: ChunkAccount

@@ -1,0 +1,130 @@
+"""A table in a folder, one file a row, and an embedding of plain functions around it: shared by forked processes."""
+
+from __future__ import annotations
+
+import ctypes
+import faulthandler
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from stepvec_worker.assignment import Assignment
+from stepvec_worker.decode_watch import DecodeWatch
+from stepvec_worker.decoding import ImageRejected
+from stepvec_worker.fetching import FetchedImage
+from stepvec_worker.messages import Usage
+from stepvec_worker.shard_job import ShardJob, ShardTask
+
+from stepvec import errors
+from stepvec.item import StoredMark, VectorItem
+from stepvec.outcome import FailureReason, ImageFailure
+from stepvec.records.listing import ShardImage
+
+MODEL = "resnet18_v2/a81db45fd7b7/standard-1"
+
+
+class FolderTable:
+    """Rows as files: a name, the ETag and the run in one line. Written in one step, as DynamoDB writes an item."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def marks(self, image_ids: Iterable[str], *, consistent: bool) -> Iterator[dict[str, StoredMark]]:
+        assert consistent
+        found = {}
+        for name in image_ids:
+            path = self.folder / name
+            if path.exists():
+                etag, run = path.read_text().split()
+                found[name] = StoredMark(name, name, etag, MODEL, run)
+        yield found
+
+    def store(self, row: VectorItem) -> ImageFailure | None:
+        number = int(row.image_id.split("-")[0])
+        assert np.frombuffer(row.vector, "<f4").tolist() == [float(number)] * 4
+        draft = self.folder / f".{row.image_id}.{os.getpid()}"
+        draft.write_text(f"{row.etag} {row.run}")
+        draft.rename(self.folder / row.image_id)
+        with (self.folder / ".log").open("a") as log:
+            log.write(f"{row.image_id}\n")
+        return None
+
+    def names(self) -> set[str]:
+        return {path.name for path in self.folder.iterdir() if not path.name.startswith(".")}
+
+    def writes(self) -> list[str]:
+        return (self.folder / ".log").read_text().split()
+
+
+@dataclass
+class FolderEmbedding:
+    """Makes an embedding process's work of an image's key, "NUMBER-WHAT": what its decoding does to the process."""
+
+    folder: Path
+    decode_seconds: float = 0.0
+    embed_seconds: float = 0.0
+    batch_size: int = 8
+    at_load: Callable[[], None] = field(default=lambda: None)
+
+    def __call__(
+        self, assignment: Assignment, watch: DecodeWatch, is_stopped: Callable[[], bool], on_batch: Callable[[], None]
+    ) -> Any:
+        # pytest's would print where each crash was.
+        faulthandler.disable()
+        self.at_load()
+        self.running = "fake float32"
+        table = FolderTable(self.folder)
+        self.job = ShardJob(
+            ShardTask(assignment.run, MODEL, 4, "float32", assignment.reembed, self.batch_size),
+            table,
+            fetch=lambda image: FetchedImage(image.key.encode(), datetime.now(UTC)),
+            prepare=self._prepare,
+            embed=self._embed,
+            store=table.store,
+            watch=watch,
+            download_threads=4,
+            write_threads=2,
+            is_stopped=is_stopped,
+            on_batch=on_batch,
+        )
+        return self
+
+    def usage(self) -> Usage:
+        return Usage(self.job.totals.stages, self.job.totals.downloaded_bytes, 3.0, 1.0, 100)
+
+    def _prepare(self, data: bytes) -> Any:
+        number, what = data.decode().split("-")
+        time.sleep(self.decode_seconds)
+        if what == "crash" or (what == "once" and not self._was_here(number)):
+            ctypes.string_at(0)
+        if what == "hang":
+            time.sleep(1000)
+        if what == "bad":
+            raise ImageRejected(FailureReason.TRUNCATED, "cut off")
+        if what in dir(errors):
+            raise getattr(errors, what)("something is away", remedy="Wait.")
+        if what == "bug":
+            raise ZeroDivisionError("a bug")
+        return np.full((2, 2, 3), int(number), np.float32)
+
+    def _was_here(self, number: str) -> bool:
+        marker = self.folder / f".was-here-{number}"
+        was_here = marker.exists()
+        marker.touch()
+        return was_here
+
+    def _embed(self, pixels: Sequence[Any]) -> Any:
+        time.sleep(self.embed_seconds)
+        return np.array([[image[0, 0, 0]] * 4 for image in pixels], np.float32)
+
+
+def images(count: int, **kinds: Iterable[int]) -> list[ShardImage]:
+    """`count` images, those of the numbers in `kinds` of that kind, all others good."""
+    what = {number: kind for kind, numbers in kinds.items() for number in numbers}
+    names = [f"{number}-{what.get(number, 'good')}" for number in range(count)]
+    return [ShardImage(name, 10, f"e{name}", name) for name in names]

@@ -1,0 +1,282 @@
+"""The supervisor with real forked processes, which crash, hang, are killed and stopped. Only the model is a stand-in."""
+
+from __future__ import annotations
+
+import io
+import multiprocessing
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from stepvec_worker.assignment import Assignment
+from stepvec_worker.messages import Progress
+from stepvec_worker.settings import Settings
+from stepvec_worker.shard_file import open_shard
+from stepvec_worker.supervisor import DEATHS_WITHOUT_PROGRESS, Supervisor
+from stepvec_worker.termination import Termination
+
+from stepvec.errors import AccessDeniedError, ConfigurationError, ProcessLostError, StorageError
+from stepvec.outcome import FailureReason
+from stepvec.records.listing import ShardImage, dump_shard
+from tests.worker.folder_table import FolderEmbedding, FolderTable, images
+
+pytestmark = pytest.mark.timeout(60)
+
+
+class Run:
+    """One supervisor over `shard`; `on_progress` is called in it, between its other work."""
+
+    def __init__(
+        self,
+        folder: Path,
+        shard: Sequence[ShardImage],
+        *,
+        processes: int = 1,
+        run: str = "r",
+        decoders: int = 1,
+        on_progress: Callable[[Run, Progress], None] = lambda run, progress: None,
+        settings: dict[str, Any] | None = None,
+        **embedding: Any,
+    ) -> None:
+        self.table = FolderTable(folder)
+        self.termination = Termination()
+        self.is_done: bool | None = None
+        options: dict[str, Any] = {"decode_seconds": 1.0, "stop_seconds": 10.0, **(settings or {})}
+        with open_shard(io.BytesIO(dump_shard(shard)), "shard") as shard_file:
+            assignment = Assignment(
+                settings=Settings("images", "table", "model", **options),
+                device="cpu",
+                run=run,
+                shard=0,
+                reembed=False,
+                shard_file=shard_file,
+                decoders=decoders,
+                supervisor=os.getpid(),
+                load=FolderEmbedding(folder, **embedding),
+            )
+            self.supervisor = Supervisor(
+                assignment, processes, self.termination, lambda progress: on_progress(self, progress)
+            )
+            self.is_done = self.supervisor.run()
+
+    @property
+    def reasons(self) -> dict[str, FailureReason]:
+        failures = self.supervisor.tally.failures
+        assert len({failure.key for failure in failures}) == len(failures)
+        return {failure.key: failure.reason for failure in failures}
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_behind() -> Iterator[None]:
+    yield
+    assert not multiprocessing.active_children()
+
+
+def accounted(run: Run, shard: Sequence[ShardImage]) -> None:
+    """Each image has one outcome, and each row is there."""
+    tally = run.supervisor.tally
+    assert tally.embedded + tally.unchanged + len(tally.failures) == len(shard)
+    assert run.table.names() == {image.image_id for image in shard} - set(run.reasons)
+
+
+@pytest.mark.parametrize("processes", [1, 3])
+def test_each_image_of_a_shard_has_one_outcome(tmp_path: Path, processes: int) -> None:
+    shard = images(430, bad=range(0, 430, 7))
+    run = Run(tmp_path, shard, processes=processes)
+    assert run.is_done
+    accounted(run, shard)
+    assert set(run.reasons.values()) == {FailureReason.TRUNCATED}
+    assert len(run.table.writes()) == run.supervisor.tally.embedded
+    assert (run.supervisor.tally.running, run.supervisor.tally.processes) == ("fake float32", processes)
+    assert run.supervisor.progress == Progress(430 - 62, 0, 62)
+    usage = run.supervisor.usage
+    assert usage.downloaded_bytes == sum(len(image.key) for image in shard if image.key.endswith("good"))
+    assert usage.write_units == 3.0 * processes
+    assert usage.peak_memory_mb > 100 * processes
+
+
+def test_a_small_shard_starts_no_more_processes_than_it_needs(tmp_path: Path) -> None:
+    assert Run(tmp_path, images(30), processes=8).supervisor.tally.processes == 2
+    empty = Run(tmp_path, [], processes=8)
+    assert empty.is_done
+    assert empty.supervisor.tally.processes == 0
+
+
+def test_a_second_run_finds_all_unchanged_and_a_second_attempt_embedded(tmp_path: Path) -> None:
+    shard = images(150)
+    Run(tmp_path, shard[:60])
+    attempt = Run(tmp_path, shard)
+    assert (attempt.supervisor.tally.embedded, attempt.supervisor.tally.unchanged) == (150, 0)
+    assert len(attempt.table.writes()) == 150
+    other = Run(tmp_path, shard, run="other")
+    assert (other.supervisor.tally.embedded, other.supervisor.tally.unchanged) == (0, 150)
+
+
+def test_an_image_that_crashes_its_decoder_costs_itself_alone(tmp_path: Path) -> None:
+    shard = images(250, crash=[5, 120, 249], bad=[6])
+    run = Run(tmp_path, shard, processes=2)
+    assert run.is_done
+    accounted(run, shard)
+    crashed = {name for name, reason in run.reasons.items() if reason is FailureReason.DECODER_CRASHED}
+    assert crashed == {"5-crash", "120-crash", "249-crash"}
+    assert all("SIGSEGV" in failure.message for failure in run.supervisor.tally.failures if failure.key in crashed)
+    assert run.supervisor.tally.processes_lost == 6
+
+
+def test_a_crash_that_does_not_come_again_costs_nothing(tmp_path: Path) -> None:
+    shard = images(120, once=[3, 4, 90])
+    run = Run(tmp_path, shard)
+    assert run.is_done
+    assert run.reasons == {}
+    accounted(run, shard)
+    assert run.supervisor.tally.processes_lost == 3
+
+
+def test_an_image_that_is_never_decoded_is_timed_out(tmp_path: Path) -> None:
+    shard = images(60, hang=[10])
+    run = Run(tmp_path, shard, settings={"decode_seconds": 0.5})
+    assert run.is_done
+    accounted(run, shard)
+    assert run.reasons == {"10-hang": FailureReason.TIMED_OUT}
+    assert "longer than 0.5 s" in run.supervisor.tally.failures[0].message
+
+
+def test_with_several_decoders_only_the_guilty_image_is_blamed(tmp_path: Path) -> None:
+    shard = images(60, crash=[20], hang=[40])
+    run = Run(tmp_path, shard, decoders=3, decode_seconds=0.02, settings={"decode_seconds": 1.0})
+    assert run.is_done
+    accounted(run, shard)
+    assert run.reasons == {"20-crash": FailureReason.DECODER_CRASHED, "40-hang": FailureReason.TIMED_OUT}
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_processes_killed_from_outside_at_random_moments_lose_no_image(tmp_path: Path, seed: int) -> None:
+    chance = random.Random(seed)
+    shard = images(400, bad=[11, 222])
+    next_kill = [10]
+
+    def kill_some(run: Run, progress: Progress) -> None:
+        # More than half of the time something is in decode, and it must not be blamed.
+        living = multiprocessing.active_children()
+        if living and progress.embedded >= next_kill[0]:
+            next_kill[0] = progress.embedded + chance.randint(5, 80)
+            time.sleep(chance.uniform(0, 0.02))
+            chance.choice(living).kill()
+
+    run = Run(tmp_path, shard, processes=2, on_progress=kill_some, decode_seconds=0.002, embed_seconds=0.005)
+    assert run.is_done
+    accounted(run, shard)
+    assert set(run.reasons.values()) == {FailureReason.TRUNCATED}
+    assert run.supervisor.tally.processes_lost >= 2
+
+
+def test_processes_that_die_without_progress_end_the_worker(tmp_path: Path) -> None:
+    def die() -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    with pytest.raises(ProcessLostError, match="SIGKILL"):
+        Run(tmp_path, images(10), at_load=die)
+    assert DEATHS_WITHOUT_PROGRESS == 3
+
+
+def test_a_worker_told_to_stop_stores_what_is_begun_and_the_next_attempt_does_the_rest(tmp_path: Path) -> None:
+    shard = images(2000)
+    stopped: list[Progress] = []
+
+    def stop(run: Run, progress: Progress) -> None:
+        if progress.embedded > 50 and not stopped:
+            stopped.append(progress)
+            run.termination.ask()
+
+    run = Run(tmp_path, shard, processes=2, on_progress=stop, embed_seconds=0.01)
+    assert run.is_done is False
+    stored = len(run.table.names())
+    assert 50 < stored < 1500
+    assert stored == len(run.table.writes())
+    again = Run(tmp_path, shard)
+    assert again.is_done
+    accounted(again, shard)
+    assert len(again.table.writes()) == 2000
+
+
+def test_a_process_that_does_not_stop_is_killed_in_time(tmp_path: Path) -> None:
+    def stop(run: Run, progress: Progress) -> None:
+        run.termination.ask()
+
+    start = time.monotonic()
+    settings = {"decode_seconds": 100.0, "stop_seconds": 0.5}
+    assert Run(tmp_path, images(30, hang=[0]), on_progress=stop, settings=settings).is_done is False
+    assert time.monotonic() - start < 10
+
+
+@pytest.mark.parametrize("kind", [StorageError, AccessDeniedError, ConfigurationError])
+def test_an_error_of_the_machine_is_the_workers_with_its_type(tmp_path: Path, kind: type[Exception]) -> None:
+    shard = images(300, **{kind.__name__: [150]})
+    with pytest.raises(kind, match="something is away") as caught:
+        Run(tmp_path, shard, processes=2, embed_seconds=0.01)
+    assert type(caught.value) is kind
+    # The other process, and this one too, stored what they had embedded.
+    assert len(FolderTable(tmp_path).names()) > 20
+
+
+def test_a_bug_in_a_process_is_no_storage_error(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="ZeroDivisionError: a bug"):
+        Run(tmp_path, images(30, bug=[3]))
+
+
+SUPERVISE = """
+import sys
+from pathlib import Path
+from tests.worker.folder_table import images
+from tests.worker.test_supervisor import Run
+Run(Path(sys.argv[1]), images(100000), processes=2, embed_seconds=0.01)
+"""
+
+
+def supervisor_process(folder: Path) -> subprocess.Popen[bytes]:
+    root = Path(__file__).resolve().parents[2]
+    environment = {**os.environ, "PYTHONPATH": f"{root}:{root / 'worker_image'}"}
+    return subprocess.Popen([sys.executable, "-c", SUPERVISE, str(folder)], env=environment)
+
+
+def test_embedding_processes_end_with_a_killed_supervisor(tmp_path: Path) -> None:
+    supervisor = supervisor_process(tmp_path)
+    try:
+        end = time.monotonic() + 30
+        while not (tmp_path / ".log").exists():
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        children = Path(f"/proc/{supervisor.pid}/task/{supervisor.pid}/children").read_text().split()
+        assert len(children) == 2
+    finally:
+        supervisor.kill()
+        supervisor.wait()
+    end = time.monotonic() + 5
+    while any(Path(f"/proc/{pid}/exe").exists() for pid in children):
+        assert time.monotonic() < end, "they outlive their supervisor"
+        time.sleep(0.02)
+    stored = len(FolderTable(tmp_path).names())
+    time.sleep(0.2)
+    assert len(FolderTable(tmp_path).names()) == stored
+
+
+def test_the_supervisor_has_no_threads_and_none_of_the_heavy_libraries() -> None:
+    code = """
+import sys, threading
+import stepvec_worker.__main__
+assert threading.active_count() == 1
+print(sorted({"mxnet", "numpy", "PIL", "openvino"} & set(sys.modules)))
+"""
+    root = Path(__file__).resolve().parents[2]
+    environment = {**os.environ, "PYTHONPATH": f"{root}:{root / 'worker_image'}"}
+    answer = subprocess.run(
+        [sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True
+    )
+    assert answer.stdout.strip() == "[]"
