@@ -20,7 +20,7 @@ VECTOR_TYPES: Final[tuple[VectorType, ...]] = get_args(VectorType)
 BYTES_PER_NUMBER: Final[dict[VectorType, int]] = {"float32": 4, "float16": 2}
 
 PARTITION_KEY: Final = "ImageId"
-MARK_ATTRIBUTES: Final = (PARTITION_KEY, "Key", "ETag", "Model", "Run")
+MARK_ATTRIBUTES: Final = (PARTITION_KEY, "Key", "ETag", "Model", "Run", "Modified")
 """The attributes that tell whether an image is already embedded: a projection without the vector."""
 
 AttributeValue = Mapping[str, Any]

@@ -81,7 +81,7 @@ class MemoryTable(VectorTable):
         for start in range(0, len(ids), 100):
             yield {name: self.stored[name] for name in ids[start : start + 100] if name in self.stored}
 
-    def put(self, items: Any) -> None:
-        for item in items:
-            self.rows[item.image_id] = item
-            self.stored[item.image_id] = StoredMark(item.image_id, item.key, item.etag, item.model, item.run)
+    def put(self, item: VectorItem, *, over: StoredMark | None = None) -> StoredMark | None:
+        self.rows[item.image_id] = item
+        self.stored[item.image_id] = StoredMark(item.image_id, item.key, item.etag, item.model, item.run)
+        return None

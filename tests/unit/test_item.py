@@ -22,6 +22,7 @@ def item(data_type: Any = "float32", *, vector: Any = VECTOR, key: str = "images
         etag="d41d8cd98f00b204e9800998ecf8427e",
         model="resnet18_v2/a81db45fd7b7/standard-1",
         run="run-1",
+        modified=datetime(2026, 11, 22, 12, 0, tzinfo=UTC),
     )
 
 
@@ -68,6 +69,14 @@ def test_a_row_that_lacks_an_attribute_is_named(missing: str) -> None:
     del row[missing]
     with pytest.raises(RecordError, match=missing):
         decode_item(row)
+
+
+def test_a_row_without_modified_is_read_and_its_mark_too() -> None:
+    row = encode_item(item())
+    assert decode_mark(row).modified == item().modified.timestamp()  # type: ignore[union-attr]
+    del row["Modified"]
+    assert decode_item(row).modified is None
+    assert decode_mark(row).modified is None
 
 
 def test_a_row_of_the_original_sample_has_a_mark_that_matches_nothing() -> None:

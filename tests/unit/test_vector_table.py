@@ -1,34 +1,33 @@
-"""VectorTable against a DynamoDB that leaves things unprocessed."""
+"""VectorTable against a DynamoDB that refuses, throttles and leaves things unprocessed, and one with conditions."""
 
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+import boto3
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
+from moto import mock_aws
 
-from stepvec.adapters.vector_table import ROUNDS, VectorTable, backoff_seconds, batches
+from stepvec.adapters.vector_table import ROUNDS, VectorTable, backoff_seconds
 from stepvec.errors import AccessDeniedError, StorageError
-from stepvec.item import VectorItem
+from stepvec.item import StoredMark, VectorItem
 
 
 class StubbornDynamoDb:
-    """Takes `per_call` items of each request and leaves the rest unprocessed."""
+    """Answers with `errors` first; then reads `per_call` items of each request and leaves the rest unprocessed."""
 
-    def __init__(self, per_call: int, error: str = "") -> None:
-        self.per_call, self.error = per_call, error
+    def __init__(self, per_call: int = 100, errors: Iterable[Exception] = ()) -> None:
+        self.per_call, self.errors = per_call, list(errors)
         self.items: dict[str, Any] = {}
         self.requests: list[int] = []
 
-    def batch_write_item(self, RequestItems: Any) -> Any:
-        if self.error:
-            raise ClientError({"Error": {"Code": self.error, "Message": "no"}}, "BatchWriteItem")
-        ((table, requests),) = RequestItems.items()
-        self.requests.append(len(requests))
-        for request in requests[: self.per_call]:
-            item = request["PutRequest"]["Item"]
-            self.items[item["ImageId"]["S"]] = item
-        left = requests[self.per_call :]
-        return {"UnprocessedItems": {table: left} if left else {}}
+    def put_item(self, **request: Any) -> Any:
+        self.requests.append(1)
+        if self.errors:
+            raise self.errors.pop(0)
+        self.items[request["Item"]["ImageId"]["S"]] = request["Item"]
+        return {}
 
     def batch_get_item(self, RequestItems: Any, ReturnConsumedCapacity: str) -> Any:
         ((table, request),) = RequestItems.items()
@@ -36,6 +35,8 @@ class StubbornDynamoDb:
         assert len(keys) <= 100
         assert len({key["ImageId"]["S"] for key in keys}) == len(keys)
         self.requests.append(len(keys))
+        if self.errors:
+            raise self.errors.pop(0)
         taken, left = keys[: self.per_call], keys[self.per_call :]
         found = [self.items[key["ImageId"]["S"]] for key in taken if key["ImageId"]["S"] in self.items]
         return {
@@ -45,11 +46,15 @@ class StubbornDynamoDb:
         }
 
 
-def rows(count: int) -> list[VectorItem]:
-    return [
-        VectorItem(f"i{number}", bytes(2048), "float32", 512, datetime.now(UTC), "k", "e", "m", "r")
-        for number in range(count)
-    ]
+def refusal(code: str, status: int = 400) -> ClientError:
+    return ClientError(
+        {"Error": {"Code": code, "Message": "no"}, "ResponseMetadata": {"HTTPStatusCode": status}},  # type: ignore[typeddict-item]
+        "PutItem",
+    )
+
+
+def row(image_id: str = "i0", *, etag: str = "e", modified: datetime | None = None, run: str = "r") -> VectorItem:
+    return VectorItem(image_id, bytes(2048), "float32", 512, datetime.now(UTC), "k", etag, "m", run, modified)
 
 
 def table(client: StubbornDynamoDb) -> tuple[VectorTable, list[float]]:
@@ -57,41 +62,53 @@ def table(client: StubbornDynamoDb) -> tuple[VectorTable, list[float]]:
     return VectorTable(client, "t", sleep=waits.append), waits  # type: ignore[arg-type]
 
 
-def test_unprocessed_items_are_sent_again_until_all_are_stored() -> None:
-    client = StubbornDynamoDb(per_call=10)
+PASSING = [
+    refusal("ProvisionedThroughputExceededException"),
+    refusal("ThrottlingException"),
+    refusal("RequestLimitExceeded"),
+    refusal("InternalServerError", 500),
+    refusal("SomethingElse", 503),
+    ConnectionClosedError(endpoint_url="https://dynamodb"),
+    ReadTimeoutError(endpoint_url="https://dynamodb"),
+]
+
+
+def test_what_may_pass_is_tried_again_until_the_row_is_stored() -> None:
+    client = StubbornDynamoDb(errors=PASSING)
     vectors, waits = table(client)
-    vectors.put(rows(25))
-    assert len(client.items) == 25
-    assert client.requests == [25, 15, 5]
-    assert len(waits) == 2
-    assert vectors.write_units == 75
+    assert vectors.put(row()) is None
+    assert list(client.items) == ["i0"]
+    assert len(waits) == len(PASSING)
+    assert vectors.write_units == 3
 
 
 def test_a_table_that_takes_nothing_is_an_error_with_a_remedy() -> None:
-    client = StubbornDynamoDb(per_call=0)
+    client = StubbornDynamoDb(errors=[refusal("ThrottlingException")] * 100)
     vectors, waits = table(client)
-    with pytest.raises(StorageError, match="left 3 rows.*throttled"):
-        vectors.put(rows(3))
-    assert len(waits) == ROUNDS
+    with pytest.raises(
+        StorageError, match=r"failed at writing rows of table t, 16 times.*ThrottlingException.*capacity"
+    ):
+        vectors.put(row())
+    assert len(client.requests) == ROUNDS
+    assert len(waits) == ROUNDS - 1
     assert vectors.write_units == 0
 
 
-def test_a_denied_write_says_so() -> None:
-    vectors, _ = table(StubbornDynamoDb(0, error="AccessDeniedException"))
-    with pytest.raises(AccessDeniedError, match="denied writing rows of table t"):
-        vectors.put(rows(1))
-
-
-def test_more_than_a_batch_is_the_callers_mistake() -> None:
-    with pytest.raises(ValueError, match="26 items"):
-        table(StubbornDynamoDb(25))[0].put(rows(26))
+@pytest.mark.parametrize("code", ["AccessDeniedException", "ResourceNotFoundException", "ValidationException"])
+def test_what_does_not_pass_is_tried_once(code: str) -> None:
+    vectors, waits = table(StubbornDynamoDb(errors=[refusal(code)]))
+    with pytest.raises(
+        AccessDeniedError if code.startswith("Access") else StorageError, match="writing rows of table t"
+    ):
+        vectors.put(row())
+    assert not waits
 
 
 def test_marks_are_read_100_at_a_time_with_what_was_left_unprocessed() -> None:
-    client = StubbornDynamoDb(per_call=25)
+    client = StubbornDynamoDb()
     vectors, _ = table(client)
-    for batch in batches(rows(60), 25):
-        vectors.put(batch)
+    for number in range(60):
+        vectors.put(row(f"i{number}"))
     client.per_call, client.requests = 70, []
     found = [
         mark for marks in vectors.marks((f"i{number}" for number in range(250)), consistent=True) for mark in marks
@@ -99,6 +116,82 @@ def test_marks_are_read_100_at_a_time_with_what_was_left_unprocessed() -> None:
     assert sorted(found) == sorted(f"i{number}" for number in range(60))
     assert sorted(client.requests) == [30, 30, 50, 100, 100]
     assert vectors.read_units == 0.5 * 250
+
+
+def test_a_throttled_read_is_tried_again() -> None:
+    vectors, waits = table(StubbornDynamoDb(errors=PASSING))
+    assert list(vectors.marks(["a"], consistent=True)) == [{}]
+    assert len(waits) == len(PASSING)
+
+
+@pytest.fixture
+def real() -> Iterator[VectorTable]:
+    """A table whose conditions are evaluated: moto's."""
+    with mock_aws():
+        client = boto3.client("dynamodb", region_name="us-east-1")
+        client.create_table(
+            TableName="t",
+            KeySchema=[{"AttributeName": "ImageId", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "ImageId", "AttributeType": "S"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        yield VectorTable(client, "t", sleep=lambda seconds: None, threads=1)
+
+
+def at(second: int) -> datetime:
+    return datetime(2026, 11, 25, 8, 0, second, tzinfo=UTC)
+
+
+def mark(vectors: VectorTable) -> StoredMark:
+    ((_, found),) = [item for marks in vectors.marks(["i0"], consistent=True) for item in marks.items()]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "is_stored"),
+    [
+        (row(etag="old", modified=at(1)), row(etag="new", modified=at(2)), True),
+        (row(etag="new", modified=at(2)), row(etag="old", modified=at(1)), False),
+        (row(etag="same", modified=at(1), run="r1"), row(etag="same", modified=at(1), run="r2"), True),
+        (row(etag="one", modified=at(1)), row(etag="other", modified=at(1)), False),
+        # The same bytes, uploaded again: Modified must not go back, or a version between the two would pass.
+        (row(etag="same", modified=at(3)), row(etag="same", modified=at(1)), False),
+        (row(etag="unknown"), row(etag="any", modified=at(1)), True),
+        (row(etag="known", modified=at(1)), row(etag="unknown"), False),
+    ],
+)
+def test_a_row_is_never_written_over_one_of_a_newer_version(
+    real: VectorTable, first: VectorItem, second: VectorItem, is_stored: bool
+) -> None:
+    assert real.put(first) is None
+    standing = real.put(second)
+    assert (standing is None) is is_stored
+    kept = second if is_stored else first
+    found = mark(real)
+    assert (found.etag, found.run) == (kept.etag, kept.run)
+    if standing is not None:
+        assert standing.etag == first.etag
+        assert standing.modified == (first.modified and int(first.modified.timestamp()))
+    # The refused put is paid for too.
+    assert real.write_units == 6
+
+
+def test_a_row_is_written_over_just_the_one_that_was_seen(real: VectorTable) -> None:
+    real.put(row(etag="new", modified=at(5)))
+    seen = real.put(row(etag="mine", modified=at(1)))
+    assert seen is not None
+    real.put(row(etag="newest", modified=at(9)))
+    standing = real.put(row(etag="mine", modified=at(1)), over=seen)
+    assert standing is not None
+    assert standing.etag == "newest"
+    assert real.put(row(etag="mine", modified=at(1)), over=standing) is None
+    assert mark(real).etag == "mine"
+
+
+def test_a_row_of_the_original_sample_is_written_over(real: VectorTable) -> None:
+    real._client.put_item(TableName="t", Item={"ImageId": {"S": "i0"}, "Vector": {"B": b"1234"}})
+    assert real.put(row(modified=at(1))) is None
+    assert mark(real).etag == "e"
 
 
 def test_an_id_asked_twice_is_asked_once() -> None:

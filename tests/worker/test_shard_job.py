@@ -3,24 +3,29 @@
 import io
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 import pytest
 from botocore.exceptions import ClientError, IncompleteReadError
 from stepvec_worker.bounded import ByteBudget, bounded_map
+from stepvec_worker.chunks import Chunk, ChunkAccount
+from stepvec_worker.decode_watch import DecodeWatch
 from stepvec_worker.decoding import ImageRejected
-from stepvec_worker.fetching import BODY_ATTEMPTS, ImageFetcher
-from stepvec_worker.shard_job import ShardJob, ShardTally, ShardTask
+from stepvec_worker.fetching import BODY_ATTEMPTS, FetchedImage, ImageFetcher
+from stepvec_worker.shard_job import ShardJob, ShardTask, Totals
 
+from stepvec.adapters.vector_table import batches
 from stepvec.errors import StorageError
 from stepvec.item import StoredMark, VectorItem
-from stepvec.outcome import FailureReason
+from stepvec.outcome import FailureReason, ImageFailure
 from stepvec.records.listing import ShardImage
 
 MODEL = "resnet18_v2/a81db45fd7b7/standard-1"
+MODIFIED = datetime(2026, 11, 25, 8, tzinfo=UTC)
 
 
 class Table:
@@ -28,157 +33,240 @@ class Table:
 
     def __init__(self, fail_after: int = 10**9) -> None:
         self.rows: dict[str, VectorItem] = {}
-        self.puts: list[int] = []
         self.fail_after = fail_after
+        self.reads: list[int] = []
 
     def marks(self, image_ids: Iterable[str], *, consistent: bool) -> Iterator[dict[str, StoredMark]]:
         assert consistent
+        names = list(image_ids)
+        self.reads.append(len(names))
         yield {
             name: StoredMark(name, row.key, row.etag, row.model, row.run)
-            for name in image_ids
+            for name in names
             if (row := self.rows.get(name))
         }
 
-    def put(self, items: list[VectorItem]) -> None:
+    def store(self, row: VectorItem) -> ImageFailure | None:
         if len(self.rows) >= self.fail_after:
             raise StorageError("the table is full", remedy="")
-        self.puts.append(len(items))
-        self.rows.update({item.image_id: item for item in items})
+        if row.key.startswith("newer"):
+            return ImageFailure(row.key, row.image_id, FailureReason.CHANGED, "a newer one is stored")
+        self.rows[row.image_id] = row
+        return None
 
 
 def images(count: int, *, size: int = 10) -> list[ShardImage]:
     return [ShardImage(f"{number}.jpg", size, f"e{number}", f"{number}.jpg") for number in range(count)]
 
 
-def fetch(image: ShardImage) -> bytes:
-    return image.key.encode()
+def fetch(image: ShardImage) -> FetchedImage:
+    return FetchedImage(image.key.encode(), MODIFIED)
 
 
 def prepare(data: bytes) -> Any:
-    number = int(data.decode().split(".")[0])
+    number = int(data.decode().split(".")[0].removeprefix("newer-"))
     if number % 10 == 7:
         raise ImageRejected(FailureReason.TRUNCATED, "cut off")
-    return np.full((3, 2, 2), number, np.float32)
+    return np.full((2, 2, 3), number, np.uint8)
 
 
-def embed(batch: Any) -> Any:
-    return np.repeat(batch[:, 0, 0, :1], 4, axis=1)
+def embed(pixels: Sequence[Any]) -> Any:
+    return np.array([[image[0, 0, 0]] * 4 for image in pixels], np.float32)
 
 
-def job(table: Table, *, run: str = "r", reembed: bool = False, **changes: Any) -> ShardJob:
-    arguments: dict[str, Any] = {
-        "fetch": fetch,
-        "prepare": prepare,
-        "embed": embed,
-        "download_threads": 4,
-        "decoders": 2,
-        "is_stopped": lambda: False,
-        "on_progress": lambda tally: None,
-    }
-    task = ShardTask(run, 0, MODEL, dimension=4, vector_type="float32", reembed=reembed, batch_size=8)
-    return ShardJob(task, table, **{**arguments, **changes})
+class Work:
+    """A job over `shard` in chunks of 20; `settled` holds what each chunk was when it was settled."""
+
+    def __init__(self, table: Table, *, run: str = "r", reembed: bool = False, **changes: Any) -> None:
+        arguments: dict[str, Any] = {
+            "fetch": fetch,
+            "prepare": prepare,
+            "embed": embed,
+            "store": table.store,
+            "watch": DecodeWatch(2),
+            "download_threads": 4,
+            "write_threads": 2,
+            "is_stopped": lambda: False,
+            "on_batch": lambda: None,
+        }
+        task = ShardTask(run, MODEL, dimension=4, vector_type="float32", reembed=reembed, batch_size=8)
+        self.table = table
+        self.job = ShardJob(task, table, **{**arguments, **changes})
+        self.accounts: list[ChunkAccount] = []
+        self.settled: list[int] = []
+
+    def run(self, shard: Sequence[ShardImage]) -> None:
+        self.job.run(self._chunks(shard))
+
+    def _chunks(self, shard: Sequence[ShardImage]) -> Iterator[Chunk]:
+        for number, part in enumerate(batches(enumerate(shard), 20)):
+            account = ChunkAccount(len(part), lambda account, number=number: self.settled.append(number))  # type: ignore[misc]
+            self.accounts.append(account)
+            yield Chunk(number, part, account)
+
+    @property
+    def embedded(self) -> int:
+        return sum(account.embedded for account in self.accounts)
+
+    @property
+    def unchanged(self) -> int:
+        return sum(account.unchanged for account in self.accounts)
+
+    @property
+    def failures(self) -> list[ImageFailure]:
+        return [failure for account in self.accounts for failure in account.failures]
 
 
 def test_each_image_gets_its_own_vector_or_its_reason() -> None:
     table = Table()
-    work = job(table)
-    assert work.run(images(105))
-    assert work.tally.embedded == len(table.rows) == 95
-    assert {failure.key for failure in work.tally.failures} == {f"{number}7.jpg" for number in ["", *range(1, 10)]}
+    work = Work(table)
+    work.run(images(105))
+    assert work.embedded == len(table.rows) == 95
+    assert {failure.key for failure in work.failures} == {f"{number}7.jpg" for number in ["", *range(1, 10)]}
     for name, row in table.rows.items():
         assert np.frombuffer(row.vector, "<f4").tolist() == [float(name.split(".")[0])] * 4
-        assert (row.etag, row.model, row.run) == (f"e{name.split('.')[0]}", MODEL, "r")
-    assert max(table.puts) == 25
+        assert (row.etag, row.model, row.run, row.modified) == (f"e{name.split('.')[0]}", MODEL, "r", MODIFIED)
+    assert sorted(work.settled) == [0, 1, 2, 3, 4, 5]
+    assert table.reads == [20, 20, 20, 20, 20, 5]
+
+
+def test_batches_reach_across_chunks_and_only_the_last_is_smaller() -> None:
+    sizes: list[int] = []
+
+    def noting_embed(pixels: Sequence[Any]) -> Any:
+        sizes.append(len(pixels))
+        return embed(pixels)
+
+    Work(Table(), embed=noting_embed).run(images(105))
+    assert sizes == [8] * 11 + [7]
+
+
+def test_a_chunk_is_settled_when_its_rows_are_stored_and_not_before() -> None:
+    table, stored = Table(), threading.Semaphore(0)
+    waiting: list[list[int]] = []
+
+    def slow_store(row: VectorItem) -> ImageFailure | None:
+        waiting.append(list(work.settled))
+        assert stored.acquire(timeout=10)
+        return table.store(row)
+
+    work = Work(table, store=slow_store, write_threads=1)
+
+    def embedded() -> None:
+        stored.release(8)
+
+    work.job._on_batch = embedded
+    stored.release(5)
+    work.run(images(40))
+    assert sorted(work.settled) == [0, 1]
+    # 18 of the first 20 images have rows: until the last of them is stored the chunk is open.
+    assert all(0 not in before for before in waiting[:18])
+
+
+def test_a_row_that_is_refused_is_its_images_failure() -> None:
+    shard = [*images(5), ShardImage("newer-5.jpg", 10, "e5", "5.jpg")]
+    work = Work(Table())
+    work.run(shard)
+    assert work.embedded == len(work.table.rows) == 5
+    assert [(failure.key, failure.reason) for failure in work.failures] == [("newer-5.jpg", FailureReason.CHANGED)]
 
 
 def test_a_second_attempt_embeds_only_what_the_first_did_not_store() -> None:
     table = Table(fail_after=50)
+    first = Work(table)
     with pytest.raises(StorageError):
-        job(table).run(images(105))
+        first.run(images(105))
     stored = len(table.rows)
     assert 0 < stored < 95
+    assert first.embedded == stored
     table.fail_after = 10**9
     seen: list[str] = []
 
-    def noting_fetch(image: ShardImage) -> bytes:
+    def noting_fetch(image: ShardImage) -> FetchedImage:
         seen.append(image.key)
         return fetch(image)
 
-    second = job(table, fetch=noting_fetch)
-    assert second.run(images(105))
+    second = Work(table, fetch=noting_fetch)
+    second.run(images(105))
     assert len(seen) == 105 - stored
-    assert second.tally.embedded == len(table.rows) == 95
+    assert second.embedded == len(table.rows) == 95
 
 
 def test_rows_of_another_run_are_unchanged_or_embedded_again() -> None:
     table = Table()
-    job(table, run="first").run(images(20))
-    second = job(table, run="second")
+    Work(table, run="first").run(images(20))
+    second = Work(table, run="second")
     second.run(images(20))
-    assert (second.tally.unchanged, second.tally.embedded) == (18, 0)
-    third = job(table, run="third", reembed=True)
+    assert (second.unchanged, second.embedded) == (18, 0)
+    third = Work(table, run="third", reembed=True)
     third.run(images(20))
-    assert (third.tally.unchanged, third.tally.embedded) == (0, 18)
+    assert (third.unchanged, third.embedded) == (0, 18)
     assert {row.run for row in table.rows.values()} == {"third"}
 
 
-def test_termination_stores_what_was_begun_and_says_that_it_is_not_done() -> None:
+def test_when_stopped_what_is_begun_is_stored_and_nothing_else_is_begun() -> None:
     table, stop = Table(), threading.Event()
-    work = job(table, is_stopped=stop.is_set, on_progress=lambda tally: stop.set())
-    assert work.run(images(500)) is False
-    assert 0 < len(table.rows) == work.tally.embedded < 450
-    assert job(table).run(images(500))
-    assert len(table.rows) == 450
+    work = Work(table, is_stopped=stop.is_set, on_batch=stop.set)
+    work.run(images(500))
+    assert 0 < len(table.rows) == work.embedded < 100
+    rest = Work(table)
+    rest.run(images(500))
+    assert rest.embedded == len(table.rows) == 450
 
 
-def test_an_error_of_storage_fails_the_shard_but_keeps_what_was_embedded() -> None:
-    table = Table()
-
-    def broken(image: ShardImage) -> bytes:
+def test_an_error_of_storage_fails_the_job_but_keeps_what_was_embedded() -> None:
+    def broken(image: ShardImage) -> FetchedImage:
         if image.key == "60.jpg":
             raise StorageError("S3 is away", remedy="")
         return fetch(image)
 
-    work = job(table, fetch=broken)
+    work = Work(Table(), fetch=broken)
     with pytest.raises(StorageError, match="S3 is away"):
         work.run(images(105))
-    # Also those of a last, incomplete batch of rows.
-    assert len(table.rows) == work.tally.embedded > 20
-    assert len(table.rows) % 25
+    assert len(work.table.rows) == work.embedded > 20
 
 
 def test_only_a_bounded_number_of_images_is_in_hand() -> None:
     fetched, embedded, most = [0], [0], [0]
     lock = threading.Lock()
 
-    def counting_fetch(image: ShardImage) -> bytes:
+    def counting_fetch(image: ShardImage) -> FetchedImage:
         with lock:
             fetched[0] += 1
             most[0] = max(most[0], fetched[0] - embedded[0])
-        return b"1.jpg"
+        return FetchedImage(b"1.jpg", MODIFIED)
 
-    def slow_embed(batch: Any) -> Any:
+    def slow_embed(pixels: Sequence[Any]) -> Any:
         time.sleep(0.01)
         with lock:
-            embedded[0] += len(batch)
-        return embed(batch)
+            embedded[0] += len(pixels)
+        return embed(pixels)
 
-    job(Table(), fetch=counting_fetch, embed=slow_embed).run(images(300))
+    Work(Table(), fetch=counting_fetch, embed=slow_embed).run(images(300))
     assert embedded[0] == 300
     assert most[0] <= 8 * 2 + 8 + 4
 
 
-def test_progress_is_told_on_the_way_and_at_the_end() -> None:
-    told: list[int] = []
-    job(Table(), on_progress=lambda tally: told.append(tally.embedded + len(tally.failures))).run(images(50))
-    assert told[-1] == 50
-    assert len(told) > 3
+def test_no_more_images_are_decoded_at_a_time_than_the_watch_has_slots() -> None:
+    now, most, lock = [0], [0], threading.Lock()
+
+    def slow_prepare(data: bytes) -> Any:
+        with lock:
+            now[0] += 1
+            most[0] = max(most[0], now[0])
+        time.sleep(0.002)
+        with lock:
+            now[0] -= 1
+        return prepare(data)
+
+    Work(Table(), prepare=slow_prepare, watch=DecodeWatch(2)).run(images(60))
+    assert most[0] == 2
 
 
-def test_an_empty_shard_is_done() -> None:
-    work = job(Table())
-    assert work.run([])
-    assert work.tally == ShardTally()
+def test_no_image_is_no_work() -> None:
+    work = Work(Table())
+    work.run([])
+    assert work.job.totals == Totals()
 
 
 def test_bounded_map_keeps_the_order_and_the_bound() -> None:
@@ -224,8 +312,8 @@ class Bucket:
         if self.code:
             raise ClientError({"Error": {"Code": self.code, "Message": "no"}}, "GetObject")
         if len(self.requests) <= self.breaks:
-            return {"Body": BrokenBody()}
-        return {"Body": io.BytesIO(b"bytes")}
+            return {"Body": BrokenBody(), "LastModified": MODIFIED}
+        return {"Body": io.BytesIO(b"bytes"), "LastModified": MODIFIED}
 
 
 class BrokenBody:
@@ -233,18 +321,18 @@ class BrokenBody:
         raise IncompleteReadError(actual_bytes=1, expected_bytes=5)
 
 
-def fetcher(bucket: Bucket) -> Callable[[ShardImage], bytes]:
+def fetcher(bucket: Bucket) -> Callable[[ShardImage], FetchedImage]:
     return ImageFetcher(bucket, "images", most_bytes=100, sleep=lambda seconds: None).fetch  # type: ignore[arg-type]
 
 
 def test_the_object_that_was_listed_is_read_and_no_other() -> None:
     bucket = Bucket()
-    assert fetcher(bucket)(images(1)[0]) == b"bytes"
+    assert fetcher(bucket)(images(1)[0]) == FetchedImage(b"bytes", MODIFIED)
     assert bucket.requests == [{"Bucket": "images", "Key": "0.jpg", "IfMatch": '"e0"'}]
 
 
 def test_a_body_that_breaks_off_is_read_again() -> None:
-    assert fetcher(Bucket(breaks=BODY_ATTEMPTS - 1))(images(1)[0]) == b"bytes"
+    assert fetcher(Bucket(breaks=BODY_ATTEMPTS - 1))(images(1)[0]) == FetchedImage(b"bytes", MODIFIED)
     with pytest.raises(StorageError, match=r"images/0.jpg"):
         fetcher(Bucket(breaks=BODY_ATTEMPTS))(images(1)[0])
 

@@ -1,4 +1,4 @@
-"""The supervisor with real forked processes, which crash, hang, are killed and stopped. Only the model is a stand-in."""
+"""The supervisor with real forked processes that crash, hang, are killed and stopped. Only the model is a stand-in."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ def test_with_several_decoders_only_the_guilty_image_is_blamed(tmp_path: Path) -
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_processes_killed_from_outside_at_random_moments_lose_no_image(tmp_path: Path, seed: int) -> None:
-    chance = random.Random(seed)
+    chance = random.Random(seed)  # noqa: S311 - no secret
     shard = images(400, bad=[11, 222])
     next_kill = [10]
 
@@ -276,7 +276,5 @@ print(sorted({"mxnet", "numpy", "PIL", "openvino"} & set(sys.modules)))
 """
     root = Path(__file__).resolve().parents[2]
     environment = {**os.environ, "PYTHONPATH": f"{root}:{root / 'worker_image'}"}
-    answer = subprocess.run(
-        [sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True
-    )
+    answer = subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True)
     assert answer.stdout.strip() == "[]"
