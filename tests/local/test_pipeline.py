@@ -7,7 +7,9 @@ import numpy as np
 import psutil
 import pytest
 
+from stepvec import codec
 from stepvec.cli.deployment import RunOfDeployment
+from stepvec.records.reports import ShardReport
 from tests.local.conftest import Pipeline, photo, wait_until
 
 
@@ -162,28 +164,45 @@ def test_a_worker_told_to_stop_stores_what_it_has_and_the_next_attempt_does_the_
         pipeline.put(f"{folder}/{number}.jpg", photo(number))
     run = pipeline.start({"Paths": [folder]})
     wait_until(lambda: 0 < run.progress().embedded < 250)
-    (process,) = _worker_processes(run.name)
-    process.terminate()
-    ended = run.wait()
-    assert ended.status == "SUCCEEDED"
-    assert ended.report is not None
-    assert (ended.report.embedded, ended.report.unchanged, ended.report.missing) == (300, 0, 0)
-    report = json.loads(
-        pipeline.s3.get_object(Bucket=pipeline.deployment.work_bucket, Key=run.layout.shard_report(0).key)[
-            "Body"
-        ].read()
-    )
-    assert report["attempt"] == 2
+    _worker_process(run.name).terminate()
+    report = _shard_report(pipeline, run, embedded=300)
+    assert report.attempt == 2
     # Each row costs the same units, so the second attempt paid for its own rows alone.
-    assert 0 < report["write_units"] < 300 * 6
+    assert 0 < report.write_units < 300 * 6
 
 
-def _worker_processes(run: str) -> list[psutil.Process]:
-    return [
+def test_an_embedding_process_that_is_killed_is_replaced_and_no_photo_is_lost(pipeline: Pipeline) -> None:
+    folder = pipeline.folder()
+    for number in range(300):
+        pipeline.put(f"{folder}/{number}.jpg", photo(number))
+    run = pipeline.start({"Paths": [folder]})
+    wait_until(lambda: 0 < run.progress().embedded < 250)
+    (process,) = _worker_process(run.name).children()
+    process.kill()
+    report = _shard_report(pipeline, run, embedded=300)
+    assert (report.attempt, report.processes, report.processes_lost) == (1, 1, 1)
+    assert report.running == "mxnet float32"
+
+
+def _worker_process(run: str) -> psutil.Process:
+    """The supervisor of the run's one shard; its embedding processes were forked from it, and look like it."""
+    found = [
         process
         for process in psutil.process_iter(["cmdline"])
         if any(f"/runs/{run}/" in argument for argument in process.info["cmdline"] or [])
     ]
+    (supervisor,) = (process for process in found if process.parent() not in found)
+    return supervisor
+
+
+def _shard_report(pipeline: Pipeline, run: RunOfDeployment, *, embedded: int) -> ShardReport:
+    """What the worker of the run's one shard wrote, after the run has embedded so many."""
+    ended = run.wait()
+    assert ended.status == "SUCCEEDED"
+    assert ended.report is not None
+    assert (ended.report.embedded, ended.report.unchanged, ended.report.missing) == (embedded, 0, 0)
+    stored = pipeline.s3.get_object(Bucket=pipeline.deployment.work_bucket, Key=run.layout.shard_report(0).key)
+    return codec.from_json(ShardReport, stored["Body"].read(), where="the shard's report")
 
 
 def test_one_broken_shard_does_not_stop_its_siblings_and_the_run_says_what_is_missing(pipeline: Pipeline) -> None:

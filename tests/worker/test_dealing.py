@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import random
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -182,6 +183,6 @@ def test_a_full_disk_is_an_error_of_storage() -> None:
     if not Path("/dev/full").exists():
         pytest.skip("no /dev/full")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tempfile.TemporaryFile", lambda: Path("/dev/full").open("w+b", buffering=0))
+        patch.setattr("tempfile.TemporaryFile", partial(Path("/dev/full").open, "w+b", buffering=0))
         with pytest.raises(StorageError, match="No space left"), open_shard(io.BytesIO(dump_shard(images(1))), "s"):
             pass
