@@ -22,6 +22,7 @@ from stepvec.records.listing import ShardImage
 from stepvec.vectors import encode_vector
 from stepvec_worker.bounded import ByteBudget, bounded_map
 from stepvec_worker.decoding import ImageRejected
+from stepvec_worker.fetching import FetchedImage
 from stepvec_worker.writing import RowTable, RowWriter
 
 FloatArray = NDArray[np.float32]
@@ -88,7 +89,7 @@ class ShardJob:
         task: ShardTask,
         table: MarkTable,
         *,
-        fetch: Callable[[ShardImage], bytes],
+        fetch: Callable[[ShardImage], FetchedImage],
         prepare: Callable[[bytes], FloatArray],
         embed: Callable[[FloatArray], FloatArray],
         download_threads: int,
@@ -152,7 +153,7 @@ class ShardJob:
         self._budget.acquire(image.size)
         try:
             start = time.perf_counter()
-            data = self._fetch(image)
+            data = self._fetch(image).data
             with self._decoding:
                 fetched = time.perf_counter()
                 pixels = self._prepare(data)

@@ -23,6 +23,7 @@ from stepvec.records.reports import ShardProgress, ShardReport, StageSeconds
 from stepvec.telemetry import logger
 from stepvec_worker.architectures import Embedder, load_embedder
 from stepvec_worker.decoding import DecodeLimits
+from stepvec_worker.fast_get import fast_reader
 from stepvec_worker.fetching import ImageFetcher
 from stepvec_worker.preprocessing import input_shape, prepare
 from stepvec_worker.process_age import seconds_since_start
@@ -90,7 +91,12 @@ class Worker:
     ) -> ShardJob:
         settings = self._settings
         limits = DecodeLimits(bytes=settings.max_image_bytes, pixels=settings.max_image_pixels)
-        fetcher = ImageFetcher(self._s3, settings.image_bucket, most_bytes=settings.max_image_bytes)
+        fetcher = ImageFetcher(
+            self._s3,
+            settings.image_bucket,
+            most_bytes=settings.max_image_bytes,
+            fast=fast_reader(self._s3, settings.image_bucket),
+        )
         return ShardJob(
             ShardTask(
                 run=layout.run,
