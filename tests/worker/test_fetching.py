@@ -172,7 +172,7 @@ PLAIN = [
     " a ",
     "a+b&c=d?e#f%g.jpg",
     "100%25%2F%2e%2e.jpg",
-    "it's \"quoted\" <here>.jpg",
+    'it\'s "quoted" <here>.jpg',
     "back\\slash\\..\\x",
     "{[(~!*)]}|^`;:@$,",
     "日本/😀.jpg",
@@ -216,7 +216,7 @@ def test_a_bucket_is_addressed_as_boto3_addresses_it(
     )
     sent: list[str] = []
 
-    class Sent(Exception):
+    class Sent(Exception):  # noqa: N818 - it ends the call, and is no error
         pass
 
     def before_send(request: Any, **_: Any) -> None:

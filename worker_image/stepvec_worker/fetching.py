@@ -25,6 +25,7 @@ from stepvec_worker.decoding import ImageRejected
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
     from stepvec_worker.fast_get import FastReader
 
 BODY_ATTEMPTS: Final = 5

@@ -30,6 +30,7 @@ SAMPLE_WIDTH: Final = 224
 SAMPLE_HEIGHT: Final = 244
 """sample-1: the original sample passes (224, 244) to a function that takes (width, height)."""
 
+
 def pixel_format(preprocessing: Preprocessing) -> PixelFormat:
     """What `preprocess` gives. Floats for sample-1, whose cubic interpolation overshoots 0 and 255."""
     if preprocessing == "sample-1":
@@ -60,7 +61,8 @@ def preprocess(image: Image.Image, preprocessing: Preprocessing, *, rgb: RgbArra
     """
     if preprocessing == "sample-1":
         # The sample's own conversion: no EXIF, whatever lies under a transparent pixel, 16 bits clipped.
-        pixels = np.asarray(image.convert("RGB")) if rgb is None else rgb
+        # convert() would copy what is RGB already.
+        pixels = np.asarray(image if image.mode == "RGB" else image.convert("RGB")) if rgb is None else rgb
         return sample_crop(pixels, SAMPLE_WIDTH, SAMPLE_HEIGHT)
     orientation = _orientation(image)
     square = central_square(to_rgb(image) if rgb is None else rgb)

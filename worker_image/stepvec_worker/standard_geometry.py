@@ -7,6 +7,7 @@ rounded on the way, and the centre stays the centre in every orientation, so the
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 import numpy as np
@@ -40,22 +41,41 @@ whatever is not defined, is upright (Exif 2.32, tag 0x0112)."""
 
 def central_square(picture: RgbArray | Image.Image) -> RgbArray:
     """(224, 224, 3): the middle of `picture`, which is (H, W, 3) or a Pillow image in mode RGB, of any size."""
-    width, height = picture.size if isinstance(picture, Image.Image) else (picture.shape[1], picture.shape[0])
-    side = min(width, height) * STANDARD_SIDE / STANDARD_SHORT_SIDE
-    left, top = (width - side) / 2, (height - side) / 2
     if isinstance(picture, Image.Image):
-        # The square alone leaves Pillow: of a large picture, all of it would be a second copy.
-        box = (int(left), int(top), int(np.ceil(left + side)), int(np.ceil(top + side)))
-        reduction = max(1, int(side / STANDARD_SIDE / _GAP))
-        picture = picture.reduce(reduction, box) if reduction > 1 else picture.crop(box)
-        left, top, side = (left - box[0]) / reduction, (top - box[1]) / reduction, side / reduction
-        width, pixels = picture.width, picture.tobytes()
-        height = picture.height
-    else:
-        # Whole rows: they are copied in one piece.
-        first, last = int(top), int(np.ceil(top + side))
-        top, height, pixels = top - first, last - first, picture[first:last].tobytes()
-    return _resized(pixels, width, height, CropBox(left, top, side, side))
+        return _of_image(picture)
+    height, width = picture.shape[:2]
+    left, top, side = _square(width, height)
+    # Whole rows: they are copied in one piece.
+    first, last = _with_margin(top, side, height)
+    return _resized(picture[first:last].tobytes(), width, last - first, CropBox(left, top - first, side, side))
+
+
+def _of_image(image: Image.Image) -> RgbArray:
+    left, top, side = _square(*image.size)
+    (first_column, last_column), (first_row, last_row) = (
+        _with_margin(left, side, image.width),
+        _with_margin(top, side, image.height),
+    )
+    box = (first_column, first_row, last_column, last_row)
+    reduction = max(1, int(side / STANDARD_SIDE / _GAP))
+    # Only this leaves Pillow: the whole of a large picture would be a second copy of it.
+    part = image.reduce(reduction, box) if reduction > 1 else image.crop(box)
+    crop_box = CropBox(
+        (left - first_column) / reduction, (top - first_row) / reduction, side / reduction, side / reduction
+    )
+    return _resized(part.tobytes(), part.width, part.height, crop_box)
+
+
+def _square(width: int, height: int) -> tuple[float, float, float]:
+    """Left, top and side of the central square that becomes the final picture."""
+    side = min(width, height) * STANDARD_SIDE / STANDARD_SHORT_SIDE
+    return (width - side) / 2, (height - side) / 2, side
+
+
+def _with_margin(start: float, side: float, size: int) -> tuple[int, int]:
+    """The pixels from `start` on that the square is made of: the filter reaches one final pixel beyond its edges."""
+    reach = max(1.0, side / STANDARD_SIDE) + 1
+    return max(0, math.floor(start - reach)), min(size, math.ceil(start + side + reach))
 
 
 def _resized(pixels: bytes, width: int, height: int, box: CropBox) -> RgbArray:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 SCALES: Final = (8, 4, 2)
-"""libjpeg-turbo decodes at any M/8 of the size, but only these have fast inverse transforms: 3/8 costs more than 1/2."""
+"""libjpeg-turbo decodes at any M/8 of the size, but only at these fast: 3/8 costs more than 1/2."""
 
 RgbArray = NDArray[np.uint8]
 
