@@ -125,7 +125,7 @@ print(json.dumps(peak() - before))
 def memory() -> str:
     """Peak memory of a process over what it had with the file's bytes, for 50 megapixels in forms of the worst kind."""
     picture = enlarged(real_photos()[0], 5773, 8660, np.random.RandomState(0))
-    forms = {
+    forms: dict[str, Callable[[Path], Any]] = {
         "JPEG": lambda path: path.write_bytes(as_jpeg(picture)),
         "progressive JPEG": lambda path: path.write_bytes(as_jpeg(picture, is_progressive=True)),
         "CMYK JPEG": lambda path: path.write_bytes(as_jpeg(picture.convert("CMYK"))),

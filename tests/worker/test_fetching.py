@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import io
+import json
+import re
+import socket
+import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import boto3
@@ -246,6 +250,47 @@ def test_without_credentials_there_is_boto3_alone(monkeypatch: pytest.MonkeyPatc
     assert fast_reader(client(), BUCKET) is None
 
 
+CONTAINER = "/v2/credentials/0123"
+
+
+def credentials_answer(access_key: str) -> Answer:
+    """What the ECS agent answers. They end so soon that botocore gets new ones each time it is asked."""
+    expiration = (datetime.now(UTC) + timedelta(minutes=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    text = json.dumps({"AccessKeyId": access_key, "SecretAccessKey": "s", "Token": "t", "Expiration": expiration})
+
+    def answer(connection: socket.socket) -> bool:
+        connection.sendall(f"HTTP/1.1 200 OK\r\nContent-Length: {len(text)}\r\n\r\n{text}".encode())
+        return True
+
+    return answer
+
+
+@pytest.mark.parametrize("by", ["full", "relative"])
+def test_a_containers_credentials_are_used_and_renewed(
+    monkeypatch: pytest.MonkeyPatch, server: ScriptedS3, by: str
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+    if by == "full":
+        monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", server.url + CONTAINER)
+    else:
+        monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", CONTAINER)
+        # The agent's own address, 169.254.170.2, is not of this machine.
+        monkeypatch.setattr("botocore.utils.ContainerMetadataFetcher.IP_ADDRESS", server.url.split("/")[-1])
+    monkeypatch.setattr(fast_get, "CREDENTIALS_TTL", timedelta(0))
+    server.answers[CONTAINER] = [credentials_answer(f"KEY{number}") for number in range(1, 10)]
+    fast = reader(client())
+
+    assert fast.read("a.jpg", ETAG) == FetchedImage(BODY, MODIFIED)
+    time.sleep(0.15)  # obstore asks no more often than ten times a second
+    assert fast.read("b.jpg", ETAG) == FetchedImage(BODY, MODIFIED)
+
+    gets = [request for request in server.requests if request.startswith("GET /images/")]
+    first, second = (re.findall(r"Credential=KEY(\d)/", request) for request in gets)
+    assert first < second
+
+
 def test_http_is_spoken_only_where_the_endpoint_says_so(monkeypatch: pytest.MonkeyPatch, server: ScriptedS3) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", server.url.replace("http:", "https:"))
 
@@ -258,7 +303,8 @@ def test_after_many_refusals_the_fast_client_rests(server: ScriptedS3) -> None:
     s3_client = client()
     fast = FastReader(reader(s3_client)._store, clock=lambda: now[0])
     fetch = ImageFetcher(s3_client, BUCKET, most_bytes=100, fast=fast).fetch
-    server.answers["/images/a.jpg"] = [s3.without_date, s3.good] * fast_get.REFUSALS_IN_A_ROW + [s3.good]
+    refused: list[Answer] = [s3.without_date, s3.good]
+    server.answers["/images/a.jpg"] = refused * fast_get.REFUSALS_IN_A_ROW + [s3.good]
 
     for _ in range(fast_get.REFUSALS_IN_A_ROW):
         assert fetch(image()).data == BODY
@@ -273,8 +319,9 @@ def test_after_many_refusals_the_fast_client_rests(server: ScriptedS3) -> None:
 
 def test_a_read_between_refusals_forgives_them(server: ScriptedS3) -> None:
     fetch = fetcher().fetch
+    refused: list[Answer] = [s3.without_date, s3.good]
     for round_ in range(3):
-        server.answers["/images/a.jpg"] = [s3.without_date, s3.good] * (fast_get.REFUSALS_IN_A_ROW - 1) + [s3.good]
+        server.answers["/images/a.jpg"] = refused * (fast_get.REFUSALS_IN_A_ROW - 1) + [s3.good]
         for _ in range(fast_get.REFUSALS_IN_A_ROW):
             fetch(image())
         assert server.agents()[-1] == "object_store", round_
