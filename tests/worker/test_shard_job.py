@@ -1,21 +1,19 @@
 """The worker's stream: one outcome an image, bounded, restartable. Fetching and the network are plain functions."""
 
-import io
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 import pytest
-from botocore.exceptions import ClientError, IncompleteReadError
 from stepvec_worker.bounded import ByteBudget, bounded_map
 from stepvec_worker.chunks import Chunk, ChunkAccount
 from stepvec_worker.decode_watch import DecodeWatch
 from stepvec_worker.decoding import ImageRejected
-from stepvec_worker.fetching import BODY_ATTEMPTS, FetchedImage, ImageFetcher
+from stepvec_worker.fetching import FetchedImage
 from stepvec_worker.shard_job import ShardJob, ShardTask, Totals
 
 from stepvec.adapters.vector_table import batches
@@ -299,76 +297,3 @@ def test_a_byte_budget_holds_and_lets_one_large_element_through() -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(use, [40, 30, 20, 500, 60, 10] * 5))
     assert most[0] in (500, 100)
-
-
-class Bucket:
-    """An S3 client whose object breaks off `breaks` times, or answers with an error code."""
-
-    def __init__(self, *, breaks: int = 0, code: str = "") -> None:
-        self.breaks, self.code, self.requests = breaks, code, list[dict[str, Any]]()
-
-    def get_object(self, **request: Any) -> Any:
-        self.requests.append(request)
-        if self.code:
-            raise ClientError({"Error": {"Code": self.code, "Message": "no"}}, "GetObject")
-        if len(self.requests) <= self.breaks:
-            return {"Body": BrokenBody(), "LastModified": MODIFIED}
-        return {"Body": io.BytesIO(b"bytes"), "LastModified": MODIFIED}
-
-
-class BrokenBody:
-    def read(self) -> bytes:
-        raise IncompleteReadError(actual_bytes=1, expected_bytes=5)
-
-
-def fetcher(bucket: Bucket) -> Callable[[ShardImage], FetchedImage]:
-    return ImageFetcher(bucket, "images", most_bytes=100, sleep=lambda seconds: None).fetch  # type: ignore[arg-type]
-
-
-def test_the_object_that_was_listed_is_read_and_no_other() -> None:
-    bucket = Bucket()
-    assert fetcher(bucket)(images(1)[0]) == FetchedImage(b"bytes", MODIFIED)
-    assert bucket.requests == [{"Bucket": "images", "Key": "0.jpg", "IfMatch": '"e0"'}]
-
-
-def test_a_body_that_breaks_off_is_read_again() -> None:
-    assert fetcher(Bucket(breaks=BODY_ATTEMPTS - 1))(images(1)[0]) == FetchedImage(b"bytes", MODIFIED)
-    with pytest.raises(StorageError, match=r"images/0.jpg"):
-        fetcher(Bucket(breaks=BODY_ATTEMPTS))(images(1)[0])
-
-
-@pytest.mark.parametrize(
-    ("code", "reason"),
-    [
-        ("NoSuchKey", FailureReason.NOT_FOUND),
-        ("AccessDenied", FailureReason.ACCESS_DENIED),
-        ("PreconditionFailed", FailureReason.CHANGED),
-        ("InvalidObjectState", FailureReason.ACCESS_DENIED),
-    ],
-)
-def test_what_is_wrong_with_one_object_is_its_reason(code: str, reason: FailureReason) -> None:
-    with pytest.raises(ImageRejected) as caught:
-        fetcher(Bucket(code=code))(images(1)[0])
-    assert caught.value.reason is reason
-
-
-@pytest.mark.parametrize("code", ["SlowDown", "InternalError", "NoSuchBucket"])
-def test_what_is_wrong_with_s3_fails_the_shard(code: str) -> None:
-    with pytest.raises(StorageError):
-        fetcher(Bucket(code=code))(images(1)[0])
-
-
-@pytest.mark.parametrize(
-    ("image", "reason"),
-    [
-        (ShardImage("k", 0, "e", "k"), FailureReason.EMPTY),
-        (ShardImage("k", 101, "e", "k"), FailureReason.TOO_LARGE),
-        (ShardImage("k", 0, "", "k"), FailureReason.NOT_FOUND),
-    ],
-)
-def test_what_the_listing_tells_is_not_downloaded(image: ShardImage, reason: FailureReason) -> None:
-    bucket = Bucket()
-    with pytest.raises(ImageRejected) as caught:
-        fetcher(bucket)(image)
-    assert caught.value.reason is reason
-    assert not bucket.requests

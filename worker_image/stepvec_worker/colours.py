@@ -29,9 +29,10 @@ def to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _over_white(image: Image.Image) -> Image.Image:
-    rgba = image.convert("RGBA")
+    # Large pictures are here too: no copy where it is RGBA already, and its own alpha as the mask.
+    rgba = image if image.mode == "RGBA" else image.convert("RGBA")
     white = Image.new("RGB", image.size, "white")
-    white.paste(rgba, mask=rgba.getchannel("A"))
+    white.paste(rgba, mask=rgba)
     return white
 
 

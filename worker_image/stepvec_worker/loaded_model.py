@@ -16,10 +16,11 @@ from stepvec_worker.architectures import Embedder, load_embedder
 from stepvec_worker.assignment import Assignment
 from stepvec_worker.decode_watch import DecodeWatch
 from stepvec_worker.decoding import DecodeLimits
+from stepvec_worker.fast_get import fast_reader
 from stepvec_worker.fetching import ImageFetcher
 from stepvec_worker.messages import Usage
 from stepvec_worker.newest import store_newest
-from stepvec_worker.preprocessing import input_shape, prepare
+from stepvec_worker.preprocessing import pixel_format, prepare
 from stepvec_worker.settings import Settings
 from stepvec_worker.shard_job import ShardJob, ShardTask
 
@@ -37,11 +38,17 @@ class LoadedModel:
         settings = assignment.settings
         identity = ModelIdentity.parse(settings.model)
         embedder = _load(settings, identity, assignment.device)
-        self.running: str = getattr(embedder, "running", "mxnet float32")
+        self.running = embedder.running
         s3 = s3_client(connections=settings.download_threads + settings.write_threads)
         store = ObjectStore(s3)
         table = VectorTable(dynamodb_client(settings.write_threads + 1), settings.table, threads=1)
         limits = DecodeLimits(bytes=settings.max_image_bytes, pixels=settings.max_image_pixels)
+        fetcher = ImageFetcher(
+            s3,
+            settings.image_bucket,
+            most_bytes=settings.max_image_bytes,
+            fast=fast_reader(s3, settings.image_bucket),
+        )
         self._table = table
         self.job = ShardJob(
             ShardTask(
@@ -53,8 +60,8 @@ class LoadedModel:
                 batch_size=settings.batch_size,
             ),
             table,
-            fetch=ImageFetcher(s3, settings.image_bucket, most_bytes=settings.max_image_bytes).fetch,
-            prepare=lambda data: prepare(data, limits, identity.preprocessing, identity.architecture),
+            fetch=fetcher.fetch,
+            prepare=lambda data: prepare(data, limits, identity.preprocessing),
             embed=embedder.embed,
             store=lambda row: store_newest(table, row, lambda key: store.version(settings.image_bucket, key)),
             watch=watch,
@@ -78,8 +85,9 @@ class LoadedModel:
 
 
 def _load(settings: Settings, identity: ModelIdentity, device: str) -> Embedder:
-    shape = input_shape(identity.preprocessing, identity.architecture)
-    embedder = load_embedder(Path(settings.model_directory), device, shape, batch_size=settings.batch_size)
+    embedder = load_embedder(
+        Path(settings.model_directory), device, pixel_format(identity.preprocessing), batch_size=settings.batch_size
+    )
     if embedder.card.identity(identity.preprocessing) != identity:
         raise ConfigurationError(
             f"The image carries the model {embedder.card.identity(identity.preprocessing)}, "

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import takewhile
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,10 +25,10 @@ from stepvec_worker.chunks import Chunk, ChunkAccount
 from stepvec_worker.decode_watch import DecodeWatch
 from stepvec_worker.decoding import ImageRejected
 from stepvec_worker.fetching import FetchedImage
+from stepvec_worker.pixels import Pixels
 from stepvec_worker.writing import RowWriter, Store
 
 FloatArray = NDArray[np.float32]
-Pixels = NDArray[Any]
 
 BATCHES_AHEAD: Final = 2
 """Batches of images downloaded and decoded ahead of the network: 5 MB each at 32 images of 224 x 224, 8 bits."""

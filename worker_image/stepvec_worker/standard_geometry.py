@@ -1,0 +1,93 @@
+"""The resizing, cropping and turning of `standard-1`.
+
+Reducing the short side to 256 and cutting 224 out of the middle is one step here: the central square of 224/256 of the
+short side is made 224 wide, by a triangle filter as wide as the reduction (antialiased; Pillow's BILINEAR). Nothing is
+rounded on the way, and the centre stays the centre in every orientation, so the picture is turned when it is small.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import numpy as np
+from cykooz_resizer import CropBox, FilterType, ImageData, PixelType, ResizeAlg, ResizeOptions, Resizer
+from numpy.typing import NDArray
+from PIL import Image
+
+STANDARD_SIDE: Final = 224
+STANDARD_SHORT_SIDE: Final = 256
+
+RgbArray = NDArray[np.uint8]
+
+_GAP: Final = 3.0
+"""Larger reductions than this are made by whole numbers first (mean of k x k pixels), down to at least this many times
+the final size: what Pillow's reducing_gap does. No decoded JPEG is so large: it was reduced while it was decoded."""
+
+_TRIANGLE: Final = ResizeAlg.convolution(FilterType.bilinear)
+
+_UPRIGHT: Final = {
+    2: (0, True),
+    3: (2, False),
+    4: (2, True),
+    5: (3, True),
+    6: (3, False),
+    7: (1, True),
+    8: (1, False),
+}
+"""What undoes each EXIF orientation: quarter turns to the left, then whether left and right change places. 1, and
+whatever is not defined, is upright (Exif 2.32, tag 0x0112)."""
+
+
+def central_square(picture: RgbArray | Image.Image) -> RgbArray:
+    """(224, 224, 3): the middle of `picture`, which is (H, W, 3) or a Pillow image in mode RGB, of any size."""
+    if isinstance(picture, Image.Image):
+        return _of_image(picture)
+    height, width = picture.shape[:2]
+    left, top, side = _square(width, height)
+    # Whole rows: they are copied in one piece.
+    first, last = _with_margin(top, side, height)
+    return _resized(picture[first:last].tobytes(), width, last - first, CropBox(left, top - first, side, side))
+
+
+def _of_image(image: Image.Image) -> RgbArray:
+    left, top, side = _square(*image.size)
+    (first_column, last_column), (first_row, last_row) = (
+        _with_margin(left, side, image.width),
+        _with_margin(top, side, image.height),
+    )
+    box = (first_column, first_row, last_column, last_row)
+    reduction = max(1, int(side / STANDARD_SIDE / _GAP))
+    # Only this leaves Pillow: the whole of a large picture would be a second copy of it.
+    part = image.reduce(reduction, box) if reduction > 1 else image.crop(box)
+    crop_box = CropBox(
+        (left - first_column) / reduction, (top - first_row) / reduction, side / reduction, side / reduction
+    )
+    return _resized(part.tobytes(), part.width, part.height, crop_box)
+
+
+def _square(width: int, height: int) -> tuple[float, float, float]:
+    """Left, top and side of the central square that becomes the final picture."""
+    side = min(width, height) * STANDARD_SIDE / STANDARD_SHORT_SIDE
+    return (width - side) / 2, (height - side) / 2, side
+
+
+def _with_margin(start: float, side: float, size: int) -> tuple[int, int]:
+    """The pixels from `start` on that the square is made of: the filter reaches one final pixel beyond its edges."""
+    reach = max(1.0, side / STANDARD_SIDE) + 1
+    return max(0, math.floor(start - reach)), min(size, math.ceil(start + side + reach))
+
+
+def _resized(pixels: bytes, width: int, height: int, box: CropBox) -> RgbArray:
+    square = ImageData(STANDARD_SIDE, STANDARD_SIDE, PixelType.U8x3)
+    options = ResizeOptions(resize_alg=_TRIANGLE, crop_box=box, use_alpha=False)
+    # A resizer may not be shared by threads, and costs nothing to make.
+    Resizer().resize(ImageData(width, height, PixelType.U8x3, pixels), square, options)
+    return np.frombuffer(square.get_buffer(), np.uint8).reshape(STANDARD_SIDE, STANDARD_SIDE, 3)
+
+
+def upright(square: RgbArray, orientation: int) -> RgbArray:
+    """`square` as it was seen when the camera noted this EXIF `orientation`."""
+    turns, is_mirrored = _UPRIGHT.get(orientation, (0, False))
+    turned = np.rot90(square, turns)
+    return np.ascontiguousarray(turned[:, ::-1] if is_mirrored else turned)
