@@ -180,10 +180,11 @@ class ShardJob:
         self.tally.embed_seconds += time.perf_counter() - start
         created = datetime.now(UTC)
         for (image, _), vector in zip(batch, vectors, strict=True):
+            encoded = encode_vector(vector, self._task.vector_type)
             writer.add(
                 VectorItem(
                     image_id=image.image_id,
-                    vector=encode_vector(vector, self._task.vector_type),
+                    vector=encoded.data,
                     data_type=self._task.vector_type,
                     dimension=self._task.dimension,
                     created=created,
@@ -191,6 +192,7 @@ class ShardJob:
                     etag=image.etag,
                     model=self._task.model,
                     run=self._task.run,
+                    scale=encoded.scale,
                 )
             )
         self.tally.embedded += len(batch)
