@@ -37,11 +37,12 @@ def encode_vector(vector: npt.NDArray[Any], data_type: VectorType) -> EncodedVec
     int8 is symmetric, one scale a vector: the largest number becomes 127 or -127, and no number moves by more than half
     a scale. So for D numbers the angle to what was encoded has a sine of at most sqrt(D) / 254, whatever the vector.
     """
-    numbers = vector.astype(np.float32)
+    numbers: npt.NDArray[Any] = vector.astype(np.float32)
     scale = None
     if data_type == "int8":
         scale = _scale(float(np.abs(numbers).max(initial=0)))
-        numbers = np.rint(numbers / np.float32(scale))
+        # In float64: the scale of a vector of the smallest float32 numbers is 0 in float32.
+        numbers = np.rint(numbers / np.float64(scale))
     with np.errstate(over="ignore", invalid="ignore"):
         stored = numbers.astype(_DTYPES[data_type])
     # Both: int8 has no NaN, so one would become a number there.
