@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -32,6 +33,14 @@ class ObjectPage:
 
     objects: tuple[ListedImage, ...]
     is_last: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectVersion:
+    """What tells one version of an object from another."""
+
+    etag: str
+    modified: datetime
 
 
 class ObjectStore:
@@ -62,6 +71,16 @@ class ObjectStore:
                 return None
             raise explain("S3", f"looking at s3://{bucket}/{key}", error) from error
         return ListedImage(key, head["ContentLength"], head["ETag"].strip('"'))
+
+    def version(self, bucket: str, key: str) -> ObjectVersion | None:
+        """Which version of an object is there now; None where there is none."""
+        try:
+            head = self._client.head_object(Bucket=bucket, Key=key)
+        except (ClientError, BotoCoreError) as error:
+            if error_code(error) in MISSING_CODES:
+                return None
+            raise explain("S3", f"looking at s3://{bucket}/{key}", error) from error
+        return ObjectVersion(head["ETag"].strip('"'), head["LastModified"])
 
     @contextmanager
     def open(self, uri: S3Uri) -> Iterator[IO[bytes]]:

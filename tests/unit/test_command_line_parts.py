@@ -72,7 +72,7 @@ def test_few_vectors_have_few_neighbours(count: int) -> None:
 def rows(keys: list[str], data_type: VectorType = "float16") -> list[VectorItem]:
     encoded = [encode_vector(np.arange(4) + number, data_type) for number in range(len(keys))]
     return [
-        VectorItem(key, vector.data, data_type, 4, datetime.now(UTC), key, "e", "m", "r", vector.scale)
+        VectorItem(key, vector.data, data_type, 4, datetime.now(UTC), key, "e", "m", "r", scale=vector.scale)
         for key, vector in zip(keys, encoded, strict=True)
     ]
 

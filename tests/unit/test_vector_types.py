@@ -135,4 +135,4 @@ def test_a_number_too_large_for_float16_is_not_stored_as_infinity() -> None:
 def test_a_scale_belongs_to_int8_and_to_nothing_else(data_type: VectorType, scale: float | None) -> None:
     data = b"1" if data_type == "int8" else b"1234"
     with pytest.raises(RecordError, match="its scale is"):
-        VectorItem("i", data, data_type, 1, datetime.now(UTC), "k", "e", "m", "r", scale)
+        VectorItem("i", data, data_type, 1, datetime.now(UTC), "k", "e", "m", "r", scale=scale)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdas.verify_run.aggregator import Pipeline, verify_run
+from lambdas.verify_run.aggregator import verify_run
 from lambdas.verify_run.tally import Tally
 from lambdas.verify_shard.batch_error import ERROR_CHARACTERS, read_job_error
 from lambdas.verify_shard.job_log import pick
@@ -174,7 +174,7 @@ def test_the_run_report_adds_up_and_names_every_failure() -> None:
     for entry, verified, shard_report in parts:
         store.write_record(layout.verified(entry.shard), verified)
         store.write_record(layout.shard_report(entry.shard), shard_report)
-    report = verify_run(store, layout, state(15, 1, 2), Pipeline("images", "table", MODEL, "float32", 0.0))
+    report = verify_run(store, layout, state(15, 1, 2), PIPELINE)
     assert (report.listed, report.embedded, report.unchanged, report.failed, report.missing) == (14, 6, 4, 2, 2)
     assert (report.found, report.duplicates, report.ignored, report.complete) == (10, 1, 2, False)
     assert report.failed_by_reason == {"IdConflict": 1, "Truncated": 1}

@@ -70,7 +70,7 @@ def test_a_smaller_type_keeps_the_vectors_of_real_photos(
     exact = vectors(embedder, [path.read_bytes() for path in photos(every=16)])
     encoded = [encode_vector(vector, data_type) for vector in exact]
     stored = [
-        VectorItem("i", each.data, data_type, exact.shape[1], datetime.now(UTC), "k", "e", "m", "r", each.scale)
+        VectorItem("i", each.data, data_type, exact.shape[1], datetime.now(UTC), "k", "e", "m", "r", scale=each.scale)
         for each in encoded
     ]
 

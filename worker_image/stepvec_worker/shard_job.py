@@ -133,7 +133,8 @@ class ShardJob:
     def _without_stored(self, images: Iterable[ShardImage]) -> Iterator[ShardImage]:
         """The images that an earlier attempt, or another run since, has not stored."""
         for chunk in batches(images, BATCH_GET_ITEMS):
-            (marks,) = self._table.marks((image.image_id for image in chunk), consistent=True)
+            # Eventually consistent, at half the price: a row that is overlooked is embedded once more, no worse.
+            (marks,) = self._table.marks((image.image_id for image in chunk), consistent=False)
             for image in chunk:
                 mark = marks.get(image.image_id)
                 if mark is None or not mark.is_embedding_of(image.etag, self._task.model):
