@@ -47,10 +47,10 @@ VERIFY_READ_UNITS: Final = 1.0
 """VerifyShard reads each row, strongly consistent: a unit for each started 4 KB of it."""
 
 LOG_BYTES_OF_A_SHARD: Final = 16_000
-"""Of the worker and VerifyShard, as a local run's log streams have them, rounded up."""
+"""Estimated: some twenty JSON lines of the worker and VerifyShard, and Lambda's own."""
 LOG_BYTES_OF_A_RUN: Final = 32_000
-CUSTOM_METRICS: Final = 24
-"""Of ours at the most (docs/operate.md); each is paid for the hours in which it has values."""
+CUSTOM_METRICS: Final = 25
+"""Of ours at the most (docs/cost.md); each is paid for the hours in which it has values."""
 
 
 def _rounds(listed: int, keys_per_second: float) -> int:

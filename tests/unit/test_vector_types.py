@@ -81,8 +81,8 @@ def test_the_longest_key_of_all_is_far_below_what_an_item_may_have(data_type: Ve
 @pytest.mark.parametrize("data_type", VECTOR_TYPES)
 def test_reads_give_float32_whatever_is_stored(data_type: VectorType) -> None:
     vector = np.linspace(-2, 2, 512, dtype=np.float32)
-    row = encode_item(vector_item(vector, data_type))
-    of_table = {name: TypeDeserializer().deserialize(dict(value)) for name, value in row.items()}
+    row: dict[str, Any] = encode_item(vector_item(vector, data_type))
+    of_table = {name: TypeDeserializer().deserialize(value) for name, value in row.items()}
     for read in (decode_vector(decode_item(row)), read_vector(of_table)):
         assert read.dtype == np.float32
         np.testing.assert_allclose(read, vector, atol=2 / INT8_LARGEST / 2 * 1.001)
