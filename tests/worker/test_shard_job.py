@@ -32,7 +32,8 @@ class Table:
         self.fail_after = fail_after
 
     def marks(self, image_ids: Iterable[str], *, consistent: bool) -> Iterator[dict[str, StoredMark]]:
-        assert consistent
+        # At half the price: a row that is overlooked is embedded once more.
+        assert not consistent
         yield {
             name: StoredMark(name, row.key, row.etag, row.model, row.run)
             for name in image_ids
