@@ -112,6 +112,7 @@ def test_the_largest_number_is_127_and_the_scale_has_four_digits(largest: float)
     assert encoded.scale is not None
     low, middle, high = np.frombuffer(encoded.data, np.int8)[[2, 0, 1]]
     assert (low, middle, high) == (-127, 0, 127)
+    assert Decimal(str(encoded.scale)) * INT8_LARGEST >= Decimal(largest)
     assert len(Decimal(str(encoded.scale)).normalize().as_tuple().digits) <= 4
 
 
