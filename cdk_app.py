@@ -7,7 +7,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from stacks.app import build_app, settings_of
+from stacks.app import build_app
+from stacks.config import settings_of
 from stepvec.errors import StepvecError
 
 # The CDK CLI says where its assembly belongs; by hand it goes to cdk.out.

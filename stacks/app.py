@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,17 +15,13 @@ os.environ.setdefault("JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION", "1")
 import aws_cdk as cdk
 
 from stacks.assets import stage_lambda_code, stage_worker_context
-from stacks.config import PipelineConfig, read_config
+from stacks.config import CONTEXT_KEY, PipelineConfig, read_config
 from stacks.data_stack import DataStack
 from stacks.pipeline_stack import PipelineStack
 from stepvec.adapters.model_directory import read_model_card
-from stepvec.errors import ConfigurationError
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 MODEL_DIRECTORY: Final = ROOT / "build" / "model"
-CONTEXT_KEY: Final = "stepvec"
-SETTINGS_VARIABLE: Final = "STEPVEC_SETTINGS"
-_SETTINGS_EXAMPLE: Final = 'For example: {"upload_trigger": true}.'
 
 
 def build_app(
@@ -47,18 +42,6 @@ def build_app(
     config = read_config({**(app.node.try_get_context(CONTEXT_KEY) or {}), **(overrides or {})})
     add_stacks(app, config, model_directory, staging)
     return app
-
-
-def settings_of(environ: Mapping[str, str]) -> dict[str, Any]:
-    """The settings in the variable STEPVEC_SETTINGS (JSON), which replace cdk.json's. Raises ConfigurationError."""
-    text = environ.get(SETTINGS_VARIABLE) or "{}"
-    try:
-        settings = json.loads(text)
-    except ValueError as error:
-        raise ConfigurationError(f"{SETTINGS_VARIABLE} is not JSON: {error}.", remedy=_SETTINGS_EXAMPLE) from error
-    if not isinstance(settings, dict):
-        raise ConfigurationError(f"{SETTINGS_VARIABLE} is no JSON object.", remedy=_SETTINGS_EXAMPLE)
-    return settings
 
 
 def add_stacks(app: cdk.App, config: PipelineConfig, model_directory: Path, staging: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Any, Final
 from stacks.devices import DEVICES, Device
 from stepvec import codec
 from stepvec.errors import ConfigurationError, InvalidInputError, RecordError
-from stepvec.item import vector_type
+from stepvec.item import VECTOR_TYPES
 from stepvec.limits import (
     LOG_RETENTION_DAYS,
     MAP_CONCURRENCY,
@@ -19,11 +20,15 @@ from stepvec.limits import (
     SCHEDULE_WINDOW_MINUTES,
 )
 from stepvec.model import PREPROCESSINGS
+from stepvec.records.capacity import Capacity
 from stepvec.records.run_input import SHARD_SIZE_MAXIMUM, parse_run_input
 from stepvec.schedules import parse_schedule
 
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,39}")
 """A stack's name has up to 128 of these; names of what is in it begin with it, and are shorter."""
+CONTEXT_KEY: Final = "stepvec"
+SETTINGS_VARIABLE: Final = "STEPVEC_SETTINGS"
+_SETTINGS_EXAMPLE: Final = 'For example: {"upload_trigger": true}.'
 WHERE: Final = "The `stepvec` settings of cdk.json"
 
 
@@ -72,7 +77,12 @@ class PipelineConfig:
         "`standard-1`, or `sample-1` for people who already have the original sample's vectors.",
         choices=PREPROCESSINGS,
     )
-    vector_type: str = setting("float32", "`float32` (ResNet18: 3 write units an image) or `float16` (2).")
+    vector_type: str = setting(
+        "float32",
+        "`float32` (ResNet18: 3 write units an image), `float16` (2) or `int8` (1; its rows have a `Scale`). "
+        "Rows keep the type that they were written in.",
+        choices=VECTOR_TYPES,
+    )
     network: str = setting(
         "public",
         "`public`: public subnets without ingress, no cost when idle. `private`: no internet at all, with interface "
@@ -99,7 +109,7 @@ class PipelineConfig:
         "", "Who gets the alarms and each run's counts; AWS asks this address to confirm. Empty: nobody yet."
     )
     vcpu_hour_usd: float = setting(
-        0.0, "What an hour of a vCPU costs you, for the report's cost. 0: unknown.", between=(0, 1_000)
+        0.0, "What an hour of a vCPU costs you, for plans and reports. 0: unknown with Spot.", between=(0, 1_000)
     )
     schedule: str = setting("", "Starts runs by itself: `rate(1 day)` or `cron(0 3 * * ? *)`. Empty: no schedule.")
     schedule_timezone: str = setting("UTC", "By whose clocks the schedule goes.")
@@ -141,6 +151,21 @@ class PipelineConfig:
         # Batch sends what the Spot environment has no room for to the on-demand one: docs/decisions/0011.
         return min(jobs if self.spot else 2 * jobs, MAP_CONCURRENCY)
 
+    @property
+    def capacity(self) -> Capacity:
+        """What the deployment may use at a time, for plans and reports."""
+        hardware = self.hardware
+        return Capacity(
+            device=self.device,
+            jobs=max(1, min(self.map_concurrency, self.max_vcpus // hardware.vcpus)),
+            vcpus_per_job=hardware.vcpus,
+            families=hardware.families,
+            root_volume_gib=hardware.root_volume_gib,
+            spot=self.spot,
+            shard_size=self.shard_size,
+            vcpu_hour_usd=self.vcpu_hour_usd,
+        )
+
 
 def read_config(settings: Mapping[str, Any]) -> PipelineConfig:
     """The configuration in `settings`. Raises ConfigurationError naming the setting that is wrong."""
@@ -148,7 +173,6 @@ def read_config(settings: Mapping[str, Any]) -> PipelineConfig:
         config = codec.from_document(PipelineConfig, dict(settings), where=WHERE)
     except RecordError as error:
         raise ConfigurationError(error.message, remedy="See docs/configuration.md for what may be set.") from error
-    vector_type(config.vector_type)
     for field in dataclasses.fields(config):
         _check(field.name, getattr(config, field.name), field.metadata)
     if config.max_vcpus < config.hardware.vcpus:
@@ -166,6 +190,18 @@ def read_config(settings: Mapping[str, Any]) -> PipelineConfig:
         )
     check_triggers(config)
     return config
+
+
+def settings_of(environ: Mapping[str, str]) -> dict[str, Any]:
+    """The settings in the variable STEPVEC_SETTINGS (JSON), which replace cdk.json's. Raises ConfigurationError."""
+    text = environ.get(SETTINGS_VARIABLE) or "{}"
+    try:
+        settings = json.loads(text)
+    except ValueError as error:
+        raise ConfigurationError(f"{SETTINGS_VARIABLE} is not JSON: {error}.", remedy=_SETTINGS_EXAMPLE) from error
+    if not isinstance(settings, dict):
+        raise ConfigurationError(f"{SETTINGS_VARIABLE} is no JSON object.", remedy=_SETTINGS_EXAMPLE)
+    return settings
 
 
 def configuration_table() -> str:

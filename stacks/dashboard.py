@@ -13,7 +13,7 @@ from stacks.data_stack import DataStack
 from stacks.functions import Functions
 from stacks.metrics import FIVE_MINUTES, MINUTE, matched_events, of_table, own
 from stacks.workflow import Workflow
-from stepvec.cost import PRICED
+from stepvec.cost import SERVICES
 from stepvec.outcome import FailureReason
 
 THIRD: Final = 8
@@ -85,7 +85,7 @@ class Dashboard(Construct):
             _graph("Seconds of a run, at its end", own("RunSeconds", deployment, statistic="Maximum")),
             _graph(
                 "US dollars of a run, as far as prices are known",
-                *(own("RunUsd", deployment, part=part) for part in PRICED),
+                *(own("RunUsd", deployment, part=part) for part in SERVICES),
                 is_stacked=True,
             ),
             cloudwatch.TextWidget(width=THIRD, height=6, markdown=_HELP),
@@ -96,8 +96,7 @@ _HELP: Final = """**What to do when an alarm goes off**: docs/operate.md.
 
 **Shards waiting or running** counts within the time that is shown: show the whole run.
 
-**Cost** is known only at a run's end, from its report: a Spot price is no metric. `batch` needs `vcpu_hour_usd`;
-Lambda's part is not counted.
+**Cost** is known only at a run's end, from its report: a Spot price is no metric. `batch` needs `vcpu_hour_usd`.
 
 **Jobs that wait**: AWS Batch has no metric of them. Its console lists them by state."""
 

@@ -1,12 +1,9 @@
-"""What one job of the worker gets, and on which instances: with and without a GPU."""
+"""What one job of the worker gets, and on which instances: with and without a GPU. Imports nothing of CDK."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Final
-
-from aws_cdk import aws_batch as batch
-from aws_cdk import aws_ec2 as ec2
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +18,7 @@ class Device:
     vcpus: int
     memory_mib: int
     gpus: int
-    families: tuple[ec2.InstanceClass, ...]
-    image_type: batch.EcsMachineImageType
+    families: tuple[str, ...]
     root_volume_gib: int
     image_target: str
     arguments: tuple[str, ...]
@@ -35,8 +31,7 @@ CPU: Final = Device(
     memory_mib=1_800,
     gpus=0,
     # Those with AMX (Sapphire Rapids) first. Batch weighs price and capacity, not this order; Spot wants choice.
-    families=(ec2.InstanceClass.C7I, ec2.InstanceClass.M7I, ec2.InstanceClass.C6I, ec2.InstanceClass.M6I),
-    image_type=batch.EcsMachineImageType.ECS_AL2023,
+    families=("c7i", "m7i", "c6i", "m6i"),
     # The ECS-optimized AMI's own size. https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-optimized_AMI.html
     root_volume_gib=30,
     image_target="cpu",
@@ -48,8 +43,7 @@ GPU: Final = Device(
     memory_mib=14_000,
     gpus=1,
     # T4, A10G, L4: what MXNet's CUDA 11 wheels have machine code for (shared findings). p3 has no AL2023 image.
-    families=(ec2.InstanceClass.G4DN, ec2.InstanceClass.G5, ec2.InstanceClass.G6),
-    image_type=batch.EcsMachineImageType.ECS_AL2023_NVIDIA,
+    families=("g4dn", "g5", "g6"),
     # CUDA's libraries make the image some gigabytes larger.
     root_volume_gib=60,
     image_target="gpu",

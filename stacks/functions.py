@@ -17,11 +17,11 @@ from stacks.config import PipelineConfig
 from stacks.data_stack import DataStack
 from stacks.encryption import allow_use
 from stacks.log_groups import log_group
+from stepvec import codec
 from stepvec.model import ModelIdentity
+from stepvec.usage import FUNCTION_MEMORY_MB
 
 TIMEOUT_MINUTES: Final = 15
-MEMORY_MB: Final = 1_769
-"""One full vCPU. https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html"""
 RUNTIME: Final = lambda_.Runtime.PYTHON_3_11
 """The version that the tests run on."""
 
@@ -91,7 +91,7 @@ class Functions(Construct):
                 **buckets,
                 **stored,
                 "STEPVEC_VECTOR_TYPE": config.vector_type,
-                "STEPVEC_VCPU_HOUR_USD": str(config.vcpu_hour_usd),
+                "STEPVEC_CAPACITY": codec.to_json(config.capacity),
                 "STEPVEC_TOPIC_ARN": topic.topic_arn,
             },
             statements=[
@@ -136,7 +136,7 @@ class Functions(Construct):
             runtime=RUNTIME,
             architecture=lambda_.Architecture.ARM_64,
             timeout=timeout or cdk.Duration.minutes(TIMEOUT_MINUTES),
-            memory_size=MEMORY_MB,
+            memory_size=FUNCTION_MEMORY_MB,
             environment={
                 **environment,
                 "POWERTOOLS_LOG_LEVEL": "INFO",

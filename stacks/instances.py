@@ -48,6 +48,9 @@ def _environment(
     strategy: batch.AllocationStrategy,
     spot: bool = False,
 ) -> batch.ManagedEc2EcsComputeEnvironment:
+    image_type = (
+        batch.EcsMachineImageType.ECS_AL2023_NVIDIA if config.hardware.gpus else batch.EcsMachineImageType.ECS_AL2023
+    )
     environment = batch.ManagedEc2EcsComputeEnvironment(
         scope,
         construct_id,
@@ -60,8 +63,8 @@ def _environment(
         minv_cpus=0,
         maxv_cpus=config.max_vcpus,
         use_optimal_instance_classes=False,
-        instance_classes=list(config.hardware.families),
-        images=[batch.EcsMachineImage(image_type=config.hardware.image_type)],
+        instance_classes=[ec2.InstanceClass[family.upper()] for family in config.hardware.families],
+        images=[batch.EcsMachineImage(image_type=image_type)],
     )
     resource = environment.node.default_child
     assert isinstance(resource, cdk.CfnResource)  # noqa: S101 - what the environment is made of

@@ -18,6 +18,7 @@ from stacks.network import Network
 from stacks.notifications import Notifications
 from stacks.triggers import Triggers
 from stacks.workflow import Workflow
+from stepvec import codec
 from stepvec.model import ModelIdentity
 
 
@@ -76,5 +77,7 @@ class PipelineStack(cdk.Stack):
         dashboard = Dashboard(self, "Watch", workflow=workflow, functions=functions, data=data, alarms=alarms)
         cdk.CfnOutput(self, "StateMachineArn", value=workflow.state_machine.state_machine_arn)
         cdk.CfnOutput(self, "Model", value=str(model))
+        cdk.CfnOutput(self, "VectorType", value=config.vector_type)
+        cdk.CfnOutput(self, "Capacity", value=codec.to_json(config.capacity))
         cdk.CfnOutput(self, "TopicArn", value=notifications.topic.topic_arn)
         cdk.CfnOutput(self, "DashboardName", value=dashboard.dashboard.dashboard_name)

@@ -1,78 +1,113 @@
-"""What a run used of AWS, and what that costs. A price that is not known makes the total "unknown", never 0."""
+"""What a run used of AWS, and what that costs. A price that is not known makes the total "unknown", never too small."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Final
 
+from stepvec.prices import Prices
+from stepvec.records.capacity import Capacity
 from stepvec.records.reports import RunCost
 
 UNKNOWN: Final = "unknown"
 
-PRICES_AS_OF: Final = "us-east-1, November 2026"
-USD_PER_WRITE_UNIT: Final = 0.625 / 1_000_000
-"""DynamoDB on demand, since November 2024. https://aws.amazon.com/dynamodb/pricing/on-demand/"""
-USD_PER_READ_UNIT: Final = 0.125 / 1_000_000
-"""DynamoDB on demand, one strongly consistent read of up to 4 KB."""
-USD_PER_STATE_TRANSITION: Final = 0.025 / 1_000
-"""Standard workflows. https://aws.amazon.com/step-functions/pricing/"""
-USD_PER_S3_GET: Final = 0.004 / 10_000
-"""https://aws.amazon.com/s3/pricing/"""
+SERVICES: Final = ("batch", "addresses_and_disks", "dynamodb", "s3", "step_functions", "lambda", "cloudwatch")
+"""The parts of a run's cost."""
 
-PRICED: Final = ("batch", "dynamodb", "step_functions", "s3_gets")
-"""The parts of a run's cost that may be known."""
-
-TRANSITIONS_OF_A_RUN: Final = 12
-"""States that an execution enters beside its rounds of listing and sharding, start and end included."""
-TRANSITIONS_OF_A_SHARD: Final = 6
-"""States that the child execution of one shard enters, start and end included."""
+HOURS_OF_A_MONTH: Final = 730
+"""As AWS's own price lists reckon."""
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a run used. `vcpu_seconds` are of the workers at work: start and idle time of the instances come on top."""
+    """What a run uses, or used.
+
+    vcpu_seconds: of jobs from their container's start to their end. start_vcpu_seconds: of instances before their first
+    job and after their last. metric_hours: hours of each custom metric, added up. None: not known.
+    """
 
     write_units: float
     read_units: float
     s3_gets: int
-    shards: int
-    vcpu_seconds: float
+    s3_puts: int | None
+    state_transitions: int
+    lambda_requests: int
+    lambda_gb_seconds: float
+    vcpu_seconds: float | None
+    start_vcpu_seconds: float
+    log_gb: float
+    metric_hours: float | None
 
     @property
-    def state_transitions(self) -> int:
-        """Transitions of the execution and its children."""
-        return TRANSITIONS_OF_A_RUN + self.shards * TRANSITIONS_OF_A_SHARD
+    def vcpu_hours(self) -> float | None:
+        """vCPU-hours that instances run; None where it is not known."""
+        return None if self.vcpu_seconds is None else (self.vcpu_seconds + self.start_vcpu_seconds) / 3600
 
 
-def cost_of(usage: Usage, *, usd_per_vcpu_hour: float) -> RunCost:
-    """The cost of `usage`; `usd_per_vcpu_hour` is 0 where it is not known (Spot prices change by the hour)."""
+def vcpu_hour_usd(capacity: Capacity, prices: Prices) -> float | None:
+    """A vCPU-hour of `capacity`: the deployment's own price, else the dearest of its families; None if not known."""
+    if capacity.vcpu_hour_usd:
+        return capacity.vcpu_hour_usd
+    return prices.vcpu_hour_spot(capacity.families) if capacity.spot else vcpu_hour_at_most(capacity, prices)
+
+
+def vcpu_hour_at_most(capacity: Capacity, prices: Prices) -> float | None:
+    """A vCPU-hour on demand of the dearest of its families: Spot instances never cost more; None if not known.
+
+    https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/using-spot-instances.html: the default maximum price is that.
+    """
+    return prices.vcpu_hour_on_demand(capacity.families)
+
+
+def cost_of(usage: Usage, capacity: Capacity, prices: Prices, *, vcpu_usd: float | None) -> RunCost:
+    """The cost of `usage` by service; `vcpu_usd` is an hour of a vCPU, None where it is not known."""
     usd: dict[str, float | str] = {
-        "dynamodb": _usd(usage.write_units * USD_PER_WRITE_UNIT + usage.read_units * USD_PER_READ_UNIT),
-        "step_functions": _usd(usage.state_transitions * USD_PER_STATE_TRANSITION),
-        "s3_gets": _usd(usage.s3_gets * USD_PER_S3_GET),
-        "batch": _usd(usage.vcpu_seconds / 3600 * usd_per_vcpu_hour) if usd_per_vcpu_hour else UNKNOWN,
-        "lambda": UNKNOWN,
+        "batch": _amount((usage.vcpu_hours, vcpu_usd)),
+        "addresses_and_disks": _amount((usage.vcpu_hours, _beside_a_vcpu_hour(capacity, prices))),
+        "dynamodb": _amount(
+            (usage.write_units, prices.each("dynamodb_write_unit")),
+            (usage.read_units, prices.each("dynamodb_read_unit")),
+        ),
+        "s3": _amount((usage.s3_gets, prices.each("s3_get")), (usage.s3_puts, prices.each("s3_put"))),
+        "step_functions": _amount((usage.state_transitions, prices.each("state_transition"))),
+        "lambda": _amount(
+            (usage.lambda_requests, prices.each("lambda_request")),
+            (usage.lambda_gb_seconds, prices.each("lambda_gb_second")),
+        ),
+        "cloudwatch": _amount(
+            (usage.log_gb, prices.each("log_gb")),
+            (usage.metric_hours, _per_hour(prices.each("metric_month"))),
+        ),
     }
-    return RunCost(
-        usage={
-            "write_units": usage.write_units,
-            "read_units": usage.read_units,
-            "s3_gets": usage.s3_gets,
-            "state_transitions": usage.state_transitions,
-            "vcpu_seconds": round(usage.vcpu_seconds, 1),
-        },
-        usd=usd,
-        total_usd=total(usd),
-        prices=PRICES_AS_OF,
-    )
+    rounded = {name: UNKNOWN if amount is None else round(amount, 6) for name, amount in asdict(usage).items()}
+    return RunCost(usage=rounded, usd=usd, total_usd=total(usd), prices=prices.as_of)
 
 
 def total(usd: Mapping[str, float | str]) -> float | str:
     """The sum, or "unknown" if one amount is unknown."""
     known = [amount for amount in usd.values() if isinstance(amount, (int, float))]
-    return _usd(sum(known)) if len(known) == len(usd) else UNKNOWN
+    return round(sum(known), 8) if len(known) == len(usd) else UNKNOWN
 
 
-def _usd(amount: float) -> float:
-    return round(amount, 8)
+def _beside_a_vcpu_hour(capacity: Capacity, prices: Prices) -> float | None:
+    """What an instance pays for its address and its root volume, a vCPU-hour: of the size that prices.json has."""
+    address, disk = prices.each("ipv4_hour"), prices.each("gp3_gb_month")
+    vcpus = prices.instance_vcpus(capacity.families)
+    if address is None or disk is None or vcpus is None:
+        return None
+    return (address + capacity.root_volume_gib * disk / HOURS_OF_A_MONTH) / vcpus
+
+
+def _per_hour(usd_a_month: float | None) -> float | None:
+    return None if usd_a_month is None else usd_a_month / HOURS_OF_A_MONTH
+
+
+def _amount(*parts: tuple[float | None, float | None]) -> float | str:
+    """Units times price, added up; "unknown" where one of them is, unless nothing of it was used."""
+    usd = 0.0
+    for units, price in parts:
+        if units is None or (price is None and units):
+            return UNKNOWN
+        usd += units * (price or 0.0)
+    return round(usd, 8)

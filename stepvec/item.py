@@ -1,7 +1,8 @@
 """The DynamoDB item of one image, in the wire format of DynamoDB's low-level API. Pure: no boto3, no numpy.
 
 The original sample's reader works on it unchanged:
-`np.frombuffer(item["Vector"].value, dtype=item["DataType"])` has `item["Dimension"]` numbers.
+`np.frombuffer(item["Vector"].value, dtype=item["DataType"])` has `item["Dimension"]` numbers. Those of an int8 row are
+to be multiplied by its `Scale`, which rows of the other types do not have.
 """
 
 from __future__ import annotations
@@ -10,14 +11,15 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any, Final, Literal, get_args
 
 from stepvec.errors import ConfigurationError, RecordError
 from stepvec.limits import WRITE_UNIT_BYTES
 
-VectorType = Literal["float32", "float16"]
+VectorType = Literal["float32", "float16", "int8"]
 VECTOR_TYPES: Final[tuple[VectorType, ...]] = get_args(VectorType)
-BYTES_PER_NUMBER: Final[dict[VectorType, int]] = {"float32": 4, "float16": 2}
+BYTES_PER_NUMBER: Final[dict[VectorType, int]] = {"float32": 4, "float16": 2, "int8": 1}
 
 PARTITION_KEY: Final = "ImageId"
 MARK_ATTRIBUTES: Final = (PARTITION_KEY, "Key", "ETag", "Model", "Run", "Modified")
@@ -28,7 +30,10 @@ AttributeValue = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class VectorItem:
-    """One row of the table. `vector` is little-endian, `dimension` numbers of type `data_type`."""
+    """One row of the table. `vector` is little-endian, `dimension` numbers of type `data_type`.
+
+    `scale` is what the numbers of an int8 vector are multiplied by, and None for the other types.
+    """
 
     image_id: str
     vector: bytes
@@ -41,8 +46,14 @@ class VectorItem:
     run: str
     modified: datetime | None = None
     """S3's Last-Modified of the object version that was embedded; None in rows of other writers."""
+    scale: float | None = None
 
     def __post_init__(self) -> None:
+        if (self.scale is not None) != (self.data_type == "int8"):
+            raise RecordError(
+                f"The vector of {self.image_id!r} is {self.data_type} and its scale is {self.scale}.",
+                remedy="A vector of int8, and no other, has a scale: embed the image again with Reembed.",
+            )
         expected = self.dimension * BYTES_PER_NUMBER[self.data_type]
         if len(self.vector) != expected:
             raise RecordError(
@@ -80,6 +91,7 @@ def vector_type(text: str) -> VectorType:
 def encode_item(item: VectorItem) -> dict[str, AttributeValue]:
     """The item as PutItem takes it."""
     modified = {} if item.modified is None else {"Modified": {"N": str(int(item.modified.timestamp()))}}
+    scale = {} if item.scale is None else {"Scale": {"N": str(item.scale)}}
     return {
         PARTITION_KEY: {"S": item.image_id},
         "Vector": {"B": item.vector},
@@ -91,6 +103,7 @@ def encode_item(item: VectorItem) -> dict[str, AttributeValue]:
         "Model": {"S": item.model},
         "Run": {"S": item.run},
         **modified,
+        **scale,
     }
 
 
@@ -109,6 +122,7 @@ def decode_item(item: Mapping[str, AttributeValue]) -> VectorItem:
             model=_text(item, "Model", row=row),
             run=_text(item, "Run", row=row),
             modified=datetime.fromtimestamp(int(item["Modified"]["N"]), UTC) if "Modified" in item else None,
+            scale=float(item["Scale"]["N"]) if "Scale" in item else None,
         )
     except (KeyError, ValueError, TypeError, ConfigurationError) as error:
         raise RecordError(
@@ -132,6 +146,8 @@ def decode_mark(item: Mapping[str, AttributeValue]) -> StoredMark:
 def item_bytes(item: Mapping[str, AttributeValue]) -> int:
     """Size of an item by DynamoDB's rule: each name, and each value's bytes; a number ~1 byte per 2 digits + 1.
 
+    Leading and trailing zeros of a number are no digits of it.
+
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html
     """
     return sum(len(name.encode()) + _value_bytes(value) for name, value in item.items())
@@ -147,7 +163,7 @@ def _value_bytes(value: AttributeValue) -> int:
     if kind == "B":
         return len(content)
     if kind == "N":
-        return (len(str(content).strip("-0").replace(".", "")) + 1) // 2 + 1
+        return (len(Decimal(content).normalize().as_tuple().digits) + 1) // 2 + 1
     return len(str(content).encode())
 
 

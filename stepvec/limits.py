@@ -17,9 +17,13 @@ EXECUTION_HISTORY_EVENTS: Final = 25_000
 MAP_CONCURRENCY: Final = 10_000
 """Child executions of one Distributed Map that run at a time."""
 MAP_ITEMS: Final = 100_000_000
+STATE_TRANSITIONS_PER_SECOND: Final = 1_500
+"""Refill of the token bucket in the largest regions; new accounts begin lower."""
 
 # --- AWS Batch ---------------------------------------------------------------------------------------------
 # https://docs.aws.amazon.com/batch/latest/userguide/service_limits.html
+SUBMIT_JOBS_PER_SECOND: Final = 50
+"""Of an account; it cannot be raised."""
 SUBMIT_JOB_REQUEST_BYTES: Final = 30 * 1024
 CONTAINER_OVERRIDES_CHARACTERS: Final = 8_192
 """An ECS RunTask limit that reaches through Batch (ASFHyP3/hyp3#3041)."""
@@ -49,11 +53,19 @@ WRITE_UNIT_BYTES: Final = 1_024
 READ_UNIT_BYTES: Final = 4_096
 """One strongly consistent read unit (half for an eventually consistent one) for each started 4 KB."""
 
+# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/warm-throughput.html
+NEW_TABLE_WRITE_UNITS_PER_SECOND: Final = 4_000
+NEW_TABLE_READ_UNITS_PER_SECOND: Final = 12_000
+"""What an on-demand table that was never busier takes at once; after a peak it takes twice that peak."""
+
 # --- Amazon S3 ---------------------------------------------------------------------------------------------
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
 KEY_BYTES: Final = 1_024
 # https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
 LIST_PAGE_KEYS: Final = 1_000
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/optimizing-performance.html
+GETS_PER_SECOND: Final = 5_500
+"""Of one partitioned prefix, to begin with."""
 
 # --- Amazon CloudWatch -------------------------------------------------------------------------------------
 # https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html

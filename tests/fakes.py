@@ -7,14 +7,18 @@ import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import IO, Any
 
-from stepvec.adapters.object_store import ObjectPage, ObjectStore
+from stepvec.adapters.object_store import ObjectPage, ObjectStore, ObjectVersion
 from stepvec.adapters.vector_table import VectorTable
 from stepvec.errors import StorageError
 from stepvec.item import StoredMark, VectorItem
 from stepvec.layout import S3Uri
 from stepvec.records.listing import ListedImage
+
+WRITTEN = datetime(2026, 11, 22, tzinfo=UTC)
+"""When every object of a MemoryStore was written."""
 
 
 class MemoryStore(ObjectStore):
@@ -42,6 +46,10 @@ class MemoryStore(ObjectStore):
         if (bucket, key) in self.files:
             return ListedImage(key, len(self.files[bucket, key]), "file")
         return None
+
+    def version(self, bucket: str, key: str) -> ObjectVersion | None:
+        found = self.head(bucket, key)
+        return None if found is None else ObjectVersion(found.etag, WRITTEN)
 
     @contextmanager
     def open(self, uri: S3Uri) -> Iterator[IO[bytes]]:

@@ -6,31 +6,19 @@ import json
 import tempfile
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import IO, Any, Final
 
+from lambdas.verify_run.reckoning import Pipeline, RunTimes, cost_of_run, plan_of
 from lambdas.verify_run.tally import Tally
 from stepvec import codec
 from stepvec.adapters.object_store import ObjectStore
-from stepvec.cost import Usage, cost_of
 from stepvec.layout import RunLayout
 from stepvec.outcome import ImageFailure
 from stepvec.records.reports import RunReport, ShardReport, VerifiedShard
 from stepvec.records.steps import ShardEntry, ShardingState, ShardingStep
 
 READ_THREADS: Final = 32
-
-
-@dataclass(frozen=True, slots=True)
-class Pipeline:
-    """What the deployment is, for the report."""
-
-    image_bucket: str
-    table: str
-    model: str
-    vector_type: str
-    usd_per_vcpu_hour: float
 
 
 def verify_run(store: ObjectStore, layout: RunLayout, state: ShardingState, pipeline: Pipeline) -> RunReport:
@@ -54,7 +42,8 @@ def verify_run(store: ObjectStore, layout: RunLayout, state: ShardingState, pipe
         failures.seek(0)
         store.upload(layout.failures, failures)
     tally.settle(state.listing.listed)
-    run_report = _report(layout, state, tally, pipeline, run_input)
+    sharded = store.version(layout.shards.bucket, layout.shards.key)
+    run_report = _report(layout, state, tally, pipeline, run_input, sharded=sharded.modified if sharded else None)
     store.write_record(layout.report, run_report)
     return run_report
 
@@ -80,17 +69,14 @@ def _report(
     tally: Tally,
     pipeline: Pipeline,
     run_input: dict[str, Any],
+    *,
+    sharded: datetime | None,
 ) -> RunReport:
     started, finished = datetime.fromisoformat(state.started), datetime.now(UTC)
     seconds = (finished - started).total_seconds()
     max_failures = int(run_input["MaxFailures"])
-    usage = Usage(
-        write_units=tally.write_units,
-        read_units=tally.read_units,
-        s3_gets=tally.downloads,
-        shards=tally.shards,
-        vcpu_seconds=tally.vcpu_seconds,
-    )
+    times = RunTimes(started=started, sharded=sharded or finished, finished=finished)
+    expected = plan_of(tally.to_embed, state.listing, run_input, pipeline)
     return RunReport(
         run=layout.run,
         complete=tally.is_complete(max_failures),
@@ -121,6 +107,7 @@ def _report(
         images_per_second=round(tally.embedded / seconds, 2) if seconds > 0 else 0.0,
         stages={name: round(value, 3) for name, value in tally.stages.items()},
         bytes=state.listing.bytes,
-        cost=cost_of(usage, usd_per_vcpu_hour=pipeline.usd_per_vcpu_hour),
+        cost=cost_of_run(tally, state.listing, run_input, pipeline, times),
         input=run_input,
+        planned=expected,
     )

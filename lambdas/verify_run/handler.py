@@ -9,13 +9,16 @@ from typing import Any
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from lambdas.verify_run.aggregator import Pipeline, verify_run
+from lambdas.verify_run.aggregator import verify_run
 from lambdas.verify_run.announcement import announce
+from lambdas.verify_run.reckoning import Pipeline
 from stepvec import codec
 from stepvec.adapters.clients import s3_client, sns_client
 from stepvec.adapters.object_store import ObjectStore
 from stepvec.environment import read_environment
+from stepvec.item import vector_type
 from stepvec.layout import RunLayout
+from stepvec.records.capacity import Capacity
 from stepvec.records.reports import RunReport
 from stepvec.records.steps import ShardingState
 from stepvec.telemetry import NAMESPACE, SERVICE, logger, metrics
@@ -31,12 +34,20 @@ class Settings:
     model: str
     vector_type: str
     topic_arn: str
-    vcpu_hour_usd: float = 0.0
+    capacity: str
+    """A Capacity, as JSON."""
 
 
 settings = read_environment(Settings, os.environ)
 store = ObjectStore(s3_client(connections=32))
 topic = sns_client()
+pipeline = Pipeline(
+    settings.image_bucket,
+    settings.table,
+    settings.model,
+    vector_type(settings.vector_type),
+    codec.from_json(Capacity, settings.capacity, where="STEPVEC_CAPACITY"),
+)
 
 
 @logger.inject_lambda_context
@@ -45,9 +56,6 @@ def handle(event: dict[str, Any], context: LambdaContext) -> Any:  # noqa: ARG00
     """The ShardingState of ShardImages -> `{complete, message, report, counts...}`; writes the run's report."""
     state = codec.from_document(ShardingState, event, where="state of VerifyRun")
     layout = RunLayout(settings.work_bucket, state.run)
-    pipeline = Pipeline(
-        settings.image_bucket, settings.table, settings.model, settings.vector_type, settings.vcpu_hour_usd
-    )
     report = verify_run(store, layout, state, pipeline)
     _measure(report)
     logger.info("run verified", run=report.run, complete=report.complete, answer=report.message)

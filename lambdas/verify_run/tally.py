@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final
 
 from stepvec.outcome import ImageFailure
@@ -32,7 +33,14 @@ class Tally:
     duplicates: int = 0
     read_units: float = 0.0
     write_units: float = 0.0
-    vcpu_seconds: float = 0.0
+    job_seconds: float = 0.0
+    """Of jobs that were tried once, and told how long they took."""
+    retried: int = 0
+    retried_ends: float = 0.0
+    """When the last attempts at jobs that were tried again ended: seconds since 1970, added up."""
+    unreported: int = 0
+    verify_seconds: float = 0.0
+    to_embed: int = 0
     downloads: int = 0
     shards: int = 0
     shards_failed: int = 0
@@ -53,6 +61,8 @@ class Tally:
         """Add one shard. All images of a shard that was not verified are missing, whatever its worker reported."""
         self.shards += 1
         self.listed += entry.images
+        self._add_job(report)
+        self.to_embed += entry.images
         if verified is None:
             self.missing += entry.images
             self._add_error(entry.shard, NOT_VERIFIED)
@@ -63,11 +73,11 @@ class Tally:
         self.found += verified.found
         self.wrong += verified.wrong
         self.read_units += verified.read_units
+        self.verify_seconds += verified.seconds
         if report is not None:
             self._add_failures(report.failures)
             self.read_units += report.read_units
             self.write_units += report.write_units
-            self.vcpu_seconds += report.seconds
             self.downloads += report.embedded + len(report.failures)
             for stage, seconds in dataclasses.asdict(report.stages).items():
                 self.stages[stage] = self.stages.get(stage, 0.0) + seconds
@@ -79,6 +89,24 @@ class Tally:
         """Hold the sum against what ListImages counted: an image that no shard knows is missing too."""
         self.missing += listed - self.duplicates - self.listed
         self.listed = listed - self.duplicates
+
+    def job_seconds_at_most(self, sharded: datetime, finished: datetime) -> float:
+        """Seconds of all jobs. One that was tried again, or never reported, counts from when it may have started.
+
+        That is `sharded`, when the last shard was written; it ended before `finished`.
+        """
+        retried = self.retried_ends - self.retried * sharded.timestamp()
+        unreported = self.unreported * (finished - sharded).total_seconds()
+        return self.job_seconds + max(0.0, retried) + max(0.0, unreported)
+
+    def _add_job(self, report: ShardReport | None) -> None:
+        if report is None:
+            self.unreported += 1
+        elif report.attempt == 1:
+            self.job_seconds += report.seconds
+        else:
+            self.retried += 1
+            self.retried_ends += datetime.fromisoformat(report.started).timestamp() + report.seconds
 
     def _add_failures(self, failures: tuple[ImageFailure, ...]) -> None:
         self.failed += len(failures)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,6 +45,7 @@ store = ObjectStore(s3_client())
 @metrics.log_metrics
 def handle(event: dict[str, Any], context: LambdaContext) -> Any:  # noqa: ARG001 - the runtime passes it
     """`{run, shard: ShardEntry, error?: {Error, Cause}}` -> the VerifiedShard, also written to verified/<n>.json."""
+    start = time.perf_counter()
     entry = codec.from_document(ShardEntry, event["shard"], where="shard of VerifyShard")
     layout = RunLayout(settings.work_bucket, str(event["run"]))
     uri = layout.shard(entry.shard)
@@ -72,6 +74,7 @@ def handle(event: dict[str, Any], context: LambdaContext) -> Any:  # noqa: ARG00
         missing_sample=verdict.missing_sample,
         read_units=table.read_units,
         error=_explain(event["error"]) if "error" in event else "",
+        seconds=round(time.perf_counter() - start, 3),
     )
     store.write_record(layout.verified(entry.shard), verified)
     metrics.add_metric("ShardsVerified", MetricUnit.Count, 1)

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from stepvec.cli.deployment import RUNNING, Progress, RunOfDeployment, list_runs
+from stepvec.cli.plan_view import comparison_lines
 from stepvec.cli.run_view import print_end, print_report, progress_line, progress_note
 from stepvec.cli.session import explained, find_deployment
 from stepvec.errors import InvalidInputError
@@ -103,6 +104,7 @@ def report(
             typer.echo(json.dumps(json.loads(found.report_text()), indent=2, ensure_ascii=False))
         else:
             print_report(ended.report)
+            typer.echo("\n".join(comparison_lines(ended.report)), err=True)
 
 
 def cancel(

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from stepvec.adapters.failures import error_code
 from stepvec.adapters.model_directory import read_model_card
 from stepvec.cli.console import errors
-from stepvec.cli.installation import ROOT, path_with_node
+from stepvec.cli.installation import MODEL_DIRECTORY, ROOT, path_with_node
 from stepvec.cli.session import explained, new_session
 from stepvec.errors import ConfigurationError
 from stepvec.stack_names import PIPELINE_STACK
@@ -21,7 +21,6 @@ from stepvec.stack_names import PIPELINE_STACK
 CDK: Final = "aws-cdk@2.1148.1"
 """npm's `latest` tag is an old 3.0.0, which refuses this library's assemblies; hence the exact version."""
 BOOTSTRAP_STACK: Final = "CDKToolkit"
-MODEL_DIRECTORY: Final = ROOT / "build" / "model"
 
 Yes = Annotated[bool, typer.Option("--yes", help="Ask nothing.")]
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -24,6 +25,8 @@ from stepvec.records.steps import ShardEntry
 
 POLL_SECONDS: Final = 0.25
 RUNNING: Final = "RUNNING"
+SCAN_SEGMENTS: Final = 8
+"""Parts of the table that are read at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +154,31 @@ def list_runs(deployment: Deployment, count: int) -> list[tuple[str, str, dateti
         stateMachineArn=deployment.state_machine_arn, maxResults=count
     )
     return [(entry["name"], entry["status"], entry["startDate"]) for entry in answer["executions"]]
+
+
+def scan_rows(deployment: Deployment, prefixes: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
+    """Every row of the table, or those of keys under `prefixes`, in no order, as DynamoDB gives them.
+
+    Reads the whole table in parallel, a page of up to 1 MB of each part ahead of the caller.
+    """
+    client = deployment.client("dynamodb")
+    request: dict[str, Any] = {"TableName": deployment.table, "TotalSegments": SCAN_SEGMENTS}
+    if prefixes:
+        names = {f":p{number}": {"S": prefix} for number, prefix in enumerate(prefixes)}
+        request |= {
+            "FilterExpression": " OR ".join(f"begins_with(#key, {name})" for name in names),
+            "ExpressionAttributeNames": {"#key": "Key"},
+            "ExpressionAttributeValues": names,
+        }
+    with ThreadPoolExecutor(SCAN_SEGMENTS, thread_name_prefix="scan") as pool:
+        pending = {pool.submit(client.scan, Segment=segment, **request): segment for segment in range(SCAN_SEGMENTS)}
+        while pending:
+            for future in wait(pending, return_when=FIRST_COMPLETED).done:
+                segment, page = pending.pop(future), future.result()
+                if start := page.get("LastEvaluatedKey"):
+                    following = pool.submit(client.scan, Segment=segment, ExclusiveStartKey=start, **request)
+                    pending[following] = segment
+                yield from page["Items"]
 
 
 def read_rows(deployment: Deployment, image_ids: list[str]) -> Iterator[VectorItem]:

@@ -14,6 +14,7 @@ from typing import Any, Final
 from stepvec.errors import ConfigurationError
 
 ROOT: Final = Path(__file__).resolve().parent.parent.parent
+MODEL_DIRECTORY: Final = ROOT / "build" / "model"
 LAMBDA_PYTHON: Final = ROOT / ".venv-lambda" / "bin" / "python"
 WORKER_PYTHON: Final = ROOT / ".venv-worker" / "bin" / "python"
 _ERROR_LINES: Final = 5

@@ -7,7 +7,7 @@ from typing import Final
 
 import typer
 
-from stepvec.cli import client, deploy, local
+from stepvec.cli import client, deploy, export, local, plan
 from stepvec.cli.console import errors
 from stepvec.cli.weights import weights
 from stepvec.errors import StepvecError
@@ -26,7 +26,16 @@ app = typer.Typer(
 )
 app.add_typer(local.app, name="local")
 app.command(name="weights")(weights)
-for command in (client.run, client.status, client.report, client.cancel, deploy.deploy, deploy.destroy):
+for command in (
+    plan.plan,
+    client.run,
+    client.status,
+    client.report,
+    client.cancel,
+    export.export,
+    deploy.deploy,
+    deploy.destroy,
+):
     app.command()(command)
 
 

@@ -1,4 +1,4 @@
-"""What a local run leaves on disk: report.json, failures.jsonl, vectors.parquet, gallery.html."""
+"""Vectors as a Parquet file."""
 
 from __future__ import annotations
 
@@ -18,21 +18,30 @@ from stepvec.vectors import decode_vector
 ROW_GROUP: Final = 10_000
 
 
-def write_vectors(path: Path, rows: Iterable[VectorItem]) -> tuple[list[str], npt.NDArray[np.float32]]:
-    """Write rows as Parquet, vectors as fixed-size lists of float32, and return their keys and vectors (N, D)."""
-    keys: list[str] = []
-    vectors: list[npt.NDArray[np.float32]] = []
+def write_rows(path: Path, rows: Iterable[VectorItem]) -> int:
+    """Write rows of one model as Parquet, vectors as fixed-size lists of float32, and return how many they were.
+
+    Memory is that of ROW_GROUP rows. No file is there before the last row is in it, and none for no rows.
+    """
+    unfinished, count = path.with_name(f"{path.name}.part"), 0
     writer: pq.ParquetWriter | None = None
     for batch in batches(rows, ROW_GROUP):
         table = _table(batch)
-        writer = writer or pq.ParquetWriter(path, table.schema, compression="zstd")
+        writer = writer or pq.ParquetWriter(unfinished, table.schema, compression="zstd")
         writer.write_table(table)
-        keys += [row.key for row in batch]
-        vectors += [decode_vector(row) for row in batch]
-    if writer is None:
+        count += len(batch)
+    if writer is not None:
+        writer.close()
+        unfinished.replace(path)
+    return count
+
+
+def write_vectors(path: Path, rows: Iterable[VectorItem]) -> tuple[list[str], npt.NDArray[np.float32]]:
+    """As write_rows, but return the rows' keys and vectors (N, D)."""
+    found = list(rows)
+    if not write_rows(path, found):
         return [], np.empty((0, 0), np.float32)
-    writer.close()
-    return keys, np.stack(vectors)
+    return [row.key for row in found], np.stack([decode_vector(row) for row in found])
 
 
 def _table(rows: list[VectorItem]) -> pa.Table:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Final
 
 import boto3
@@ -17,9 +18,12 @@ from botocore.exceptions import (
     ProfileNotFound,
 )
 
+from stepvec import codec
 from stepvec.adapters.failures import ACCESS_DENIED_CODES, error_code
 from stepvec.cli.deployment import Deployment
-from stepvec.errors import AccessDeniedError, ConfigurationError, StepvecError, StorageError
+from stepvec.errors import AccessDeniedError, ConfigurationError, RecordError, StepvecError, StorageError
+from stepvec.item import VectorType, vector_type
+from stepvec.records.capacity import Capacity
 from stepvec.stack_names import DATA_STACK, PIPELINE_STACK
 
 _CONFIG: Final = Config(retries={"mode": "standard", "total_max_attempts": 5}, connect_timeout=5)
@@ -50,6 +54,33 @@ def find_deployment(data_stack: str = DATA_STACK, pipeline_stack: str = PIPELINE
         raise ConfigurationError(
             f"The stacks {data_stack} and {pipeline_stack} have no output {error}.",
             remedy="They are of another version: deploy again.",
+        ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class DeployedSettings:
+    """What a pipeline was deployed with, as far as its stack's outputs say."""
+
+    model: str
+    vector_type: VectorType
+    capacity: Capacity
+
+
+def find_settings(pipeline_stack: str = PIPELINE_STACK) -> DeployedSettings:
+    """The settings of the pipeline deployed as this stack. Raises ConfigurationError as find_deployment does."""
+    session = new_session()
+    with explained():
+        outputs = _outputs(session.client("cloudformation", config=_CONFIG), pipeline_stack)
+    try:
+        return DeployedSettings(
+            model=outputs["Model"],
+            vector_type=vector_type(outputs["VectorType"]),
+            capacity=codec.from_json(Capacity, outputs["Capacity"], where=f"Output Capacity of {pipeline_stack}"),
+        )
+    except (KeyError, RecordError) as error:
+        raise ConfigurationError(
+            f"The stack {pipeline_stack} does not say what it was deployed with: {error}.",
+            remedy="It is of another version: deploy again.",
         ) from error
 
 

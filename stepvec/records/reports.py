@@ -83,16 +83,33 @@ class VerifiedShard:
     missing_sample: tuple[str, ...]
     read_units: float
     error: str
+    seconds: float = 0.0
+    """That VerifyShard took, up to the writing of this record."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunCost:
-    """What the run used, and US dollars by service; `total_usd` is "unknown" if one price is unknown."""
+    """What the run used, and US dollars by service; `total_usd` is "unknown" if one of them is."""
 
-    usage: Mapping[str, float]
+    usage: Mapping[str, float | str]
     usd: Mapping[str, float | str]
     total_usd: float | str
     prices: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRun:
+    """What a plan made at the end says of a run that embeds as many images: to be held against what it took.
+
+    `usd` is by service, as in RunCost.
+    """
+
+    images: int
+    seconds: float | str
+    images_per_second: float | str
+    bound_by: str
+    usd: Mapping[str, float | str]
+    total_usd: float | str
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,3 +151,5 @@ class RunReport:
     bytes: int
     cost: RunCost
     input: Mapping[str, Any]
+    planned: PlannedRun | None = None
+    """None in reports of older versions."""

@@ -75,6 +75,12 @@ def parse_run_input(document: Any, *, image_bucket: str, work_bucket: str, defau
     )
 
 
+def prefixes_of(paths: list[str], image_bucket: str) -> tuple[str, ...]:
+    """`paths` as the `Paths` of an input are read. Raises InvalidInputError."""
+    document = {"Paths": paths}
+    return parse_run_input(document, image_bucket=image_bucket, work_bucket="", default_shard_size=1).prefixes
+
+
 def normalise_prefixes(prefixes: list[str]) -> tuple[str, ...]:
     """The prefixes sorted, without those that lie within another, so that no key is listed twice."""
     kept: list[str] = []

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from stacks.app import settings_of
+from stacks.config import settings_of
 from stacks.triggers import START_TIMEOUT_SECONDS, key_patterns
 from stepvec import limits
 from stepvec.cli.installation import synthesize

@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from pathlib import Path
 
+import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
+from stepvec.vectors import decode_vector
 from tests.local.conftest import Pipeline, photo
 from tests.local.test_cli import STEPVEC, WITHOUT_AWS
 
@@ -51,6 +55,46 @@ def test_a_run_is_started_waited_for_listed_and_reported(pipeline: Pipeline, fol
     assert failure["reason"] == "NotAnImage"
 
 
+def test_what_was_planned_stands_beside_what_was(pipeline: Pipeline, folder: str) -> None:
+    plan = json.loads(stepvec(pipeline, "plan", folder, "--vcpu-hour-usd", "0.03", "--json").stdout)
+    assert (plan["images"], plan["shards"], plan["jobs"]) == (4, 1, 1)
+    assert plan["model"].startswith("efficientnet_lite0/")
+    name = stepvec(pipeline, "run", folder, "--reembed", "--max-failures", "1", "--wait").stdout.strip()
+    printed = stepvec(pipeline, "report", name).stderr
+    assert "planned" in printed
+    assert "actual" in printed
+    report = json.loads(stepvec(pipeline, "report", name, "--json").stdout)
+    planned, cost = report["planned"], report["cost"]
+    # The same four images on the same deployment, whose Spot price nobody knows.
+    assert planned["images"] == 4
+    assert planned["usd"]["step_functions"] == plan["cost"]["usd"]["step_functions"] == cost["usd"]["step_functions"]
+    assert cost["usd"]["batch"] == cost["total_usd"] == planned["total_usd"] == "unknown"
+    # Three were written, and the plan is of four; its keys are as long as keys usually are.
+    assert cost["usage"]["write_units"] == plan["write_units_an_image"] * 3
+    assert cost["usage"]["lambda_gb_seconds"] > 0
+
+
+def test_a_tables_vectors_are_exported_as_parquet(pipeline: Pipeline, folder: str, tmp_path: Path) -> None:
+    pipeline.run({"Paths": [folder], "MaxFailures": 1})
+    key = f"{folder}-old/3.jpg"
+    pipeline.put(key, photo(3))
+    pipeline.run({"Paths": [f"{folder}-old"]})
+    file = tmp_path / "vectors.parquet"
+    exported = stepvec(pipeline, "export", folder, "--out", str(file))
+    assert exported.returncode == 0, exported.stderr
+    table = pq.read_table(file)
+    assert sorted(table["key"].to_pylist()) == [f"{folder}/{number}.jpg" for number in range(3)]
+    for row in table.to_pylist():
+        np.testing.assert_array_equal(row["vector"], decode_vector(pipeline.row(row["image_id"])))
+    whole = stepvec(pipeline, "export", "--out", str(file))
+    assert key in pq.read_table(file)["key"].to_pylist(), whole.stderr
+    assert not list(tmp_path.glob("*.part"))
+    nothing = stepvec(pipeline, "export", "--model", "other", "--out", str(tmp_path / "no.parquet"))
+    assert nothing.returncode == 1
+    assert "Left out:" in nothing.stderr
+    assert "no row of other" in nothing.stderr
+
+
 def test_a_run_that_fails_ends_with_exit_code_1(pipeline: Pipeline, folder: str) -> None:
     ran = stepvec(pipeline, "run", folder, "--wait")
     assert ran.returncode == 1
@@ -77,6 +121,8 @@ def test_a_run_is_cancelled_and_the_next_does_the_rest(pipeline: Pipeline) -> No
         (["run"], {}, 2, "Give prefixes, or --manifest"),
         (["run", "a", "--manifest", "s3://b/c"], {}, 2, "Give prefixes, or --manifest"),
         (["run", "a", "--pipeline-stack", "Other"], {}, 1, "There is no stack Other"),
+        (["plan", "no-such-prefix", "--pipeline-stack", "Other"], {}, 1, "There is no stack Other"),
+        (["plan", "s3://other/a"], {}, 1, "is of another bucket"),
         (["report", "no-such-run"], {}, 1, "There is no run 'no-such-run'"),
         (["status", "no-such-run"], {}, 1, "There is no run 'no-such-run'"),
         (["status"], {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, 1, "There are no AWS credentials"),

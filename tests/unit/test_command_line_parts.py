@@ -13,7 +13,7 @@ from stepvec.cli.gallery import nearest_neighbours, write_gallery
 from stepvec.cli.photos import collect_photos
 from stepvec.cli.results import write_vectors
 from stepvec.errors import InvalidInputError
-from stepvec.item import VectorItem
+from stepvec.item import VECTOR_TYPES, VectorItem, VectorType
 from stepvec.outcome import FailureReason, ImageFailure
 from stepvec.records.reports import RunCost, RunReport
 from stepvec.vectors import encode_vector
@@ -69,22 +69,23 @@ def test_few_vectors_have_few_neighbours(count: int) -> None:
     assert indices.shape == (count, max(0, count - 1))
 
 
-def rows(keys: list[str]) -> list[VectorItem]:
+def rows(keys: list[str], data_type: VectorType = "float16") -> list[VectorItem]:
+    encoded = [encode_vector(np.arange(4) + number, data_type) for number in range(len(keys))]
     return [
-        VectorItem(
-            key, encode_vector(np.arange(4) + number, "float16"), "float16", 4, datetime.now(UTC), key, "e", "m", "r"
-        )
-        for number, key in enumerate(keys)
+        VectorItem(key, vector.data, data_type, 4, datetime.now(UTC), key, "e", "m", "r", scale=vector.scale)
+        for key, vector in zip(keys, encoded, strict=True)
     ]
 
 
-def test_parquet_holds_float32_vectors_of_fixed_size(tmp_path: Path) -> None:
-    keys, vectors = write_vectors(tmp_path / "v.parquet", rows(["a", "b", "c"]))
+@pytest.mark.parametrize("data_type", VECTOR_TYPES)
+def test_parquet_holds_float32_vectors_of_fixed_size(tmp_path: Path, data_type: VectorType) -> None:
+    keys, vectors = write_vectors(tmp_path / "v.parquet", rows(["a", "b", "c"], data_type))
     table = pq.read_table(tmp_path / "v.parquet")
     assert table["key"].to_pylist() == keys == ["a", "b", "c"]
     assert str(table.schema.field("vector").type) == "fixed_size_list<element: float>[4]"
     np.testing.assert_array_equal(np.array(table["vector"].to_pylist()), vectors)
     assert vectors.dtype == np.float32
+    np.testing.assert_allclose(vectors, np.arange(4) + np.arange(3)[:, None], atol=0.02)
 
 
 def test_no_rows_make_no_parquet(tmp_path: Path) -> None:

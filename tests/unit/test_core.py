@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import pytest
 
-from stepvec.cost import Usage, cost_of
 from stepvec.environment import read_environment
 from stepvec.errors import ConfigurationError, InvalidInputError, RecordError, StepvecError
 from stepvec.images import image_id, is_image, suffix
@@ -91,16 +90,6 @@ def test_environment_is_typed() -> None:
 def test_a_wrong_variable_is_named(environ: dict[str, str], variable: str) -> None:
     with pytest.raises(ConfigurationError, match=variable):
         read_environment(Settings, environ)
-
-
-def test_cost_is_unknown_while_one_price_is() -> None:
-    cost = cost_of(Usage(3_000_000, 1_000_000, 1_000_000, 200, 36_000), usd_per_vcpu_hour=0.02)
-    assert cost.usd["dynamodb"] == pytest.approx(3 * 0.625 + 0.125)
-    assert cost.usd["s3_gets"] == pytest.approx(0.4)
-    assert cost.usd["batch"] == pytest.approx(0.2)
-    assert cost.usd["lambda"] == "unknown"
-    assert cost.total_usd == "unknown"
-    assert cost_of(Usage(0, 0, 0, 0, 3600), usd_per_vcpu_hour=0).usd["batch"] == "unknown"
 
 
 def test_a_failures_message_is_bounded() -> None:

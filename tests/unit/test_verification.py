@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdas.verify_run.aggregator import Pipeline, verify_run
+from lambdas.verify_run.aggregator import verify_run
+from lambdas.verify_run.reckoning import Pipeline
 from lambdas.verify_run.tally import Tally
 from lambdas.verify_shard.batch_error import ERROR_CHARACTERS, read_job_error
 from lambdas.verify_shard.job_log import pick
@@ -14,6 +15,7 @@ from lambdas.verify_shard.verifier import Expectation, Outcome, outcome, verify
 from stepvec.item import StoredMark
 from stepvec.layout import RunLayout
 from stepvec.outcome import FailureReason, ImageFailure
+from stepvec.records.capacity import Capacity
 from stepvec.records.listing import ShardImage
 from stepvec.records.reports import ShardReport, StageSeconds, VerifiedShard
 from stepvec.records.steps import (
@@ -28,6 +30,9 @@ from tests.fakes import MemoryStore
 
 MODEL = "resnet18_v2/a81db45fd7b7/standard-1"
 EXPECTED = Expectation("r", MODEL, reembed=False)
+CAPACITY = Capacity("cpu", 4, 1, ("c7i", "m7i", "c6i", "m6i"), 30, spot=True, shard_size=5, vcpu_hour_usd=0.03)
+PIPELINE = Pipeline("images", "table", MODEL, "float32", CAPACITY)
+INPUT = {"Paths": ["a/"], "ImageId": "key", "ShardSize": 5, "Reembed": False, "MaxFailures": 0}
 IMAGE = ShardImage("a.jpg", 1, "e", "a.jpg")
 NO_IDS: frozenset[str] = frozenset()
 
@@ -167,14 +172,14 @@ def state(listed: int, steps: int, shards: int) -> ShardingState:
 def test_the_run_report_adds_up_and_names_every_failure() -> None:
     store, layout = MemoryStore(), RunLayout("work", "r")
     parts = [shard(0, embedded=4, failed=1), shard(1, embedded=2, unchanged=1, missing=2, error="Host EC2 lost")]
-    store.write(layout.input, json.dumps({"Paths": ["a/"], "MaxFailures": 5}).encode())
+    store.write(layout.input, json.dumps({**INPUT, "MaxFailures": 5}).encode())
     store.write_record(layout.shards, [entry for entry, _, _ in parts])
     conflict = failures(1, FailureReason.ID_CONFLICT)
     store.write_record(layout.sharding_step(0), ShardingStep(tuple(entry for entry, _, _ in parts), conflict, 3, 1))
     for entry, verified, shard_report in parts:
         store.write_record(layout.verified(entry.shard), verified)
         store.write_record(layout.shard_report(entry.shard), shard_report)
-    report = verify_run(store, layout, state(15, 1, 2), Pipeline("images", "table", MODEL, "float32", 0.0))
+    report = verify_run(store, layout, state(15, 1, 2), PIPELINE)
     assert (report.listed, report.embedded, report.unchanged, report.failed, report.missing) == (14, 6, 4, 2, 2)
     assert (report.found, report.duplicates, report.ignored, report.complete) == (10, 1, 2, False)
     assert report.failed_by_reason == {"IdConflict": 1, "Truncated": 1}

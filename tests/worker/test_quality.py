@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ from stepvec_worker.architectures import Embedder, load_embedder
 from stepvec_worker.decoding import DecodeLimits
 from stepvec_worker.preprocessing import pixel_format, prepare
 
+from stepvec.item import VectorItem, VectorType
+from stepvec.vectors import decode_vector, encode_vector
 from tests.golden.seeded import Array
 from tests.worker.pictures import cosines, encoded, photos
 
@@ -58,3 +61,17 @@ def test_decoding_a_large_photo_small_keeps_its_vector(embedder: Embedder) -> No
         )
 
     assert cosines(vectors(embedder, large), vectors(embedder, full)).min() >= 0.98
+
+
+@pytest.mark.parametrize(("data_type", "nearest"), [("float16", 0.9999), ("int8", 0.999)])
+def test_a_smaller_type_keeps_the_vectors_of_real_photos(
+    embedder: Embedder, data_type: VectorType, nearest: float
+) -> None:
+    exact = vectors(embedder, [path.read_bytes() for path in photos(every=16)])
+    encoded = [encode_vector(vector, data_type) for vector in exact]
+    stored = [
+        VectorItem("i", each.data, data_type, exact.shape[1], datetime.now(UTC), "k", "e", "m", "r", scale=each.scale)
+        for each in encoded
+    ]
+
+    assert cosines(np.stack([decode_vector(item) for item in stored]), exact).min() >= nearest

@@ -35,7 +35,8 @@ class Table:
         self.reads: list[int] = []
 
     def marks(self, image_ids: Iterable[str], *, consistent: bool) -> Iterator[dict[str, StoredMark]]:
-        assert consistent
+        # At half the price: a row that is overlooked is embedded once more.
+        assert not consistent
         names = list(image_ids)
         self.reads.append(len(names))
         yield {

@@ -148,7 +148,8 @@ class ShardJob:
         """The images that an earlier attempt, or another run since, has not stored."""
         for chunk in chunks:
             marks: dict[str, StoredMark] = {}
-            for found in self._table.marks((image.image_id for _, image in chunk.images), consistent=True):
+            # Eventually consistent, at half the price: a row that is overlooked is embedded once more, no worse.
+            for found in self._table.marks((image.image_id for _, image in chunk.images), consistent=False):
                 marks.update(found)
             for line, image in chunk.images:
                 mark = marks.get(image.image_id)
@@ -189,9 +190,10 @@ class ShardJob:
         created = datetime.now(UTC)
         for element, vector in zip(batch, vectors, strict=True):
             image = element.image
+            encoded = encode_vector(vector, self._task.vector_type)
             row = VectorItem(
                 image_id=image.image_id,
-                vector=encode_vector(vector, self._task.vector_type),
+                vector=encoded.data,
                 data_type=self._task.vector_type,
                 dimension=self._task.dimension,
                 created=created,
@@ -200,5 +202,6 @@ class ShardJob:
                 model=self._task.model,
                 run=self._task.run,
                 modified=element.modified,
+                scale=encoded.scale,
             )
             writer.add(row, element.account.settle_row)

@@ -1,0 +1,103 @@
+"""What a run cost, and what a plan says of as large a one: pure arithmetic on its tally.
+
+What nobody counts (requests beside the images, the functions' time, starting instances) is reckoned, and upward, so
+that no total is too small.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Final
+
+from lambdas.verify_run.tally import Tally
+from stepvec import usage
+from stepvec.cost import Usage, cost_of, vcpu_hour_usd
+from stepvec.item import VectorType
+from stepvec.planning import PlannedModel, plan_run
+from stepvec.prices import load_prices
+from stepvec.records.capacity import Capacity
+from stepvec.records.plans import Workload
+from stepvec.records.reports import PlannedRun, RunCost
+from stepvec.records.steps import ListingCounts
+from stepvec.throughput import load_throughput
+
+TYPICAL_KEY_BYTES: Final = 60
+"""Of the keys, for the plan: the report does not know how long they were."""
+CLOCK_SECONDS: Final = 1
+"""S3 tells when a file was written in whole seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """What the deployment is, for the report."""
+
+    image_bucket: str
+    table: str
+    model: str
+    vector_type: VectorType
+    capacity: Capacity
+
+
+@dataclass(frozen=True, slots=True)
+class RunTimes:
+    """When the run was started, when ShardImages wrote its last file, and when VerifyRun ended."""
+
+    started: datetime
+    sharded: datetime
+    finished: datetime
+
+
+def cost_of_run(
+    tally: Tally, listing: ListingCounts, run_input: Mapping[str, Any], pipeline: Pipeline, times: RunTimes
+) -> RunCost:
+    """What the run cost, with what is reckoned named so in docs/cost.md."""
+    prices, steps, capacity = load_prices(), load_throughput().steps, pipeline.capacity
+    job_seconds = tally.job_seconds_at_most(times.sharded, times.finished)
+    looked_up = 0 if run_input["Reembed"] and run_input["ImageId"] == "key" else listing.listed
+    used = Usage(
+        write_units=tally.write_units,
+        read_units=tally.read_units + looked_up * usage.SHARDING_READ_UNITS,
+        s3_gets=usage.s3_gets(listed=listing.listed, downloads=tally.downloads, shards=tally.shards),
+        s3_puts=usage.s3_puts(listing.listed, tally.shards, job_seconds),
+        state_transitions=usage.state_transitions(listing.listed, tally.shards, steps),
+        lambda_requests=usage.lambda_requests(listing.listed, tally.shards, steps),
+        lambda_gb_seconds=usage.lambda_gb_seconds(_function_seconds(tally, times, steps.function_start_seconds)),
+        vcpu_seconds=job_seconds * capacity.vcpus_per_job,
+        start_vcpu_seconds=usage.start_vcpu_seconds(shards=tally.shards, capacity=capacity, steps=steps),
+        log_gb=usage.log_gb(tally.shards),
+        metric_hours=usage.metric_hours((times.finished - times.started).total_seconds()),
+    )
+    return cost_of(used, capacity, prices, vcpu_usd=vcpu_hour_usd(capacity, prices))
+
+
+def plan_of(images: int, listing: ListingCounts, run_input: Mapping[str, Any], pipeline: Pipeline) -> PlannedRun:
+    """What `stepvec plan` says of a run that embeds so many images, of the size that the listed ones have."""
+    size = listing.bytes // listing.listed if listing.listed else 0
+    plan = plan_run(
+        Workload(bytes=images * size, key_bytes={TYPICAL_KEY_BYTES: images}),
+        PlannedModel.parse(pipeline.model),
+        pipeline.vector_type,
+        replace(pipeline.capacity, shard_size=int(run_input["ShardSize"])),
+        prices=load_prices(),
+        throughput=load_throughput(),
+    )
+    return PlannedRun(
+        images=images,
+        seconds=plan.total_seconds,
+        images_per_second=plan.images_per_second,
+        bound_by=plan.bound_by,
+        usd=plan.cost.usd,
+        total_usd=plan.cost.total_usd,
+    )
+
+
+def _function_seconds(tally: Tally, times: RunTimes, start_seconds: float) -> float:
+    """Seconds of functions: ListImages and ShardImages ran one after the other until the last shard was written.
+
+    VerifyShard tells its own. To it and to VerifyRun a cold start each is added, which is billed and which they do not
+    see.
+    """
+    listing = (times.sharded - times.started).total_seconds() + CLOCK_SECONDS
+    return max(0.0, listing) + tally.verify_seconds + (tally.shards + 2) * start_seconds

@@ -1,0 +1,28 @@
+"""Counting what a run would embed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+
+from stepvec.adapters.object_store import ObjectStore
+from stepvec.images import is_image
+from stepvec.records.plans import Workload
+
+
+def count_images(
+    store: ObjectStore, bucket: str, prefixes: Iterable[str], on_progress: Callable[[int], None] = lambda _: None
+) -> Workload:
+    """The images under `prefixes` of `bucket`, none of which lies within another: a LIST for each 1,000 objects."""
+    key_bytes: Counter[int] = Counter()
+    size = 0
+    for prefix in prefixes:
+        after, is_last = "", False
+        while not is_last:
+            page = store.list_page(bucket, prefix, after)
+            images = [entry for entry in page.objects if is_image(entry.key)]
+            size += sum(entry.size for entry in images)
+            key_bytes.update(len(entry.key.encode("utf-8", "surrogatepass")) for entry in images)
+            after, is_last = (page.objects[-1].key if page.objects else ""), page.is_last
+            on_progress(key_bytes.total())
+    return Workload(bytes=size, key_bytes=dict(key_bytes))

@@ -1,0 +1,114 @@
+"""`stepvec plan --images` and the counting of paths: without AWS."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from stepvec.cli.export import Models, rows_of_model
+from stepvec.cli.main import app
+from stepvec.cli.plan import planned_model
+from stepvec.cli.plan_view import duration
+from stepvec.cli.workload import count_images
+from stepvec.item import encode_item
+from tests.fakes import MemoryStore
+from tests.unit.test_command_line_parts import rows
+
+INT8 = ("--architecture", "resnet18_v2", "--engine", "openvino", "--precision", "int8", "--vector-type", "int8")
+
+
+def run(*arguments: str, settings: dict[str, Any] | None = None) -> tuple[int, str]:
+    environment = {"STEPVEC_SETTINGS": json.dumps(settings or {}), "AWS_DEFAULT_REGION": ""}
+    result = CliRunner().invoke(app, ["plan", *arguments], env=environment)
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result.exit_code, result.output
+
+
+def made(*arguments: str, settings: dict[str, Any] | None = None) -> dict[str, Any]:
+    code, output = run(*arguments, "--json", settings=settings)
+    assert code == 0, output
+    return dict(json.loads(output))
+
+
+def test_a_number_of_images_is_planned_without_aws() -> None:
+    plan = made("--images", "1000000", *INT8, "--vcpu-hour-usd", "0.02")
+    assert (plan["images"], plan["bytes"], plan["shards"], plan["vcpus"]) == (1_000_000, 200_000_000_000, 200, 64)
+    assert (plan["write_units_an_image"], plan["engine"], plan["precision"]) == (1, "openvino", "int8")
+    assert plan["cost"]["total_usd"] == pytest.approx(sum(plan["cost"]["usd"].values()))
+
+
+def test_the_settings_of_the_project_are_taken_and_what_is_said_replaces_them() -> None:
+    settings = {"max_vcpus": 8, "shard_size": 100, "vector_type": "float16", "vcpu_hour_usd": 0.5, "spot": False}
+    plan = made("--images", "2000", settings=settings)
+    assert (plan["shards"], plan["jobs"], plan["vector_type"]) == (20, 8, "float16")
+    assert "A vCPU-hour is $0.5, as you said." in plan["notes"]
+    plan = made(
+        "--images", "2000", "--max-vcpus", "4", "--shard-size", "500", "--vcpu-hour-usd", "0", settings=settings
+    )
+    assert (plan["shards"], plan["jobs"]) == (4, 4)
+    # On demand is priced, so nothing is unknown.
+    assert plan["cost"]["total_usd"] == plan["at_most_usd"]
+
+
+def test_the_text_says_what_holds_the_run_and_that_a_price_is_unknown() -> None:
+    code, output = run("--images", "1000000", "--architecture", "resnet18_v2", "--image-kb", "100")
+    assert code == 0
+    words = " ".join(output.split())
+    for part in (
+        "1,000,000 images, 100.0 GB; shards: 200, jobs at a time: 64",
+        "mxnet float32, vectors as float32: 3 write units an image",
+        "what a cold table writes 1,333 <- holds it",
+        "total unknown at most ",
+        "give --vcpu-hour-usd",
+        "aws dynamodb update-table --table-name TABLE --warm-throughput",
+    ):
+        assert part in words
+
+
+@pytest.mark.parametrize("arguments", [(), ("images", "--images", "3")])
+def test_paths_or_a_number_one_of_them(arguments: tuple[str, ...]) -> None:
+    code, output = run(*arguments)
+    assert code == 2
+    assert "Give prefixes, or --images" in " ".join(output.split())
+
+
+def test_what_is_said_of_the_model_replaces_the_deployments() -> None:
+    def name(**changes: Any) -> str:
+        nothing: dict[str, Any] = {"architecture": None, "engine": None, "precision": None}
+        return planned_model("resnet18_v2/a81db45fd7b7/sample-1", **{**nothing, **changes}).name
+
+    assert name() == "resnet18_v2/a81db45fd7b7/sample-1"
+    assert name(engine="openvino", precision="int8") == "resnet18_v2/a81db45fd7b7/sample-1/openvino-int8-00000000"
+    assert name(engine="openvino") == "resnet18_v2/a81db45fd7b7/sample-1/openvino-float32"
+    assert name(architecture="efficientnet_lite0") == "efficientnet_lite0/000000000000/sample-1"
+
+
+def test_images_of_paths_are_counted_by_the_length_of_their_keys() -> None:
+    store = MemoryStore(page_size=2)
+    for key in ("a/1.jpg", "a/2.png", "a/notes.txt", "a/ü.jpg", "b/1.jpg", "ab/1.jpg"):
+        store.add_image("images", key, size=100)
+    counts: list[int] = []
+    workload = count_images(store, "images", ("a/", "b/"), counts.append)
+    assert (workload.images, workload.bytes) == (4, 400)
+    assert workload.key_bytes == {7: 3, 8: 1}
+    assert counts == [2, 3, 4]
+
+
+def test_an_export_leaves_out_other_models_and_counts_them() -> None:
+    stored = [dict(encode_item(row)) for row in rows(["a", "b", "c"], "int8")]
+    stored[1]["Model"] = {"S": "other"}
+    others: Models = Models()
+    original = {"ImageId": {"S": "x"}, "Vector": {"B": b""}}
+    assert [row.key for row in rows_of_model([*stored, original], "m", others)] == ["a", "c"]
+    assert others == {"other": 1, "": 1}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(4.0, "4.0 s"), (119.0, "119.0 s"), (120.0, "2.0 min"), (9_000.0, "2.5 h"), ("unknown", "unknown")],
+)
+def test_durations_are_told_in_the_unit_that_suits(seconds: float | str, text: str) -> None:
+    assert duration(seconds) == text

@@ -1,0 +1,202 @@
+"""Plans: arithmetic held against figures reckoned by hand."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from lambdas.list_images.lister import LINES_PER_FILE
+from lambdas.shard_images import sharder
+from stacks.config import PipelineConfig
+from stepvec import limits, usage
+from stepvec.cost import UNKNOWN
+from stepvec.errors import RecordError
+from stepvec.item import VectorType
+from stepvec.planning import SHARD_BYTES, PlannedModel, plan_run
+from stepvec.prices import load_prices
+from stepvec.records.capacity import Capacity
+from stepvec.records.plans import Plan, Workload
+from stepvec.rows import Rows
+from stepvec.throughput import StepThroughput, Throughput, WorkerThroughput, load_throughput
+
+MODEL = "resnet18_v2/a81db45fd7b7/standard-1"
+INT8 = f"{MODEL}/openvino-int8-0123abcd"
+CAPACITY = Capacity("cpu", 10, 1, ("c7i",), 30, spot=True, shard_size=1_000, vcpu_hour_usd=0.036)
+THROUGHPUT = Throughput(
+    workers=(
+        WorkerThroughput("cpu", ("resnet18_v2",), "mxnet", "float32", 20.0, "2026-11", False, "a test"),
+        WorkerThroughput("cpu", ("resnet18_v2",), "openvino", "int8", 50.0, "2026-11", False, "a test"),
+    ),
+    steps=StepThroughput(1_000, 2_000, 500, 1.0, 5.0, 100.0, False, "a test"),
+)
+
+
+def plan(
+    images: int = 20_000,
+    *,
+    model: str = MODEL,
+    vector: VectorType = "float32",
+    size: int = 200_000,
+    key_bytes: int = 60,
+    throughput: Throughput = THROUGHPUT,
+    **capacity: Any,
+) -> Plan:
+    return plan_run(
+        Workload(bytes=images * size, key_bytes={key_bytes: images}),
+        PlannedModel.parse(model),
+        vector,
+        dataclasses.replace(CAPACITY, **capacity),
+        prices=load_prices(),
+        throughput=throughput,
+    )
+
+
+def test_time_is_that_of_the_waves_of_jobs() -> None:
+    made = plan()
+    assert (made.shards, made.jobs, made.vcpus) == (20, 10, 10)
+    # 20 shards of 1,000 images on 10 vCPUs: two waves, each 5 s of start and 1,000 images at 20 a second.
+    assert made.seconds == {
+        "list": 20_000 / 1_000 + 1,
+        "shard": 20_000 / 2_000 + 1,
+        "start": 100 + 10 / 50,
+        "embed": 2 * (5 + 50),
+        "verify": 1_000 / 500 + 2,
+    }
+    assert made.total_seconds == pytest.approx(21 + 11 + 100.2 + 110 + 4)
+    assert (made.images_per_second, made.bound_by) == (200.0, "vcpus")
+
+
+def test_usage_and_cost_are_what_they_are_by_hand() -> None:
+    cost = plan().cost
+    assert cost.usage == {
+        "write_units": 60_000,
+        "read_units": 20_000 * (0.5 + 0.5 + 1),
+        "s3_gets": 20_000 + 5 + 20 * 12 + 8,
+        "s3_puts": 20 + 4 + 20 * 4 + 1_100 / 5 + 8,
+        "state_transitions": 12 + 2 * 2 + 20 * 6,
+        "lambda_requests": 2 + 20 + 1,
+        "lambda_gb_seconds": pytest.approx((20 + 10 + 40 + 23) * 1_769 / 1_024),
+        "vcpu_seconds": 20 * 55,
+        "start_vcpu_seconds": 10 * 100,
+        "log_gb": 0.000352,
+        "metric_hours": usage.CUSTOM_METRICS,
+    }
+    assert cost.usd["batch"] == pytest.approx((1_100 + 1_000) / 3_600 * 0.036)
+    assert cost.usd["dynamodb"] == pytest.approx(0.06 * 0.625 + 0.04 * 0.125)
+    assert cost.total_usd == pytest.approx(sum(float(usd) for usd in cost.usd.values()))
+
+
+@pytest.mark.parametrize(
+    ("vector", "key_bytes", "units"),
+    [("float32", 60, 3), ("float16", 60, 2), ("int8", 60, 1), ("int8", 113, 1), ("int8", 114, 2), ("float32", 372, 4)],
+)
+def test_write_units_follow_the_vector_type_and_the_key(vector: VectorType, key_bytes: int, units: int) -> None:
+    made = plan(model=INT8, vector=vector, key_bytes=key_bytes)
+    assert made.write_units_an_image == units
+    assert made.cost.usage["write_units"] == 20_000 * units
+    assert made.limits["table_writes"] == pytest.approx(4_000 / units, abs=0.01)
+
+
+def test_keys_of_several_lengths_are_each_counted() -> None:
+    rows = Rows(INT8, 512, "int8")
+    assert rows.write_units({60: 10, 200: 1}) == 12
+    assert rows.read_units({60: 10, 200: 1}) == 11
+
+
+def test_a_row_of_more_than_4_kb_costs_two_units_to_verify() -> None:
+    assert Rows("efficientnet_lite0/ab3352bc3c78/standard-1", 1280, "float32").read_units({60: 100}) == 200
+
+
+def test_a_cold_table_holds_a_large_deployment_and_the_plan_says_how_to_warm_it() -> None:
+    made = plan(2_000_000, jobs=200)
+    # 200 vCPUs at 20 a second are 4,000 images a second; a cold table takes 4,000 units, 3 an image.
+    assert made.limits == {"vcpus": 4_000.0, "table_writes": 1_333.33, "table_reads": 8_000.0, "s3_gets": 5_500.0}
+    assert (made.bound_by, made.images_per_second) == ("table_writes", 1_333.33)
+    # Jobs that wait are paid: 10 waves of 1,000 images at a third of the speed.
+    assert made.seconds["embed"] == pytest.approx(10 * (5 + 1_000 / 20 * 3))
+    assert made.cost.usage["vcpu_seconds"] == pytest.approx(2_000 * (5 + 150))
+    (warm,) = (note for note in made.notes if "--warm-throughput" in note)
+    assert "WriteUnitsPerSecond=12000,ReadUnitsPerSecond=12000" in warm
+
+
+def test_what_the_plan_says_of_warming_lets_the_vcpus_be_the_bound() -> None:
+    made = plan(2_000_000, jobs=200, vector="int8", model=INT8)
+    # 200 vCPUs at 50 a second: 10,000 images a second, a unit each; reads are 1.5 units an image.
+    assert made.bound_by == "table_writes"
+    (warm,) = (note for note in made.notes if "--warm-throughput" in note)
+    assert "WriteUnitsPerSecond=10000,ReadUnitsPerSecond=15000" in warm
+
+
+def test_shards_of_large_images_are_cut_by_bytes() -> None:
+    assert SHARD_BYTES == sharder.SHARD_BYTES
+    assert plan(1_000, size=100_000_000).shards == 5
+
+
+def test_fewer_shards_than_vcpus_use_few() -> None:
+    made = plan(1_500)
+    assert (made.shards, made.jobs, made.vcpus) == (2, 2, 2)
+    assert made.cost.usage["start_vcpu_seconds"] == 2 * 100
+
+
+def test_a_job_of_several_vcpus_uses_them_all() -> None:
+    made = plan(jobs=5, vcpus_per_job=2)
+    assert made.vcpus == 10
+    assert made.seconds["embed"] == 4 * (5 + 25)
+    assert made.cost.usage["vcpu_seconds"] == 20 * 30 * 2
+
+
+def test_without_a_measured_throughput_time_and_total_are_unknown() -> None:
+    made = plan(model=f"{MODEL}/openvino-bf16")
+    assert made.bound_by == made.images_per_second == made.total_seconds == made.seconds["embed"] == UNKNOWN
+    assert made.cost.usd["batch"] == made.cost.total_usd == made.at_most_usd == UNKNOWN
+    assert made.cost.usd["dynamodb"] != UNKNOWN
+    assert any("No throughput" in note for note in made.notes)
+
+
+def test_a_spot_price_that_is_not_known_leaves_an_upper_bound() -> None:
+    made = plan(vcpu_hour_usd=0.0)
+    assert made.cost.usd["batch"] == made.cost.total_usd == UNKNOWN
+    assert any("give --vcpu-hour-usd" in note for note in made.notes)
+    on_demand = plan(vcpu_hour_usd=0.0, spot=False)
+    assert made.at_most_usd == on_demand.cost.total_usd == on_demand.at_most_usd
+    assert on_demand.cost.usd["batch"] == pytest.approx(2_100 / 3_600 * 0.357 / 8)
+
+
+def test_nothing_to_embed_costs_next_to_nothing() -> None:
+    made = plan(0)
+    assert (made.shards, made.jobs, made.bound_by) == (0, 0, "")
+    assert isinstance(made.cost.total_usd, float)
+    # The metrics' hour is nearly all of it.
+    assert made.cost.total_usd < 0.011
+
+
+def test_a_model_is_read_by_its_name() -> None:
+    assert PlannedModel.parse(MODEL) == PlannedModel(MODEL, "resnet18_v2", "mxnet", "float32")
+    assert PlannedModel.parse(INT8) == PlannedModel(INT8, "resnet18_v2", "openvino", "int8")
+    bf16 = f"{MODEL}/openvino-bf16"
+    assert PlannedModel.parse(bf16) == PlannedModel(bf16, "resnet18_v2", "openvino", "bf16")
+
+
+@pytest.mark.parametrize("name", ["", "vgg16/a81db45fd7b7/standard-1", "resnet18_v2/a81db45fd7b7", f"{INT8}/more"])
+def test_another_name_is_no_model(name: str) -> None:
+    with pytest.raises(RecordError, match="not the name of a model"):
+        PlannedModel.parse(name)
+
+
+def test_assumptions_are_those_of_the_functions() -> None:
+    assert usage.KEYS_OF_A_FILE == LINES_PER_FILE
+    assert usage.FUNCTION_SECONDS < limits.LAMBDA_TIMEOUT_SECONDS
+    config = PipelineConfig(max_vcpus=40, device="gpu", spot=False)
+    assert (config.capacity.jobs, config.capacity.vcpus_per_job, config.capacity.vcpus) == (10, 4, 40)
+    assert PipelineConfig(max_vcpus=64, max_concurrency=16).capacity.jobs == 16
+
+
+def test_the_figures_that_are_shipped_can_be_read_and_name_their_source() -> None:
+    found = load_throughput()
+    assert found.of_worker(device="cpu", architecture="resnet18_v2", engine="openvino", precision="int8")
+    assert found.of_worker(device="gpu", architecture="resnet18_v2", engine="mxnet", precision="float32") is None
+    for worker in found.workers:
+        assert worker.source
+        assert worker.images_per_vcpu_second > 0

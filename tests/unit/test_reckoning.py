@@ -1,0 +1,116 @@
+"""What VerifyRun says that a run cost, and what it would have planned."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from lambdas.verify_run.reckoning import Pipeline, RunTimes, cost_of_run, plan_of
+from lambdas.verify_run.tally import Tally
+from stepvec import codec
+from stepvec.cli.plan_view import comparison_lines
+from stepvec.records.reports import PlannedRun, RunCost, RunReport
+from stepvec.records.steps import ListingCounts
+from stepvec.throughput import load_throughput
+from tests.unit.test_announcement import report
+from tests.unit.test_verification import CAPACITY, INPUT, MODEL, PIPELINE, shard
+
+START = datetime(2026, 11, 22, 12, tzinfo=UTC)
+TIMES = RunTimes(START, START + timedelta(seconds=30), START + timedelta(seconds=300))
+LISTING = ListingCounts(listed=100, bytes=100 * 200_000)
+STEPS = load_throughput().steps
+
+
+def tally(*, attempt: int = 1, seconds: float = 40.0, started: float = 100.0, reported: bool = True) -> Tally:
+    """Of two shards of 10 images; the first is as said, the second took 2 s."""
+    total = Tally()
+    entry, verified, first = shard(0, embedded=10)
+    first = dataclasses.replace(
+        first, attempt=attempt, seconds=seconds, started=(START + timedelta(seconds=started)).isoformat()
+    )
+    total.add_shard(entry, dataclasses.replace(verified, seconds=1.5), first if reported else None)
+    total.add_shard(*shard(1, embedded=10))
+    return total
+
+
+def cost(counted: Tally, pipeline: Pipeline = PIPELINE, **changes: Any) -> RunCost:
+    return cost_of_run(counted, LISTING, {**INPUT, **changes}, pipeline, TIMES)
+
+
+def test_what_was_counted_is_taken_and_the_rest_reckoned() -> None:
+    used = cost(tally()).usage
+    assert used["write_units"] == 3 * 20
+    # 1 by each worker and by each VerifyShard, as the shards say; half a unit for each listed image by ShardImages.
+    assert used["read_units"] == 4 + 50
+    assert used["vcpu_seconds"] == 42
+    assert used["s3_gets"] == 20 + 5 + 2 * 12 + 8
+    # Listing and sharding took 30 s, VerifyShard told 1.5, and each function but those may have started cold.
+    assert used["lambda_gb_seconds"] == pytest.approx((30 + 1 + 1.5 + 4) * 1_769 / 1_024)
+
+
+def test_a_run_that_embeds_all_again_does_not_look_for_rows() -> None:
+    assert cost(tally(), Reembed=True).usage["read_units"] == 4
+    assert cost(tally(), Reembed=True, ImageId="stem").usage["read_units"] == 54
+
+
+def test_a_job_that_was_tried_again_counts_from_its_first_chance_to_start() -> None:
+    # Its last attempt began 100 s after the run, and took 40 s; jobs could start after 30 s.
+    assert cost(tally(attempt=2)).usage["vcpu_seconds"] == 110 + 2
+
+
+def test_a_job_that_never_reported_counts_to_the_end_of_the_run() -> None:
+    assert cost(tally(reported=False)).usage["vcpu_seconds"] == 270 + 2
+
+
+def test_a_job_of_several_vcpus_counts_each() -> None:
+    pipeline = dataclasses.replace(PIPELINE, capacity=dataclasses.replace(CAPACITY, vcpus_per_job=4))
+    used = cost(tally(), pipeline).usage
+    assert used["vcpu_seconds"] == 4 * 42
+    assert used["start_vcpu_seconds"] == 2 * 4 * STEPS.instance_start_seconds
+
+
+def test_the_total_is_known_with_a_price_of_vcpus_and_unknown_without() -> None:
+    assert isinstance(cost(tally()).total_usd, float)
+    spot = dataclasses.replace(PIPELINE, capacity=dataclasses.replace(CAPACITY, vcpu_hour_usd=0.0))
+    assert cost(tally(), spot).total_usd == "unknown"
+
+
+def test_the_plan_is_of_as_many_images() -> None:
+    planned = plan_of(20, LISTING, INPUT, PIPELINE)
+    assert planned.images == 20
+    assert planned.usd["dynamodb"] == pytest.approx(20 * (3 * 0.625 + 2 * 0.125) / 1e6)
+    assert isinstance(planned.seconds, float)
+    assert planned.seconds > STEPS.instance_start_seconds
+
+
+def test_a_report_without_a_plan_is_read_and_shown() -> None:
+    document = codec.to_document(report())
+    del document["planned"]
+    old = codec.from_document(RunReport, document, where="report.json")
+    assert old.planned is None
+    assert list(comparison_lines(old)) == []
+
+
+def test_planned_and_actual_stand_side_by_side() -> None:
+    actual = report(
+        seconds=150.0,
+        images_per_second=8.5,
+        cost=RunCost({}, {"batch": "unknown", "dynamodb": 0.0102}, "unknown", ""),
+        planned=PlannedRun(20, 240.0, 10.0, "vcpus", {"batch": 0.2, "dynamodb": 0.01}, 0.21),
+    )
+    lines = [line.split() for line in comparison_lines(actual)]
+    assert lines == [
+        ["planned", "actual"],
+        ["time", "4.0", "min", "2.5", "min"],
+        ["images/s", "10.0", "8.5"],
+        ["batch,", "$", "0.2000", "unknown"],
+        ["dynamodb,", "$", "0.0100", "0.0102"],
+        ["total,", "$", "0.2100", "unknown"],
+    ]
+
+
+def test_the_reports_plan_needs_the_models_name() -> None:
+    assert plan_of(0, LISTING, INPUT, dataclasses.replace(PIPELINE, model=f"{MODEL}/openvino-bf16")).images == 0
