@@ -49,9 +49,9 @@ class RunLayout:
         """Listing file `number`, counted from 0."""
         return self._uri(f"listing/{number}.jsonl.gz")
 
-    def partition(self, number: int, listing: int) -> S3Uri:
-        """The lines of listing file `listing` whose image ids fall into partition `number`."""
-        return self._uri(f"partitions/{number}/{listing}.jsonl.gz")
+    def partition(self, number: int, group: int) -> S3Uri:
+        """The lines of group `group` of listing files whose image ids fall into partition `number`."""
+        return self._uri(f"partitions/{number}/{group}.jsonl.gz")
 
     def sharding_step(self, number: int) -> S3Uri:
         """What one invocation of ShardImages decided: its shards, counts and refused images."""
