@@ -126,7 +126,7 @@ class Connection(asyncio.Protocol):
         del self._buffer[: start + length]
         self._continued = False
         status, content_type, content = self._answer(method, target, body)
-        answer_head = f"HTTP/1.1 {status} .\r\nContent-Type: {content_type}\r\nContent-Length: {len(content)}\r\n\r\n"
+        answer_head = f'HTTP/1.1 {status} .\r\nContent-Type: {content_type}\r\nContent-Length: {len(content)}\r\nETag: "any"\r\n\r\n'
         self._transport.write(answer_head.encode() + (b"" if method == "HEAD" else content))
         return True
 

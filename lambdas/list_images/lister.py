@@ -13,6 +13,8 @@ from stepvec.layout import RunLayout, S3Uri
 from stepvec.records.listing import ListedImage, dump_listing
 from stepvec.records.steps import NO_SUFFIX, ListingCounts, ListingCursor, ListingState
 
+STOP_BEFORE_MILLISECONDS: Final = 60_000
+"""A round ends when less than this is left of the function's time: enough to write the last listing file."""
 LINES_PER_FILE: Final = 50_000
 """Images of one listing file: about 15 MB of memory here and in ShardImages, whatever the run's size."""
 

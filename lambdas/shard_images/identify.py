@@ -14,7 +14,6 @@ from stepvec.item import StoredMark
 from stepvec.outcome import FailureReason, ImageFailure
 from stepvec.records.listing import ListedImage, ShardImage
 
-
 WINDOW_IMAGES_MAXIMUM: Final = 250_000
 """Distinct keys of one window at the most, five times a partition's average."""
 

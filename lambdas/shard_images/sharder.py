@@ -34,6 +34,8 @@ from stepvec.records.listing import (
 from stepvec.records.run_input import SHARDS_MAXIMUM, RunInput
 from stepvec.records.steps import ShardEntry, ShardingCounts, ShardingCursor, ShardingState, ShardingStep
 
+STOP_BEFORE_MILLISECONDS: Final = 180_000
+"""A round ends when less than this is left of the function's time: one window (50,000 images) takes less."""
 PARTITION_LINES: Final = 50_000
 """Lines of one partition, on average."""
 PARTITION_FILES: Final = 16
