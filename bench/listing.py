@@ -11,6 +11,7 @@ import argparse
 import json
 import math
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any, Final
 
 from bench.listing_rounds import LAMBDA_SECONDS, PEER
@@ -54,6 +55,15 @@ def measure(server: Server, keys: int) -> Iterator[tuple[str, Took]]:
     yield DEALT, dealt
 
 
+def measure_ours(server: Server, keys: int) -> Iterator[tuple[str, Took]]:
+    """What ListImages by prefix and ShardImages took on `keys` keys, a number for which all the rest is too slow."""
+    listed = run_function(server, "list_images", _start(keys, Paths=[PREFIX]), keys=keys, table=TABLE_WITHOUT_ROWS)
+    yield LISTED, listed
+    sharded = run_function(server, "shard_images", listed.answer, keys=keys, table=TABLE_WITHOUT_ROWS)
+    _check_counts(sharded, unchanged=0)
+    yield SHARDED, sharded
+
+
 def _start(keys: int, **where: Any) -> dict[str, Any]:
     return {"run": f"{'-'.join(where)}-{keys}", "started": "2026-11-25T00:00:00Z", "input": where}
 
@@ -88,13 +98,13 @@ def far_table(measured: dict[str, list[Took]]) -> str:
     windows = math.ceil(FAR / lister.LINES_PER_FILE)
     shards, reads = math.ceil(FAR / SHARD_SIZE), FAR / BATCH_GET_ITEMS * BATCH_GET_SECONDS / TABLE_THREADS
     dealt = math.ceil(windows / sharder.PARTITION_FILES) * windows
-    writes = FILE_SECONDS / sharder.WRITE_THREADS
+    in_threads = FILE_SECONDS / sharder.FILE_THREADS
     waits = {
         LISTED: FAR / LIST_PAGE_KEYS * LIST_SECONDS + windows * FILE_SECONDS,
         FROM_INVENTORY: windows * FILE_SECONDS,
-        SHARDED: reads + 4 * windows * FILE_SECONDS + shards * writes,
+        SHARDED: reads + 4 * windows * FILE_SECONDS + shards * in_threads,
         UNCHANGED: reads + 4 * windows * FILE_SECONDS,
-        DEALT: reads + 5 * windows * FILE_SECONDS + shards * writes + dealt * (writes + FILE_SECONDS),
+        DEALT: reads + 5 * windows * FILE_SECONDS + shards * in_threads + 2 * dealt * in_threads,
     }
     rows = []
     for name, wait in waits.items():
@@ -116,7 +126,8 @@ def _slope(runs: list[Took]) -> float:
 
 def summary(measured: dict[str, list[Took]]) -> str:
     """The line that says whether it is linear and flat, and how it compares with the peer."""
-    ours, peer = measured[LISTED], measured[SAMPLE]
+    peer = measured[SAMPLE]
+    ours = measured[LISTED][: len(peer)]
     growth = ours[-1].microseconds / ours[0].microseconds
     return (
         f"{ours[-1].keys:,} keys: ListImages {ours[-1].keys_per_second / peer[-1].keys_per_second:.1f} times the "
@@ -130,14 +141,18 @@ def main() -> None:
     """Measure, print, and write the section into docs/performance.md."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--keys", type=int, nargs="+", default=KEYS, help="numbers of keys, ascending")
+    parser.add_argument(
+        "--more-keys", type=int, nargs="*", default=(), help="of these, ListImages and ShardImages alone"
+    )
     parser.add_argument("--dry", action="store_true", help="do not write docs/performance.md")
     arguments = parser.parse_args()
     measured: dict[str, list[Took]] = {}
     with serving() as server:
-        for keys in arguments.keys:
-            for name, took in measure(server, keys):
-                measured.setdefault(name, []).append(took)
-                print(f"{keys:>12,} keys  {took.microseconds:7.1f} µs  {took.peak_mb:6.0f} MB  {name}", flush=True)
+        runs = [measure(server, keys) for keys in arguments.keys]
+        runs += [measure_ours(server, keys) for keys in arguments.more_keys]
+        for name, took in chain.from_iterable(runs):
+            measured.setdefault(name, []).append(took)
+            print(f"{took.keys:>12,} keys  {took.microseconds:7.1f} µs  {took.peak_mb:6.0f} MB  {name}", flush=True)
     assumed = (
         f"For {FAR:,} keys, computed: the CPU by the slope between the two largest runs; waits as assumed, "
         f"{LIST_SECONDS * 1000:.0f} ms a page, {BATCH_GET_SECONDS * 1000:.0f} ms a BatchGetItem in {TABLE_THREADS} "

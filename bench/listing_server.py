@@ -113,7 +113,7 @@ class Connection(asyncio.Protocol):
         end = self._buffer.find(b"\r\n\r\n")
         if end < 0 or self._transport is None:
             return False
-        head, *lines = self._buffer[:end].decode("latin-1").split("\r\n")
+        request, *lines = self._buffer[:end].decode("latin-1").split("\r\n")
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
         length, start = int(headers.get("content-length", 0)), end + 4
         if "expect" in headers and not self._continued:
@@ -121,13 +121,18 @@ class Connection(asyncio.Protocol):
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         if len(self._buffer) < start + length:
             return False
-        method, target, _ = head.split(" ")
+        method, target, _ = request.split(" ")
         body = bytes(self._buffer[start : start + length])
         del self._buffer[: start + length]
         self._continued = False
         status, content_type, content = self._answer(method, target, body)
-        answer_head = f'HTTP/1.1 {status} .\r\nContent-Type: {content_type}\r\nContent-Length: {len(content)}\r\nETag: "any"\r\n\r\n'
-        self._transport.write(answer_head.encode() + (b"" if method == "HEAD" else content))
+        head = (
+            f"HTTP/1.1 {status} .",
+            f"Content-Type: {content_type}",
+            f"Content-Length: {len(content)}",
+            'ETag: "any"',
+        )
+        self._transport.write("\r\n".join([*head, "", ""]).encode() + (b"" if method == "HEAD" else content))
         return True
 
 

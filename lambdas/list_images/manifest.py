@@ -74,14 +74,16 @@ class ManifestSource:
             yield SourcePage((), cursor)
 
     def _looked_up(self, lines: list[Line]) -> tuple[ListedImage, ...]:
-        def look_up(line: Line) -> ListedImage:
-            if isinstance(line, ListedImage):
-                return line
+        def look_up(key: str) -> ListedImage:
             # A key that does not exist goes on with an empty ETag: the worker reports it as NotFound.
-            return self._store.head(self._bucket, line) or ListedImage(line, 0, "")
+            return self._store.head(self._bucket, key) or ListedImage(key, 0, "")
 
+        keys = [line for line in lines if isinstance(line, str)]
+        if not keys:
+            return tuple(line for line in lines if not isinstance(line, str))
         with ThreadPoolExecutor(HEAD_THREADS, thread_name_prefix="head") as pool:
-            return tuple(pool.map(look_up, lines))
+            found = pool.map(look_up, keys)
+            return tuple(next(found) if isinstance(line, str) else line for line in lines)
 
 
 def _json_lines(stream: IO[bytes], uri: S3Uri) -> Iterator[Line]:
