@@ -6,8 +6,17 @@ import re
 from dataclasses import dataclass
 
 from stepvec.errors import InvalidInputError, RecordError
+from stepvec.limits import KEY_BYTES
 
 _SHARD_KEY = re.compile(r"runs/(?P<run>[^/]+)/shards/(?P<shard>\d+)\.jsonl\.gz")
+
+
+def is_key(text: str) -> bool:
+    """Whether `text` can be a key of S3: 1 to 1,024 bytes of UTF-8. A lone surrogate, as JSON may hold, is none."""
+    try:
+        return 0 < len(text.encode()) <= KEY_BYTES
+    except UnicodeEncodeError:
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +34,7 @@ class S3Uri:
         """The URI in `text`. Raises InvalidInputError where it is none."""
         scheme, separator, rest = text.partition("://")
         bucket, _, key = rest.partition("/")
-        if scheme != "s3" or not separator or not bucket or not key:
+        if scheme != "s3" or not separator or not bucket or not is_key(key):
             raise InvalidInputError(f"{text!r} is not an S3 URI.", remedy="Write s3://BUCKET/KEY.")
         return cls(bucket, key)
 

@@ -63,6 +63,7 @@ class VerifiedShard:
 
     images = embedded + unchanged + failed + missing. `found` rows have the right ETag and Model; `wrong` rows are
     there with another; `missing_sample` names a few missing keys; `error` is what stopped the shard's job, or "".
+    `failures` are those that the worker had reported by then, one an image: what it reports later counts no more.
     """
 
     run: str
@@ -77,6 +78,7 @@ class VerifiedShard:
     missing_sample: tuple[str, ...]
     read_units: float
     error: str
+    failures: tuple[ImageFailure, ...]
 
 
 @dataclass(frozen=True, slots=True)
