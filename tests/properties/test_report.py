@@ -109,11 +109,9 @@ class Written:
 
     def _write_shard(self, number: int, shard: Shard) -> ShardEntry:
         names = [f"{number}-{position}" for position in range(len(shard.images))]
-        said = {
-            name: {"nothing": 0, "failed": 1, "failed twice": 2}[says]
-            for name, (_, says) in zip(names, shard.images, strict=True)
-        }
-        failures = tuple(failure(name) for name in names for _ in range(said[name])) + (failure("of another shard"),)
+        times = {"nothing": 0, "failed": 1, "failed twice": 2}
+        said = [name for name, (_, says) in zip(names, shard.images, strict=True) for _ in range(times[says])]
+        failures = tuple(map(failure, [*said, "of another shard"]))
         marks = {name: found for name, (row, _) in zip(names, shard.images, strict=True) if (found := mark(name, row))}
         images = [ShardImage(name, 1, "e", name) for name in names]
         reported = failures if shard.is_reported else ()
@@ -169,7 +167,8 @@ def report(number: int, images: int, failures: tuple[ImageFailure, ...]) -> Shar
     return ShardReport(
         run="r", shard=number, images=images, embedded=images, unchanged=0, failures=failures, model=MODEL,
         vector_type="float32", attempt=1, started="2026-11-25T00:00:00+00:00", seconds=1.0,
-        stages=StageSeconds(1, 1, 1, 1), downloaded_bytes=1, write_units=1.0, read_units=1.0, peak_memory_mb=1, host="h",
+        stages=StageSeconds(1, 1, 1, 1), downloaded_bytes=1, write_units=1.0, read_units=1.0, peak_memory_mb=1,
+        host="h",
     )  # fmt: skip
 
 
