@@ -37,8 +37,9 @@ class Service:
 
     def __init__(self) -> None:
         config = Config(retries={"mode": "standard", "total_max_attempts": 2})
-        keys = {"aws_access_key_id": "k", "aws_secret_access_key": "s"}
-        self.client: Any = boto3.client("s3", region_name="us-east-1", config=config, **keys)
+        self.client: Any = boto3.client(
+            "s3", region_name="us-east-1", aws_access_key_id="k", aws_secret_access_key="s", config=config
+        )
         self.requests: list[str] = []
         self._answers: list[tuple[int, bytes]] = []
         self.client.meta.events.register("before-send.s3.ListObjectsV2", self._send)
