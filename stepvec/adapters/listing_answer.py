@@ -1,7 +1,7 @@
 """A short cut for ListObjectsV2 answers: their Contents are read here, the rest by botocore.
 
-botocore parses each of the 1,000 entries of a page by its model, the LastModified by dateutil: with that ListImages took
-84.5 microseconds of CPU a key, without it 28 (docs/performance.md). Only key, size and ETag are wanted.
+botocore parses each of the 1,000 entries of a page by its model, the LastModified by dateutil: with that ListImages
+took 84.5 microseconds of CPU a key, without it 28 (docs/performance.md). Only key, size and ETag are wanted.
 """
 
 from __future__ import annotations
