@@ -8,13 +8,14 @@ import json
 import posixpath
 import urllib.parse
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from hypothesis import event, given
 from hypothesis import strategies as st
 
+from lambdas.list_images import manifest as manifest_module
 from lambdas.list_images.lister import list_images
 from lambdas.list_images.manifest import open_manifest
 from lambdas.list_images.sources import ImageSource, PrefixSource
@@ -151,6 +152,13 @@ def open_inventory(store: MemoryStore, parts: list[list[str]], form: int) -> Ima
 def _opened(store: MemoryStore, name: str, body: bytes) -> ImageSource:
     store.write(S3Uri("work", name), body)
     return open_manifest(store, S3Uri("work", name), image_bucket="images", buckets=("images", "work"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _two_lines_a_page() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(manifest_module, "LIST_PAGE_KEYS", 2)
+        yield
 
 
 @PROPERTY
