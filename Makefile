@@ -23,7 +23,7 @@ say = @printf '\033[1m==> %s\033[0m\n' "$(1)"
 help: ## Show this list
 	@echo "Stepvec: images in S3 become verified vectors in DynamoDB. Two commands to begin with:"
 	@echo
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 # --- for users ---------------------------------------------------------------------------------------------
 
@@ -97,6 +97,10 @@ format: $(STAMPS)/project ## Format the code and mend what ruff can
 .PHONY: bench
 bench: setup ## Measure where the time of a one-photo run goes
 	$(PYTHON) -m bench.overhead
+
+.PHONY: bench-listing
+bench-listing: setup ## Measure ListImages and ShardImages on up to a million synthetic keys (some minutes)
+	$(PYTHON) -m bench.listing
 
 .PHONY: policies
 policies: setup ## Take each permission statement away and see that some run misses it

@@ -6,8 +6,17 @@ import re
 from dataclasses import dataclass
 
 from stepvec.errors import InvalidInputError, RecordError
+from stepvec.limits import KEY_BYTES
 
 _SHARD_KEY = re.compile(r"runs/(?P<run>[^/]+)/shards/(?P<shard>\d+)\.jsonl\.gz")
+
+
+def is_key(text: str) -> bool:
+    """Whether `text` can be a key of S3: 1 to 1,024 bytes of UTF-8. A lone surrogate, as JSON may hold, is none."""
+    try:
+        return 0 < len(text.encode()) <= KEY_BYTES
+    except UnicodeEncodeError:
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +34,7 @@ class S3Uri:
         """The URI in `text`. Raises InvalidInputError where it is none."""
         scheme, separator, rest = text.partition("://")
         bucket, _, key = rest.partition("/")
-        if scheme != "s3" or not separator or not bucket or not key:
+        if scheme != "s3" or not separator or not bucket or not is_key(key):
             raise InvalidInputError(f"{text!r} is not an S3 URI.", remedy="Write s3://BUCKET/KEY.")
         return cls(bucket, key)
 
@@ -49,9 +58,9 @@ class RunLayout:
         """Listing file `number`, counted from 0."""
         return self._uri(f"listing/{number}.jsonl.gz")
 
-    def partition(self, number: int, listing: int) -> S3Uri:
-        """The lines of listing file `listing` whose image ids fall into partition `number`."""
-        return self._uri(f"partitions/{number}/{listing}.jsonl.gz")
+    def partition(self, number: int, group: int) -> S3Uri:
+        """The lines of group `group` of listing files whose image ids fall into partition `number`."""
+        return self._uri(f"partitions/{number}/{group}.jsonl.gz")
 
     def sharding_step(self, number: int) -> S3Uri:
         """What one invocation of ShardImages decided: its shards, counts and refused images."""

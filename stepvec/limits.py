@@ -40,6 +40,11 @@ STATE_TIME_LIMIT_SECONDS: Final = (600, 86_400)
 # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 LAMBDA_TIMEOUT_SECONDS: Final = 900
 LAMBDA_MEMORY_MB: Final = 10_240
+LAMBDA_DISK_BYTES: Final = 512 * 1024 * 1024
+"""The disk of a function that asks for no more.
+
+https://docs.aws.amazon.com/lambda/latest/dg/configuration-ephemeral-storage.html
+"""
 LAMBDA_ZIP_UNPACKED_BYTES: Final = 250 * 1024 * 1024
 
 # --- Amazon DynamoDB ---------------------------------------------------------------------------------------

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from lambdas.list_images.lister import list_images
+from lambdas.list_images.lister import STOP_BEFORE_MILLISECONDS, list_images
 from lambdas.list_images.manifest import open_manifest
 from lambdas.list_images.sources import ImageSource, PrefixSource
 from stepvec import codec
@@ -21,9 +21,6 @@ from stepvec.layout import RunLayout
 from stepvec.records.run_input import RunInput, parse_run_input
 from stepvec.records.steps import ListingCounts, ListingCursor, ListingState
 from stepvec.telemetry import logger, metrics
-
-STOP_BEFORE_MILLISECONDS: Final = 60_000
-"""A round ends when less than this is left of the function's time: enough to write the last listing file."""
 
 
 @dataclass(frozen=True, slots=True)

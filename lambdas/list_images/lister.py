@@ -8,11 +8,13 @@ from dataclasses import replace
 from typing import Final, Protocol
 
 from lambdas.list_images.sources import ImageSource
-from stepvec.images import is_image, suffix
+from stepvec.images import IMAGE_SUFFIXES, suffix
 from stepvec.layout import RunLayout, S3Uri
 from stepvec.records.listing import ListedImage, dump_listing
 from stepvec.records.steps import NO_SUFFIX, ListingCounts, ListingCursor, ListingState
 
+STOP_BEFORE_MILLISECONDS: Final = 60_000
+"""A round ends when less than this is left of the function's time: enough to write the last listing file."""
 LINES_PER_FILE: Final = 50_000
 """Images of one listing file: about 15 MB of memory here and in ShardImages, whatever the run's size."""
 
@@ -42,9 +44,7 @@ def list_images(
     done = True
     for page in source.pages(cursor):
         cursor = replace(page.cursor, files=cursor.files)
-        images = [entry for entry in page.objects if is_image(entry.key)]
-        counts = _count(counts, images, page.objects)
-        buffer += images
+        counts = _take(page.objects, buffer, counts)
         if len(buffer) >= lines_per_file:
             cursor = _write(buffer, writer, layout, cursor)
         if time_is_short():
@@ -54,9 +54,18 @@ def list_images(
     return replace(state, cursor=cursor, counts=counts, done=done)
 
 
-def _count(counts: ListingCounts, images: list[ListedImage], objects: tuple[ListedImage, ...]) -> ListingCounts:
-    ignored = Counter(suffix(entry.key) or NO_SUFFIX for entry in objects if not is_image(entry.key))
-    return counts.add(listed=len(images), size=sum(entry.size for entry in images), ignored=ignored)
+def _take(objects: tuple[ListedImage, ...], buffer: list[ListedImage], counts: ListingCounts) -> ListingCounts:
+    """Add the images of `objects` to `buffer`, and return `counts` with theirs and those of the others."""
+    before = len(buffer)
+    ignored: Counter[str] = Counter()
+    for entry in objects:
+        end = suffix(entry.key)
+        if end in IMAGE_SUFFIXES:
+            buffer.append(entry)
+        else:
+            ignored[end or NO_SUFFIX] += 1
+    size = sum(buffer[position].size for position in range(before, len(buffer)))
+    return counts.add(listed=len(buffer) - before, size=size, ignored=ignored)
 
 
 def _write(buffer: list[ListedImage], writer: FileWriter, layout: RunLayout, cursor: ListingCursor) -> ListingCursor:

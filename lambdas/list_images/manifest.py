@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import urllib.parse
+import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -15,20 +16,25 @@ from typing import IO, Any, Final
 from lambdas.list_images.sources import ImageSource, SourcePage
 from stepvec.adapters.object_store import ObjectStore
 from stepvec.errors import InvalidInputError
-from stepvec.layout import S3Uri
-from stepvec.limits import KEY_BYTES, LIST_PAGE_KEYS
+from stepvec.layout import S3Uri, is_key
+from stepvec.limits import KEY_BYTES, LAMBDA_DISK_BYTES, LIST_PAGE_KEYS
 from stepvec.records.listing import ListedImage
 from stepvec.records.steps import ListingCursor
 
 HEAD_THREADS: Final = 32
 """HeadObject requests at a time, for manifest lines that give no ETag."""
+FILE_BYTES_MAXIMUM: Final = LAMBDA_DISK_BYTES * 9 // 10
+"""A file of keys is kept on the function's disk while it is read: some four million lines with sizes and ETags, or
+twelve million gzipped."""
 INVENTORY_SUFFIX: Final = "manifest.json"
 
 
 def open_manifest(store: ObjectStore, uri: S3Uri, *, image_bucket: str, buckets: tuple[str, ...]) -> ImageSource:
     """The source that the manifest at `uri` describes. Raises InvalidInputError where it is none."""
-    if not store.exists(uri):
+    file = store.head(uri.bucket, uri.key)
+    if file is None:
         raise InvalidInputError(f"Manifest: there is no {uri}.", remedy="Check the URI.")
+    _check_size(uri, file.size)
     if not uri.key.endswith(INVENTORY_SUFFIX):
         return ManifestSource(store, image_bucket, [ManifestFile(uri, _json_lines)])
     with store.open(uri) as stream:
@@ -63,7 +69,7 @@ class ManifestSource:
             file = self._files[cursor.source]
             done = int(cursor.after or 0)
             with self._store.open_text(file.uri) as stream:
-                lines = islice(file.lines(stream, file.uri), done, None)
+                lines = islice(_readable(file.lines(stream, file.uri), file.uri), done, None)
                 while chunk := list(islice(lines, LIST_PAGE_KEYS)):
                     done += len(chunk)
                     cursor = replace(cursor, after=str(done), found=cursor.found + len(chunk))
@@ -74,14 +80,26 @@ class ManifestSource:
             yield SourcePage((), cursor)
 
     def _looked_up(self, lines: list[Line]) -> tuple[ListedImage, ...]:
-        def look_up(line: Line) -> ListedImage:
-            if isinstance(line, ListedImage):
-                return line
+        def look_up(key: str) -> ListedImage:
             # A key that does not exist goes on with an empty ETag: the worker reports it as NotFound.
-            return self._store.head(self._bucket, line) or ListedImage(line, 0, "")
+            return self._store.head(self._bucket, key) or ListedImage(key, 0, "")
 
+        keys = [line for line in lines if isinstance(line, str)]
+        if not keys:
+            return tuple(line for line in lines if not isinstance(line, str))
         with ThreadPoolExecutor(HEAD_THREADS, thread_name_prefix="head") as pool:
-            return tuple(pool.map(look_up, lines))
+            found = pool.map(look_up, keys)
+            return tuple(next(found) if isinstance(line, str) else line for line in lines)
+
+
+def _readable(lines: Iterator[Line], uri: S3Uri) -> Iterator[Line]:
+    try:
+        yield from lines
+    except (OSError, EOFError, zlib.error, csv.Error, UnicodeDecodeError) as error:
+        # gzip raises the first three on a file that is none, or breaks off.
+        raise InvalidInputError(
+            f"Manifest: {uri} cannot be read ({error!s}).", remedy="Write it again; a name in .gz is for gzipped files."
+        ) from error
 
 
 def _json_lines(stream: IO[bytes], uri: S3Uri) -> Iterator[Line]:
@@ -90,13 +108,13 @@ def _json_lines(stream: IO[bytes], uri: S3Uri) -> Iterator[Line]:
             continue
         try:
             line = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise _bad_line(uri, number, "is not JSON") from error
         fields = {"key": line} if isinstance(line, str) else line
         if not isinstance(fields, dict) or not isinstance(fields.get("key"), str):
             raise _bad_line(uri, number, "names no key")
-        if not 0 < len(fields["key"].encode("utf-8", "replace")) <= KEY_BYTES:
-            raise _bad_line(uri, number, f"has a key that is empty or over {KEY_BYTES} bytes")
+        if not is_key(fields["key"]):
+            raise _bad_line(uri, number, f"has a key that is empty, over {KEY_BYTES} bytes or no Unicode")
         yield _line(fields["key"], fields.get("size"), fields.get("etag"))
 
 
@@ -107,8 +125,8 @@ def _inventory_files(text: bytes, uri: S3Uri, *, image_bucket: str, buckets: tup
         source, file_format = inventory["sourceBucket"], inventory["fileFormat"]
         destination = inventory["destinationBucket"].removeprefix("arn:aws:s3:::")
         columns = [name.strip() for name in inventory["fileSchema"].split(",")]
-        keys = [entry["key"] for entry in inventory["files"]]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        files = [(_text(entry["key"]), int(entry.get("size", 0))) for entry in inventory["files"]]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InvalidInputError(
             f"Manifest: {uri} is not a manifest of S3 Inventory ({error!r}).",
             remedy="Give the manifest.json that S3 Inventory wrote, or name a JSON Lines file otherwise.",
@@ -122,7 +140,23 @@ def _inventory_files(text: bytes, uri: S3Uri, *, image_bucket: str, buckets: tup
             f"Manifest: {uri} lists s3://{source}/ and lies in s3://{destination}/.",
             remedy=f"It must list s3://{image_bucket}/ and lie in one of {', '.join(buckets)}.",
         )
-    return [ManifestFile(S3Uri(destination, key), _inventory_reader(columns)) for key in keys]
+    for key, size in files:
+        _check_size(S3Uri(destination, key), size)
+    return [ManifestFile(S3Uri(destination, key), _inventory_reader(columns)) for key, _ in files]
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r:.80} is no text")
+    return value
+
+
+def _check_size(uri: S3Uri, size: int) -> None:
+    if size > FILE_BYTES_MAXIMUM:
+        raise InvalidInputError(
+            f"Manifest: {uri} has {size} bytes, over {FILE_BYTES_MAXIMUM:,}.",
+            remedy="Gzip it under a name in .gz, split it into several runs, or give an S3 Inventory.",
+        )
 
 
 def _inventory_reader(columns: list[str]) -> Callable[[IO[bytes], S3Uri], Iterator[Line]]:
@@ -133,16 +167,16 @@ def _inventory_reader(columns: list[str]) -> Callable[[IO[bytes], S3Uri], Iterat
             fields: dict[str, Any] = dict(zip(columns, row, strict=True))
             if fields.get("IsLatest", "true") != "true" or fields.get("IsDeleteMarker", "false") == "true":
                 continue
-            size = fields.get("Size", "")
-            yield _line(
-                urllib.parse.unquote_plus(fields["Key"]), int(size) if size.isdigit() else None, fields.get("ETag")
-            )
+            key, size = urllib.parse.unquote_plus(fields["Key"]), fields.get("Size", "")
+            if not is_key(key):
+                raise _bad_line(uri, number, f"has a key that is empty or over {KEY_BYTES} bytes")
+            yield _line(key, int(size) if size.isdecimal() else None, fields.get("ETag"))
 
     return read
 
 
 def _line(key: str, size: Any, etag: Any) -> Line:
-    if isinstance(size, int) and isinstance(etag, str) and etag:
+    if type(size) is int and size >= 0 and isinstance(etag, str) and etag:
         return ListedImage(key, size, etag.strip('"'))
     return key
 

@@ -51,7 +51,7 @@ class PrefixSource:
         while cursor.source < len(self._prefixes):
             prefix = self._prefixes[cursor.source]
             page = self._store.list_page(self._bucket, prefix, cursor.after)
-            found = cursor.found + sum(is_image(entry.key) for entry in page.objects)
+            found = cursor.found or next((1 for entry in page.objects if is_image(entry.key)), 0)
             if not page.is_last:
                 cursor = replace(cursor, after=page.objects[-1].key, found=found)
             elif found:

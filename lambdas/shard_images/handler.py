@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from lambdas.shard_images.sharder import Sharder
+from lambdas.shard_images.sharder import STOP_BEFORE_MILLISECONDS, Sharder
 from stepvec import codec
 from stepvec.adapters.clients import dynamodb_client, s3_client
 from stepvec.adapters.object_store import ObjectStore
@@ -20,9 +20,6 @@ from stepvec.layout import RunLayout
 from stepvec.records.run_input import parse_run_input
 from stepvec.records.steps import ListingState, ShardingCounts, ShardingState
 from stepvec.telemetry import logger, metrics
-
-STOP_BEFORE_MILLISECONDS: Final = 180_000
-"""A round ends when less than this is left of the function's time: one window (50,000 images) takes less."""
 
 
 @dataclass(frozen=True, slots=True)

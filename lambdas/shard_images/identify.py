@@ -6,11 +6,16 @@ import zlib
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
+from stepvec.errors import InvalidInputError
 from stepvec.images import ImageIdScheme, image_id
 from stepvec.item import StoredMark
 from stepvec.outcome import FailureReason, ImageFailure
 from stepvec.records.listing import ListedImage, ShardImage
+
+WINDOW_IMAGES_MAXIMUM: Final = 250_000
+"""Distinct keys of one window at the most, five times a partition's average."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +33,20 @@ def partition_of(listed: ListedImage, scheme: ImageIdScheme, partitions: int) ->
 
 
 def identify(listed: Iterable[ListedImage], scheme: ImageIdScheme) -> Identified:
-    """Give each distinct key its id. Where several keys share one, all of them are refused: none is guessed right."""
+    """Give each distinct key its id. Where several keys share one, all of them are refused: none is guessed right.
+
+    Raises InvalidInputError for more keys than memory is meant for: stems shared by very many, never chance.
+    """
     keys: dict[str, ListedImage] = {}
     duplicates = 0
     for entry in listed:
         duplicates += entry.key in keys
         keys.setdefault(entry.key, entry)
+        if len(keys) > WINDOW_IMAGES_MAXIMUM:
+            raise InvalidInputError(
+                f"ImageId is {scheme!r}, and very many keys share an id, such as {entry.key!r}.",
+                remedy='Use ImageId "key", or split the run by its Paths.',
+            )
     by_id: defaultdict[str, list[ListedImage]] = defaultdict(list)
     for entry in keys.values():
         by_id[image_id(entry.key, scheme)].append(entry)

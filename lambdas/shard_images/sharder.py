@@ -22,15 +22,29 @@ from stepvec.errors import InvalidInputError
 from stepvec.item import StoredMark
 from stepvec.layout import RunLayout, S3Uri
 from stepvec.outcome import ImageFailure
-from stepvec.records.listing import ListedImage, ShardImage, dump_listing, dump_shard, read_listing, read_shard
+from stepvec.records.listing import (
+    ListedImage,
+    ShardImage,
+    dump_lines,
+    dump_shard,
+    listing_line,
+    read_listing,
+    read_shard,
+)
 from stepvec.records.run_input import SHARDS_MAXIMUM, RunInput
 from stepvec.records.steps import ShardEntry, ShardingCounts, ShardingCursor, ShardingState, ShardingStep
 
+STOP_BEFORE_MILLISECONDS: Final = 180_000
+"""A round ends when less than this is left of the function's time: one window (50,000 images) takes less."""
 PARTITION_LINES: Final = 50_000
 """Lines of one partition, on average."""
+PARTITION_FILES: Final = 16
+"""Listing files that are dealt into partitions at a time: 800,000 lines, some 100 MB (900 MB if all keys are as long as
+S3 allows). Files and requests of the first pass grow with the square of the images, divided by this: 125 a partition
+for 100 million images, where one listing file at a time would make 2,000."""
 SHARD_BYTES: Final = 20 * 1024**3
 """Bytes of a shard's images, on average at the most, so that shards of very large images are short too."""
-WRITE_THREADS: Final = 16
+FILE_THREADS: Final = 16
 
 
 class Sharder:
@@ -54,7 +68,7 @@ class Sharder:
         """Shard from `state.cursor` on, until done or `time_is_short()`, and return the state to go on from."""
         while not state.done:
             if state.cursor.stage == "partition":
-                state = self._partition_one_file(state)
+                state = self._partition_some_files(state)
             elif state.cursor.file < self._windows(state):
                 state = self._shard_one_window(state)
             else:
@@ -73,17 +87,22 @@ class Sharder:
     def _windows(self, state: ShardingState) -> int:
         return self._partitions(state) if self._needs_partitions else state.listing_files
 
-    def _partition_one_file(self, state: ShardingState) -> ShardingState:
-        file = state.cursor.file
-        if file >= state.listing_files:
+    def _partition_some_files(self, state: ShardingState) -> ShardingState:
+        first = state.cursor.file
+        if first >= state.listing_files:
             return replace(state, cursor=replace(state.cursor, stage="shard", file=0))
-        partitions: list[list[ListedImage]] = [[] for _ in range(self._partitions(state))]
-        for entry in self._read_listing(self._layout.listing(file)):
-            partitions[partition_of(entry, self._input.image_id, len(partitions))].append(entry)
+        behind = min(first + PARTITION_FILES, state.listing_files)
+        # Lines rather than records: a third of the memory.
+        partitions = [bytearray() for _ in range(self._partitions(state))]
+        for entry in chain.from_iterable(
+            self._read_listing(self._layout.listing(file)) for file in range(first, behind)
+        ):
+            partitions[partition_of(entry, self._input.image_id, len(partitions))] += listing_line(entry)
         self._write_all(
-            (self._layout.partition(number, file), dump_listing(entries)) for number, entries in enumerate(partitions)
+            (self._layout.partition(number, first // PARTITION_FILES), dump_lines(lines))
+            for number, lines in enumerate(partitions)
         )
-        return replace(state, cursor=replace(state.cursor, file=file + 1))
+        return replace(state, cursor=replace(state.cursor, file=behind))
 
     def _shard_one_window(self, state: ShardingState) -> ShardingState:
         window, step = state.cursor.file, state.cursor.steps
@@ -115,8 +134,14 @@ class Sharder:
     def _window(self, state: ShardingState, window: int) -> Iterator[ListedImage]:
         if not self._needs_partitions:
             return self._read_listing(self._layout.listing(window))
-        files = (self._layout.partition(window, file) for file in range(state.listing_files))
-        return chain.from_iterable(self._read_listing(uri) for uri in files)
+        return self._read_partition(window, groups=math.ceil(state.listing_files / PARTITION_FILES))
+
+    def _read_partition(self, number: int, *, groups: int) -> Iterator[ListedImage]:
+        # Many small files (125 for 100 million images), a wait each: in threads. Together they are one window.
+        uris = [self._layout.partition(number, group) for group in range(groups)]
+        with ThreadPoolExecutor(FILE_THREADS, thread_name_prefix="read") as pool:
+            for entries in pool.map(lambda uri: list(self._read_listing(uri)), uris):
+                yield from entries
 
     def _leave_out_stored(self, images: list[ShardImage]) -> tuple[list[ShardImage], list[ImageFailure], int]:
         ids_may_be_taken = self._input.image_id != "key"
@@ -171,7 +196,7 @@ class Sharder:
         return replace(state, done=True)
 
     def _steps(self, count: int) -> Iterator[ShardingStep]:
-        with ThreadPoolExecutor(WRITE_THREADS, thread_name_prefix="steps") as pool:
+        with ThreadPoolExecutor(FILE_THREADS, thread_name_prefix="steps") as pool:
             yield from pool.map(
                 lambda number: self._store.read_record(ShardingStep, self._layout.sharding_step(number)), range(count)
             )
@@ -181,6 +206,6 @@ class Sharder:
             yield from read_listing(stream, where=str(uri))
 
     def _write_all(self, files: Iterable[tuple[S3Uri, bytes]]) -> None:
-        with ThreadPoolExecutor(WRITE_THREADS, thread_name_prefix="write") as pool:
+        with ThreadPoolExecutor(FILE_THREADS, thread_name_prefix="write") as pool:
             for _ in pool.map(lambda file: self._store.write(file[0], file[1], content_type="application/gzip"), files):
                 """Each result is awaited, so that an error of any file is raised here."""

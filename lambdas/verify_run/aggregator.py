@@ -37,8 +37,8 @@ def verify_run(store: ObjectStore, layout: RunLayout, state: ShardingState, pipe
             _append(failures, step.refused)
         for entry, verified, report in pool.map(lambda entry: _shard_files(store, layout, entry), entries):
             tally.add_shard(entry, verified, report)
-            if verified is not None and report is not None:
-                _append(failures, report.failures)
+            if verified is not None:
+                _append(failures, verified.failures)
         failures.seek(0)
         store.upload(layout.failures, failures)
     tally.settle(state.listing.listed)

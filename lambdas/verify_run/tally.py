@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
+from stepvec.errors import RecordError
 from stepvec.outcome import ImageFailure
 from stepvec.records.reports import ShardReport, VerifiedShard
 from stepvec.records.steps import ShardEntry
@@ -58,7 +59,10 @@ class Tally:
         self._add_failures(refused)
 
     def add_shard(self, entry: ShardEntry, verified: VerifiedShard | None, report: ShardReport | None) -> None:
-        """Add one shard. All images of a shard that was not verified are missing, whatever its worker reported."""
+        """Add one shard. All images of a shard that was not verified are missing, whatever its worker reported.
+
+        Raises RecordError where VerifyShard counted more images than the shard has.
+        """
         self.shards += 1
         self.listed += entry.images
         self._add_job(report)
@@ -67,15 +71,19 @@ class Tally:
             self.missing += entry.images
             self._add_error(entry.shard, NOT_VERIFIED)
             return
+        # What is missing is computed, so that the sum holds whatever the shard's files say.
+        missing = entry.images - verified.embedded - verified.unchanged - len(verified.failures)
+        if missing < 0:
+            raise _surplus(f"shard {entry.shard} has {entry.images} images, and {-missing} more were counted")
         self.embedded += verified.embedded
         self.unchanged += verified.unchanged
-        self.missing += verified.missing
+        self.missing += missing
+        self._add_failures(verified.failures)
         self.found += verified.found
         self.wrong += verified.wrong
         self.read_units += verified.read_units
         self.verify_seconds += verified.seconds
         if report is not None:
-            self._add_failures(report.failures)
             self.read_units += report.read_units
             self.write_units += report.write_units
             self.downloads += report.embedded + len(report.failures)
@@ -86,9 +94,15 @@ class Tally:
             self._add_error(entry.shard, verified.error)
 
     def settle(self, listed: int) -> None:
-        """Hold the sum against what ListImages counted: an image that no shard knows is missing too."""
-        self.missing += listed - self.duplicates - self.listed
-        self.listed = listed - self.duplicates
+        """Hold the sum against what ListImages counted: an image that no shard knows is missing too.
+
+        Raises RecordError where more are accounted for than were listed: one counted twice would hide one missing.
+        """
+        unknown = listed - self.duplicates - self.listed
+        if unknown < 0:
+            raise _surplus(f"{listed} images were listed, and {-unknown} more were accounted for")
+        self.missing += unknown
+        self.listed += unknown
 
     def job_seconds_at_most(self, sharded: datetime, finished: datetime) -> float:
         """Seconds of all jobs. One that was tried again, or never reported, counts from when it may have started.
@@ -138,3 +152,9 @@ class Tally:
                 f"names each. Repair or remove them, or allow them with MaxFailures."
             )
         return counts
+
+
+def _surplus(what: str) -> RecordError:
+    return RecordError(
+        f"The counts do not add up: {what}.", remedy="A file of the run was changed: start the same input again."
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from aws_lambda_powertools.metrics import MetricUnit
@@ -44,7 +44,10 @@ store = ObjectStore(s3_client())
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handle(event: dict[str, Any], context: LambdaContext) -> Any:  # noqa: ARG001 - the runtime passes it
-    """`{run, shard: ShardEntry, error?: {Error, Cause}}` -> the VerifiedShard, also written to verified/<n>.json."""
+    """`{run, shard: ShardEntry, error?: {Error, Cause}}` -> the VerifiedShard, without its failures.
+
+    With them it is written to verified/<n>.json.
+    """
     start = time.perf_counter()
     entry = codec.from_document(ShardEntry, event["shard"], where="shard of VerifyShard")
     layout = RunLayout(settings.work_bucket, str(event["run"]))
@@ -54,13 +57,12 @@ def handle(event: dict[str, Any], context: LambdaContext) -> Any:  # noqa: ARG00
     with store.open(layout.input) as stream:
         reembed = bool(json.loads(stream.read())["Reembed"])
     report = store.find_record(ShardReport, layout.shard_report(entry.shard))
-    failed_ids = frozenset(failure.image_id for failure in report.failures) if report else frozenset[str]()
     table = VectorTable(dynamodb_client(connections=8), settings.table)
     marks: dict[str, StoredMark] = {}
     # Strongly consistent: these rows were written seconds ago, and this count is the proof.
     for batch in table.marks((image.image_id for image in images), consistent=True):
         marks.update(batch)
-    verdict = verify(images, marks, failed_ids, Expectation(layout.run, settings.model, reembed))
+    verdict = verify(images, marks, report.failures if report else (), Expectation(layout.run, settings.model, reembed))
     verified = VerifiedShard(
         run=layout.run,
         shard=entry.shard,
@@ -75,14 +77,17 @@ def handle(event: dict[str, Any], context: LambdaContext) -> Any:  # noqa: ARG00
         read_units=table.read_units,
         error=_explain(event["error"]) if "error" in event else "",
         seconds=round(time.perf_counter() - start, 3),
+        failures=verdict.failures,
     )
     store.write_record(layout.verified(entry.shard), verified)
     metrics.add_metric("ShardsVerified", MetricUnit.Count, 1)
     metrics.add_metric("ImagesEmbedded", MetricUnit.Count, verified.embedded)
     metrics.add_metric("ImagesFailed", MetricUnit.Count, verified.failed)
     metrics.add_metric("ImagesMissing", MetricUnit.Count, verified.missing)
-    logger.info("verified", **codec.to_document(verified))
-    return codec.to_document(verified)
+    # Without the failures: thousands of them would be over the limit of a state's output.
+    counts = codec.to_document(replace(verified, failures=()))
+    logger.info("verified", **counts)
+    return counts
 
 
 def _explain(error: dict[str, Any]) -> str:

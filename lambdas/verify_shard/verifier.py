@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
 
 from stepvec.item import StoredMark
+from stepvec.outcome import ImageFailure
 from stepvec.records.listing import ShardImage
 
 MISSING_NAMED: Final = 20
@@ -37,7 +38,7 @@ class Expectation:
     reembed: bool
 
 
-def outcome(image: ShardImage, mark: StoredMark | None, failed_ids: frozenset[str], expected: Expectation) -> Outcome:
+def outcome(image: ShardImage, mark: StoredMark | None, failed_ids: Collection[str], expected: Expectation) -> Outcome:
     """The image's one outcome. The table's word counts; the worker's only for images that failed."""
     if image.image_id in failed_ids:
         return Outcome.FAILED
@@ -51,29 +52,40 @@ def outcome(image: ShardImage, mark: StoredMark | None, failed_ids: frozenset[st
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Outcomes counted, rows found with the right ETag and Model, rows with another, and a few missing keys."""
+    """Outcomes counted, rows found with the right ETag and Model, rows with another, and a few missing keys.
+
+    `failures` has one for each image that failed.
+    """
 
     outcomes: Mapping[Outcome, int]
     found: int
     wrong: int
     missing_sample: tuple[str, ...]
+    failures: tuple[ImageFailure, ...]
 
 
 def verify(
-    images: Iterable[ShardImage], marks: Mapping[str, StoredMark], failed_ids: frozenset[str], expected: Expectation
+    images: Iterable[ShardImage],
+    marks: Mapping[str, StoredMark],
+    reported: Iterable[ImageFailure],
+    expected: Expectation,
 ) -> Verdict:
-    """Count the outcomes of `images` against the marks of their rows."""
+    """Count the outcomes of `images` against the marks of their rows and the failures that the worker reported."""
+    by_id = {failure.image_id: failure for failure in reported}
     outcomes: Counter[Outcome] = Counter()
     found = wrong = 0
     missing: list[str] = []
+    failures: list[ImageFailure] = []
     for image in images:
         mark = marks.get(image.image_id)
-        result = outcome(image, mark, failed_ids, expected)
+        result = outcome(image, mark, by_id, expected)
         outcomes[result] += 1
         if result is Outcome.MISSING and len(missing) < MISSING_NAMED:
             missing.append(image.key)
-        if mark is not None and result is not Outcome.FAILED:
+        if result is Outcome.FAILED:
+            failures.append(by_id[image.image_id])
+        elif mark is not None:
             is_right = mark.is_embedding_of(image.etag, expected.model)
             found += is_right
             wrong += not is_right
-    return Verdict(outcomes, found, wrong, tuple(missing))
+    return Verdict(outcomes, found, wrong, tuple(missing), tuple(failures))

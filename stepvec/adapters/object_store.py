@@ -15,6 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from stepvec import codec
 from stepvec.adapters.failures import MISSING_CODES, error_code, explain
+from stepvec.adapters.listing_answer import shorten_listing_answers
 from stepvec.layout import S3Uri
 from stepvec.limits import LIST_PAGE_KEYS
 from stepvec.records.listing import ListedImage
@@ -48,6 +49,7 @@ class ObjectStore:
 
     def __init__(self, client: S3Client) -> None:
         self._client = client
+        shorten_listing_answers(client)
 
     def list_page(self, bucket: str, prefix: str, after: str) -> ObjectPage:
         """The objects under `prefix` whose keys come after `after` ("" from the start), up to 1,000 of them."""

@@ -6,9 +6,12 @@ import gzip
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, Final
 
 from stepvec.errors import RecordError
+
+# Kept, since json.dumps with options makes an encoder for each line.
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,23 +33,37 @@ class ShardImage:
     image_id: str
 
 
+def listing_line(image: ListedImage) -> bytes:
+    """The line of a listing file that holds `image`."""
+    return _line({"key": image.key, "size": image.size, "etag": image.etag})
+
+
+def shard_line(image: ShardImage) -> bytes:
+    """The line of a shard file that holds `image`."""
+    return _line({"key": image.key, "size": image.size, "etag": image.etag, "image_id": image.image_id})
+
+
+def dump_lines(lines: bytes | bytearray) -> bytes:
+    """The file of these lines: gzipped, the same bytes for the same lines."""
+    # mtime=0: a header with the time of day would make each writing another file.
+    return gzip.compress(lines, compresslevel=5, mtime=0)
+
+
 def dump_listing(images: Iterable[ListedImage]) -> bytes:
     """A listing file: gzipped JSON Lines, the same bytes for the same images."""
-    return _dump({"key": image.key, "size": image.size, "etag": image.etag} for image in images)
+    return dump_lines(b"".join(map(listing_line, images)))
 
 
 def dump_shard(images: Iterable[ShardImage]) -> bytes:
     """A shard file: gzipped JSON Lines, the same bytes for the same images."""
-    return _dump(
-        {"key": image.key, "size": image.size, "etag": image.etag, "image_id": image.image_id} for image in images
-    )
+    return dump_lines(b"".join(map(shard_line, images)))
 
 
 def read_listing(stream: IO[bytes], *, where: str) -> Iterator[ListedImage]:
     """The lines of a listing file, one at a time. Raises RecordError naming the line that is wrong."""
     for number, line in enumerate(gzip.GzipFile(fileobj=stream, mode="rb"), 1):
         try:
-            fields = json.loads(line)
+            fields = json.loads(line.decode("utf-8", "surrogatepass"))
             yield ListedImage(fields["key"], fields["size"], fields["etag"])
         except (ValueError, KeyError, TypeError) as error:
             raise _line_error(where, number, error) from error
@@ -61,16 +78,15 @@ def read_shard(stream: IO[bytes], *, where: str) -> Iterator[ShardImage]:
 def parse_shard_line(line: bytes, *, where: str, number: int) -> ShardImage:
     """The image in line `number` of the shard file `where`. Raises RecordError naming the line."""
     try:
-        fields = json.loads(line)
+        fields = json.loads(line.decode("utf-8", "surrogatepass"))
         return ShardImage(fields["key"], fields["size"], fields["etag"], fields["image_id"])
     except (ValueError, KeyError, TypeError) as error:
         raise _line_error(where, number, error) from error
 
 
-def _dump(lines: Iterable[dict[str, object]]) -> bytes:
-    text = "".join(json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n" for line in lines)
-    # surrogatepass: S3 keys are UTF-8, yet a manifest may hold any JSON string. mtime=0: same input, same bytes.
-    return gzip.compress(text.encode("utf-8", "surrogatepass"), compresslevel=5, mtime=0)
+def _line(fields: dict[str, object]) -> bytes:
+    # surrogatepass: an execution's earlier files may hold any JSON string, and reading them must name what is wrong.
+    return _ENCODER.encode(fields).encode("utf-8", "surrogatepass") + b"\n"
 
 
 def _line_error(where: str, number: int, error: Exception) -> RecordError:

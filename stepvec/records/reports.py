@@ -69,6 +69,7 @@ class VerifiedShard:
 
     images = embedded + unchanged + failed + missing. `found` rows have the right ETag and Model; `wrong` rows are
     there with another; `missing_sample` names a few missing keys; `error` is what stopped the shard's job, or "".
+    `failures` are those that the worker had reported by then, one an image: what it reports later counts no more.
     """
 
     run: str
@@ -83,6 +84,7 @@ class VerifiedShard:
     missing_sample: tuple[str, ...]
     read_units: float
     error: str
+    failures: tuple[ImageFailure, ...]
     seconds: float = 0.0
     """That VerifyShard took, up to the writing of this record."""
 

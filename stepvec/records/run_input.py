@@ -9,7 +9,8 @@ from typing import Any, Final, Literal
 
 from stepvec.errors import InvalidInputError
 from stepvec.images import ImageIdScheme
-from stepvec.layout import S3Uri
+from stepvec.layout import S3Uri, is_key
+from stepvec.limits import KEY_BYTES
 
 FIELDS: Final = ("Paths", "Manifest", "ImageId", "ShardSize", "Reembed", "MaxFailures")
 SHARD_SIZE_MAXIMUM: Final = 50_000
@@ -24,6 +25,7 @@ _EXAMPLE: Final = 'For example: {"Paths": ["images"]}.'
 class RunInput:
     """A checked input. `prefixes` end in "/" (or are "", the whole bucket) and none lies within another."""
 
+    image_bucket: str
     prefixes: tuple[str, ...]
     manifest: S3Uri | None
     image_id: ImageIdScheme
@@ -36,7 +38,7 @@ class RunInput:
         where = (
             {"Manifest": str(self.manifest)}
             if self.manifest
-            else {"Paths": [prefix or WHOLE_BUCKET for prefix in self.prefixes]}
+            else {"Paths": [self._path(prefix) for prefix in self.prefixes]}
         )
         return {
             **where,
@@ -45,6 +47,10 @@ class RunInput:
             "Reembed": self.reembed,
             "MaxFailures": self.max_failures,
         }
+
+    def _path(self, prefix: str) -> str:
+        # A prefix that looks like a URI is written as one, or it would be taken for another bucket's.
+        return f"s3://{self.image_bucket}/{prefix}" if "://" in prefix else prefix or WHOLE_BUCKET
 
 
 def parse_run_input(document: Any, *, image_bucket: str, work_bucket: str, default_shard_size: int) -> RunInput:
@@ -66,6 +72,7 @@ def parse_run_input(document: Any, *, image_bucket: str, work_bucket: str, defau
     else:
         prefixes = ()
     return RunInput(
+        image_bucket=image_bucket,
         prefixes=prefixes,
         manifest=manifest,
         image_id=_scheme(document),
@@ -115,6 +122,10 @@ def _prefix(path: Any, position: int, image_bucket: str) -> str:
                 remedy=f"Only s3://{image_bucket}/ can be read: copy the images there, or deploy with that bucket.",
             )
     stripped = path.strip("/")
+    if not is_key(f"{stripped}/"):
+        raise InvalidInputError(
+            f"{field} is no prefix of a key.", remedy=f"A key is Unicode text of up to {KEY_BYTES:,} bytes."
+        )
     return f"{stripped}/" if stripped else ""
 
 

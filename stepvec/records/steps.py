@@ -46,7 +46,8 @@ class ListingCursor:
     """Where the listing goes on.
 
     `source` counts prefixes, or files of an inventory; `after` is the last key listed under that prefix, or the
-    number of lines read of that file; `found` the images found under it so far; `files` the listing files written.
+    number of lines read of that file; `found` is not 0 once it has given an image (a manifest: a key); `files` counts
+    the listing files written.
     """
 
     source: int = 0

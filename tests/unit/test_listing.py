@@ -1,5 +1,6 @@
 """ListImages: sources, the loop and its cursor, listing files."""
 
+import gzip
 import io
 import itertools
 from collections.abc import Callable
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lambdas.list_images import manifest as manifest_module
 from lambdas.list_images.lister import list_images
 from lambdas.list_images.manifest import open_manifest
 from lambdas.list_images.sources import ImageSource, PrefixSource
@@ -151,8 +153,10 @@ def test_a_manifest_goes_on_from_its_cursor() -> None:
         ("images/1.jpg\n", "line 1 .* is not JSON"),
         ('"a.jpg"\n[1]\n', "line 2 .* names no key"),
         ('{"name": "a.jpg"}', "line 1 .* names no key"),
-        ('""', "empty or over"),
-        (f'"{"x" * 1025}"', "empty or over"),
+        ('""', "is empty, over"),
+        (f'"{"x" * 1025}"', "is empty, over"),
+        ('"\\ud800.jpg"', "no Unicode"),
+        ("[" * 100_000, "is not JSON"),
         ("", "names no key"),
     ],
 )
@@ -160,6 +164,38 @@ def test_a_malformed_manifest_is_an_error_that_names_the_line(text: str, problem
     store = MemoryStore()
     with pytest.raises(InvalidInputError, match=problem):
         run(store, manifest(store, "list.jsonl", text))
+
+
+@pytest.mark.parametrize("body", [b"no gzip", gzip.compress(b'"a.jpg"\n' * 1000)[:-9], gzip.compress(b"x" * 99)[:-4]])
+def test_a_manifest_that_breaks_off_is_an_error_that_names_it(body: bytes) -> None:
+    store, uri = MemoryStore(), S3Uri("work", "list.jsonl.gz")
+    store.write(uri, body)
+    with pytest.raises(InvalidInputError, match=r"list\.jsonl\.gz"):
+        run(store, open_manifest(store, uri, image_bucket="images", buckets=("images", "work")))
+
+
+def test_a_manifest_larger_than_the_functions_disk_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(manifest_module, "FILE_BYTES_MAXIMUM", 10)
+    with pytest.raises(InvalidInputError, match="list.jsonl has 20 bytes"):
+        manifest(MemoryStore(), "list.jsonl", '"a.jpg"\n"b.jpg"\n    ')
+    inventory = (INVENTORY % "CSV").replace('"inv/2.csv"', '"inv/2.csv", "size": 11')
+    monkeypatch.setattr(manifest_module, "FILE_BYTES_MAXIMUM", 10_000)
+    manifest(MemoryStore(), "inv/manifest.json", inventory)
+    with pytest.raises(InvalidInputError, match="inv/2.csv has 11000 bytes"):
+        manifest(MemoryStore(), "inv/manifest.json", inventory.replace("11}", "11000}"))
+
+
+def test_sizes_that_are_none_are_looked_up() -> None:
+    store = MemoryStore()
+    for name in ("a", "b", "c"):
+        store.add_image("images", f"{name}.jpg", size=5, etag="e")
+    lines = '{"key": "a.jpg", "size": -1, "etag": "x"}\n{"key": "b.jpg", "size": true, "etag": "x"}\n'
+    _, images, _ = run(store, manifest(store, "list.jsonl", lines))
+    assert [(image.size, image.etag) for image in images] == [(5, "e"), (5, "e")]
+    store.write(S3Uri("work", "inv/1.csv"), '"images","c.jpg","v","true","false","²","x"\n'.encode())
+    store.write(S3Uri("work", "inv/2.csv"), b"")
+    _, images, _ = run(store, manifest(store, "inv/manifest.json", INVENTORY % "CSV"))
+    assert images == [ListedImage("c.jpg", 5, "e")]
 
 
 def test_a_manifest_that_is_not_there_is_named() -> None:
@@ -194,6 +230,7 @@ def test_an_s3_inventory_is_read_file_by_file() -> None:
         ((INVENTORY % "CSV").replace(":work", ":elsewhere"), "lies in s3://elsewhere/"),
         ("{}", "not a manifest of S3 Inventory"),
         ("[]", "not a manifest of S3 Inventory"),
+        ((INVENTORY % "CSV").replace('"inv/2.csv"', "2"), "not a manifest of S3 Inventory"),
         ("x", "not a manifest of S3 Inventory"),
     ],
 )

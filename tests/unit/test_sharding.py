@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lambdas.shard_images import identify as identify_module
 from lambdas.shard_images import sharder as sharder_module
 from lambdas.shard_images.balance import balance, shard_count
 from lambdas.shard_images.identify import identify
@@ -97,7 +98,10 @@ def test_every_listed_image_is_in_one_shard_and_has_its_key_as_id() -> None:
 
 @pytest.mark.parametrize("in_rounds", [False, True])
 @pytest.mark.parametrize("options", [{}, {"ImageId": "stem"}, {"Manifest": "s3://work/m"}])
-def test_rounds_cut_anywhere_give_the_same_shards(options: dict[str, Any], in_rounds: bool) -> None:
+def test_rounds_cut_anywhere_give_the_same_shards(
+    options: dict[str, Any], in_rounds: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sharder_module, "PARTITION_FILES", 2)
     files = [listed(*(f"a/{file}-{number}.jpg" for number in range(7))) for file in range(6)]
     run = Run(files, ShardSize=4, **options).finish(in_rounds=in_rounds)
     whole = Run(files, ShardSize=4, **options).finish()
@@ -139,6 +143,14 @@ def test_two_keys_with_one_stem_are_refused_by_name_even_in_different_files() ->
     assert "'a/1.jpg'" in run.refused["b/1.png"]
     assert "'a/1.jpg'" not in run.refused["a/1.jpg"]
     run.assert_accounted()
+
+
+def test_a_stem_that_very_many_keys_share_is_refused_before_memory_runs_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(identify_module, "WINDOW_IMAGES_MAXIMUM", 3)
+    files = [listed(*(f"{folder}/image.jpg" for folder in range(4)))]
+    with pytest.raises(InvalidInputError, match="share an id, such as '3/image.jpg'"):
+        Run(files, ImageId="stem").finish()
+    assert len(Run([listed("a.jpg"), listed(*["a.jpg"] * 9)], Manifest="s3://work/m").finish().keys) == 1
 
 
 def test_a_stem_never_overwrites_another_keys_row_but_takes_over_the_original_samples() -> None:

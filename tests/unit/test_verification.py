@@ -68,7 +68,9 @@ def test_a_shard_is_counted() -> None:
         "theirs": mark(name="theirs", run="other"),
         "stale": mark(name="stale", etag="x"),
     }
-    verdict = verify(images, marks, frozenset({"bad"}), EXPECTED)
+    twice = [ImageFailure(name, name, FailureReason.EMPTY, "m") for name in ("bad", "bad", "of another shard")]
+    verdict = verify(images, marks, twice, EXPECTED)
+    assert verdict.failures == (twice[0],)
     assert verdict.outcomes == {Outcome.EMBEDDED: 1, Outcome.UNCHANGED: 1, Outcome.MISSING: 2, Outcome.FAILED: 1}
     assert (verdict.found, verdict.wrong, verdict.missing_sample) == (2, 1, ("stale", "gone"))
 
@@ -94,6 +96,7 @@ def shard(
         missing_sample=tuple(f"missing-{number}" for number in range(missing)),
         read_units=1.0,
         error=error,
+        failures=failures(failed),
     )
     report = ShardReport(
         run="r",

@@ -1,0 +1,7 @@
+import pytest
+from pytest_socket import disable_socket
+
+
+@pytest.fixture(autouse=True)
+def _no_network() -> None:
+    disable_socket()
