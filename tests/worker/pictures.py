@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from stepvec_worker.architectures.normalisation import normalisation
 
+from stepvec.model import Architecture
 from tests.golden.seeded import Array
 
 REPOSITORY = Path(__file__).parent.parent.parent
@@ -43,3 +45,9 @@ def cosines(first: Array, second: Array) -> Array:
     """Row by row."""
     norms = np.linalg.norm(first, axis=1) * np.linalg.norm(second, axis=1)
     return np.asarray((first * second).sum(1) / norms)
+
+
+def as_pixels(normalised: Array, architecture: Architecture) -> list[Array]:
+    """The pixels, (H, W, 3) float32 each, that `architecture` normalises to these (N, 3, H, W) images."""
+    numbers = normalisation(architecture)
+    return list(((normalised.transpose(0, 2, 3, 1) - numbers.offset) / numbers.scale).astype(np.float32))

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from stepvec_worker.architectures import load_embedder
-from stepvec_worker.architectures.loading import build_network
+from stepvec_worker.architectures.mxnet_engine import build_network
+from stepvec_worker.pixels import PixelFormat
 
 from stepvec.model import ARCHITECTURES, Architecture
 from stepvec.weights.gluon import legacy_names
@@ -19,13 +20,20 @@ from stepvec.weights.torchvision import torchvision_names
 from tests.golden.seeded import Array, seeded_images
 from tests.weights.states import GOLDEN, gluon_state, torchvision_state
 from tests.worker.conftest import write_model
+from tests.worker.pictures import as_pixels
 
 mx = pytest.importorskip("mxnet", reason="needs MXNet, which only the worker's environment has")
 
 
+def embed(model: Path, architecture: Architecture, images: Array) -> Array:
+    """MXNet's vectors of normalised images."""
+    format_ = PixelFormat(*images.shape[2:], "float32")
+    return load_embedder(model, "cpu", format_, len(images)).embed(as_pixels(images, architecture))
+
+
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_the_parameter_table_is_the_networks_own(architecture: Architecture) -> None:
-    network = build_network(architecture, (3, 224, 224))
+    network = build_network(architecture, (224, 224))
     network.initialize()
     network(mx.nd.zeros((1, 3, 224, 224)))
 
@@ -78,8 +86,7 @@ def test_torchvisions_weights_give_torchvisions_vectors(tmp_path: Path) -> None:
     model = write_model(tmp_path / "model", "resnet18_v1", parameters)
     with np.load(GOLDEN / "torch_resnet18.npz") as golden:
         for name, (images, expected) in golden_images(golden).items():
-            height, width = images.shape[2:]
-            vectors = load_embedder(model, "cpu", (3, height, width), len(images)).embed(images)
+            vectors = embed(model, "resnet18_v1", images)
 
             assert vectors.shape == (len(images), 512)
             np.testing.assert_allclose(vectors, expected, rtol=1e-4, atol=1e-4 * expected.max(), err_msg=name)
@@ -88,8 +95,7 @@ def test_torchvisions_weights_give_torchvisions_vectors(tmp_path: Path) -> None:
 def test_the_trained_efficientnet_gives_its_packages_vectors(efficientnet: Path) -> None:
     with np.load(GOLDEN / "torch_efficientnet.npz") as golden:
         for name, (images, expected) in golden_images(golden).items():
-            height, width = images.shape[2:]
-            vectors = load_embedder(efficientnet, "cpu", (3, height, width), len(images)).embed(images)
+            vectors = embed(efficientnet, "efficientnet_lite0", images)
 
             assert vectors.shape == (len(images), 1280)
             np.testing.assert_allclose(vectors, expected, atol=1e-4, err_msg=name)
@@ -97,10 +103,10 @@ def test_the_trained_efficientnet_gives_its_packages_vectors(efficientnet: Path)
 
 def test_onednn_fusion_changes_nothing_that_matters(efficientnet: Path) -> None:
     images = seeded_images(11, 3, 224, 224)
-    plain = build_network("efficientnet_lite0", (3, 224, 224))
+    plain = build_network("efficientnet_lite0", (224, 224))
     plain.load_parameters(str(efficientnet / "weights.params"))
 
-    fused = load_embedder(efficientnet, "cpu", (3, 224, 224), 3).embed(images)
+    fused = embed(efficientnet, "efficientnet_lite0", images)
 
     np.testing.assert_allclose(fused, plain(mx.nd.array(images)).asnumpy(), atol=1e-4)
 
@@ -115,7 +121,7 @@ def test_resnet18_v2_computes_with_one_whatever_gamma_its_first_norm_holds(tmp_p
         beta = state["features.0.beta"] + np.float32(bias)
         changed = state | {"features.0.gamma": np.full(3, gamma, np.float32), "features.0.beta": beta}
         model = write_model(tmp_path / f"{gamma}-{bias}", "resnet18_v2", changed)
-        return load_embedder(model, "cpu", (3, 224, 224), 2).embed(images)
+        return embed(model, "resnet18_v2", images)
 
     np.testing.assert_array_equal(vectors(7.0), vectors(1.0))
     assert np.abs(vectors(1.0, bias=1.0) - vectors(1.0)).max() > 0
@@ -131,6 +137,6 @@ def test_the_whole_networks_file_and_ours_give_the_same_vectors(tmp_path: Path) 
     ours = {name: array for name, array in state.items() if not name.startswith("output")}
     model = write_model(tmp_path / "model", "resnet18_v2", ours)
 
-    vectors = load_embedder(model, "cpu", (3, 244, 224), 2).embed(images)
+    vectors = embed(model, "resnet18_v2", images)
 
     np.testing.assert_allclose(vectors, expected, rtol=1e-4, atol=1e-4)

@@ -41,11 +41,11 @@ def grey_of(image: Image.Image) -> Array:
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("preprocessing", PREPROCESSINGS)
-def test_every_mode_has_a_tensor(mode: str, preprocessing: Preprocessing) -> None:
+def test_every_mode_has_pixels(mode: str, preprocessing: Preprocessing) -> None:
     image = picture_of(mode)
     assert image.mode == mode
 
-    assert np.isfinite(preprocess(image, preprocessing, "resnet18_v2")).all()
+    assert np.isfinite(preprocess(image, preprocessing)).all()
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "RGBa", "RGBX", "YCbCr", "HSV", "LAB", "CMYK", "P"])

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from stepvec_worker.architectures import Embedder, load_embedder
 from stepvec_worker.decoding import DecodeLimits
-from stepvec_worker.preprocessing import prepare
+from stepvec_worker.preprocessing import pixel_format, prepare
 
 from tests.golden.seeded import Array
 from tests.worker.pictures import cosines, encoded, photos
@@ -20,14 +20,14 @@ LIMITS = DecodeLimits()
 
 
 def vectors(embedder: Embedder, files: list[bytes]) -> Array:
-    tensors = np.stack([prepare(data, LIMITS, "standard-1", "efficientnet_lite0") for data in files])
-    parts = [embedder.embed(tensors[i : i + embedder.batch_size]) for i in range(0, len(tensors), embedder.batch_size)]
+    pixels = [prepare(data, LIMITS, "standard-1") for data in files]
+    parts = [embedder.embed(pixels[i : i + embedder.batch_size]) for i in range(0, len(pixels), embedder.batch_size)]
     return np.concatenate(parts)
 
 
 @pytest.fixture(scope="module")
 def embedder(efficientnet: Path) -> Embedder:
-    return load_embedder(efficientnet, "cpu", (3, 224, 224), 8)
+    return load_embedder(efficientnet, "cpu", pixel_format("standard-1"), 8)
 
 
 def test_a_photo_that_says_how_it_was_held_is_near_the_upright_one(embedder: Embedder) -> None:

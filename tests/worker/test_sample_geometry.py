@@ -61,10 +61,7 @@ def test_it_overshoots_like_opencv() -> None:
 
 
 def test_photos_are_prepared_as_the_sample_prepared_them() -> None:
-    mean, deviation = mx.nd.array([0.485, 0.456, 0.406]), mx.nd.array([0.229, 0.224, 0.225])
     for path in photos(every=40):
         image = Image.open(path)
-        scaled = mx.nd.array(by_mxnet(image)) / 255
-        expected = mx.nd.transpose(mx.image.color_normalize(scaled, mean=mean, std=deviation), (2, 0, 1)).asnumpy()
 
-        np.testing.assert_allclose(preprocess(image, "sample-1", "resnet18_v2"), expected, atol=1e-5, err_msg=path.name)
+        np.testing.assert_allclose(preprocess(image, "sample-1"), by_mxnet(image), atol=1e-3, err_msg=path.name)

@@ -1,7 +1,7 @@
-"""A decoded image to the network's input. Each way of doing it has a name that never changes its meaning.
+"""A decoded image to the pixels that a network sees. Each way of doing it has a name that never changes its meaning.
 
-Sources: the normalisation of torchvision's and Gluon's ImageNet models; the TensorFlow TPU repository's
-efficientnet/lite for EfficientNet-Lite0.
+Every architecture gets the same pixels; what it was trained to subtract and divide by is its own
+(architectures/normalisation.py).
 """
 
 from __future__ import annotations
@@ -9,17 +9,13 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
-from stepvec.model import Architecture, Preprocessing
+from stepvec.model import Preprocessing
 from stepvec_worker.colours import to_rgb
 from stepvec_worker.decoding import DecodeLimits, ImageRejected, decode, reject
+from stepvec_worker.pixels import PixelFormat, Pixels
 from stepvec_worker.sample_geometry import sample_crop
-
-FloatArray = NDArray[np.float32]
-InputShape = tuple[int, int, int]
-"""Channels, height, width."""
 
 STANDARD_SIDE: Final = 224
 STANDARD_SHORT_SIDE: Final = 256
@@ -28,9 +24,6 @@ STANDARD_SHORT_SIDE: Final = 256
 SAMPLE_WIDTH: Final = 224
 SAMPLE_HEIGHT: Final = 244
 """sample-1: the original sample passes (224, 244) to a function that takes (width, height)."""
-
-_IMAGENET_MEAN: Final = (0.485, 0.456, 0.406)
-_IMAGENET_STD: Final = (0.229, 0.224, 0.225)
 
 _UPRIGHT: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -44,16 +37,15 @@ _UPRIGHT: Final = {
 """What undoes each EXIF orientation; 1, and whatever is not defined, is upright (Exif 2.32, tag 0x0112)."""
 
 
-def input_shape(preprocessing: Preprocessing, architecture: Architecture) -> InputShape:
-    """Channels, height, width of what `preprocess` gives. The same for every architecture so far."""
-    del architecture
+def pixel_format(preprocessing: Preprocessing) -> PixelFormat:
+    """What `preprocess` gives. Floats for sample-1, whose cubic interpolation overshoots 0 and 255."""
     if preprocessing == "sample-1":
-        return 3, SAMPLE_HEIGHT, SAMPLE_WIDTH
-    return 3, STANDARD_SIDE, STANDARD_SIDE
+        return PixelFormat(SAMPLE_HEIGHT, SAMPLE_WIDTH, "float32")
+    return PixelFormat(STANDARD_SIDE, STANDARD_SIDE, "uint8")
 
 
-def prepare(data: bytes, limits: DecodeLimits, preprocessing: Preprocessing, architecture: Architecture) -> FloatArray:
-    """The network's input, (3, H, W) float32, from the bytes of an object.
+def prepare(data: bytes, limits: DecodeLimits, preprocessing: Preprocessing) -> Pixels:
+    """The pixels that the network sees, from the bytes of an object.
 
     `decode` and `preprocess` in one, with the cheapest decoding that the preprocessing allows. Safe to call from
     several threads; most of the time is spent outside the interpreter's lock. Raises ImageRejected, nothing else.
@@ -62,23 +54,23 @@ def prepare(data: bytes, limits: DecodeLimits, preprocessing: Preprocessing, arc
     short_side = 2 * STANDARD_SHORT_SIDE if preprocessing == "standard-1" else None
     image = decode(data, limits, short_side=short_side)
     try:
-        return preprocess(image, preprocessing, architecture)
+        return preprocess(image, preprocessing)
     except ImageRejected:
         raise
     except Exception as error:  # noqa: BLE001 - conversions of hostile images fail in as many ways as decoding them
         reject(error, data)
 
 
-def preprocess(image: Image.Image, preprocessing: Preprocessing, architecture: Architecture) -> FloatArray:
-    """`image` as the network's input: (3, H, W) float32, normalised as `architecture` was trained.
+def preprocess(image: Image.Image, preprocessing: Preprocessing) -> Pixels:
+    """The pixels of `image` that the network sees, as `pixel_format` says. They may be read-only.
 
     Raises ImageRejected (Unsupported) for a mode that cannot be made RGB.
     """
     if preprocessing == "sample-1":
         # The sample's own conversion: no EXIF, whatever lies under a transparent pixel, 16 bits clipped.
         rgb = np.asarray(image.convert("RGB"))
-        return _normalised(sample_crop(rgb, SAMPLE_WIDTH, SAMPLE_HEIGHT), architecture)
-    return _normalised(np.asarray(_upright_square(image)), architecture)
+        return sample_crop(rgb, SAMPLE_WIDTH, SAMPLE_HEIGHT)
+    return np.asarray(_upright_square(image))
 
 
 def _upright_square(image: Image.Image) -> Image.Image:
@@ -106,18 +98,3 @@ def _orientation(image: Image.Image) -> int:
     except Exception:  # noqa: BLE001 - damaged metadata of any kind: the picture itself is good
         return 1
     return orientation if isinstance(orientation, int) else 1
-
-
-def _normalised(pixels: NDArray[np.uint8] | FloatArray, architecture: Architecture) -> FloatArray:
-    """(H, W, 3) pixels of 0..255 to (3, H, W) as the architecture was trained."""
-    if architecture == "efficientnet_lite0":
-        mean, deviation = np.array([127.0] * 3), np.array([128.0] * 3)
-    else:
-        mean, deviation = 255 * np.array(_IMAGENET_MEAN), 255 * np.array(_IMAGENET_STD)
-    scale, offset = (1 / deviation).astype(np.float32), (-mean / deviation).astype(np.float32)
-    out = np.empty((3, *pixels.shape[:2]), np.float32)
-    # A channel at a time: the transposition costs nothing, and no copy of the whole is made.
-    for channel in range(3):
-        np.multiply(pixels[:, :, channel], scale[channel], out=out[channel])
-        out[channel] += offset[channel]
-    return out

@@ -24,7 +24,7 @@ from stepvec.telemetry import logger
 from stepvec_worker.architectures import Embedder, load_embedder
 from stepvec_worker.decoding import DecodeLimits
 from stepvec_worker.fetching import ImageFetcher
-from stepvec_worker.preprocessing import input_shape, prepare
+from stepvec_worker.preprocessing import pixel_format, prepare
 from stepvec_worker.process_age import seconds_since_start
 from stepvec_worker.settings import Settings
 from stepvec_worker.shard_job import ShardJob, ShardTally, ShardTask
@@ -73,9 +73,11 @@ class Worker:
         return is_done
 
     def _load(self, identity: ModelIdentity) -> Embedder:
-        shape = input_shape(identity.preprocessing, identity.architecture)
         embedder = load_embedder(
-            Path(self._settings.model_directory), self._device, shape, batch_size=self._settings.batch_size
+            Path(self._settings.model_directory),
+            self._device,
+            pixel_format(identity.preprocessing),
+            batch_size=self._settings.batch_size,
         )
         if embedder.card.identity(identity.preprocessing) != identity:
             raise ConfigurationError(
@@ -103,7 +105,7 @@ class Worker:
             ),
             self._table,
             fetch=fetcher.fetch,
-            prepare=lambda data: prepare(data, limits, identity.preprocessing, identity.architecture),
+            prepare=lambda data: prepare(data, limits, identity.preprocessing),
             embed=embedder.embed,
             download_threads=settings.download_threads,
             decoders=settings.decoders,
