@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -26,12 +26,15 @@ class Usage:
     """What programs, with all their children, took.
 
     `cpu` holds (monotonic time, CPU seconds until then); `seconds` and `cpu_seconds` are from start to end, start-up
-    included; `peak_mb` is the largest sum of proportional set sizes (a page that two share counts once), in MB.
+    included. Memory in MB: `shared_peak_mb` is the largest sum seen of proportional set sizes (a page that two
+    processes share counts once), `peak_mb` the sum of the processes' own peaks of resident memory, which misses no peak
+    but counts shared pages twice.
     """
 
     cpu: tuple[tuple[float, float], ...]
     seconds: float
     cpu_seconds: float
+    shared_peak_mb: float
     peak_mb: float
     outputs: tuple[str, ...]
 
@@ -49,7 +52,7 @@ def run_measured(commands: Sequence[Sequence[str]], environment: Mapping[str, st
             for command, file in zip(commands, files, strict=True)
         ]
         try:
-            cpu, peak = _watch(processes)
+            watched = _watch(processes)
         finally:
             for process in processes:
                 if process.poll() is None:
@@ -61,23 +64,33 @@ def run_measured(commands: Sequence[Sequence[str]], environment: Mapping[str, st
                 words = (file.read_text() + _errors(file).read_text()).splitlines()[-_LAST_LINES:]
                 raise RuntimeError(f"{process.args!r} ended with {process.returncode}:\n" + "\n".join(words))
         outputs = tuple(file.read_text() for file in files)
-    return Usage(tuple(cpu), seconds, cpu_seconds, peak, outputs)
+    return Usage(tuple(watched.cpu), seconds, cpu_seconds, watched.shared_peak_mb, sum(watched.peaks.values()), outputs)
 
 
-def _watch(processes: Sequence[subprocess.Popen[bytes]]) -> tuple[list[tuple[float, float]], float]:
-    """(time, CPU seconds) samples until all have ended, and the peak of memory in MB."""
+@dataclass(slots=True)
+class _Watched:
+    """(time, CPU seconds) samples, the peak of the shared memory, and each process's own peak, in MB."""
+
+    cpu: list[tuple[float, float]] = field(default_factory=list)
+    shared_peak_mb: float = 0.0
+    peaks: dict[int, float] = field(default_factory=dict)
+
+
+def _watch(processes: Sequence[subprocess.Popen[bytes]]) -> _Watched:
+    """What the processes and their children take until all have ended."""
+    watched = _Watched()
     seen: dict[int, float] = {}
-    samples: list[tuple[float, float]] = []
-    peak = 0.0
     while any(process.poll() is None for process in processes):
         members = [member for process in processes for member in tree(process.pid)]
         # A process that has ended keeps its last value, so that the sum never falls.
         seen.update({member: cpu for member in members if (cpu := _cpu_of(member)) is not None})
-        samples.append((time.monotonic(), sum(seen.values())))
-        if len(samples) % SAMPLES_PER_MEMORY == 1:
-            peak = max(peak, sum(map(_memory_of, members)))
+        watched.cpu.append((time.monotonic(), sum(seen.values())))
+        watched.peaks.update({member: mb for member in members if (mb := _megabytes(member, "status", "VmHWM:"))})
+        if len(watched.cpu) % SAMPLES_PER_MEMORY == 1:
+            shared = sum(_megabytes(member, "smaps_rollup", "Pss:") for member in members)
+            watched.shared_peak_mb = max(watched.shared_peak_mb, shared)
         time.sleep(SAMPLE_SECONDS)
-    return samples, peak
+    return watched
 
 
 def tree(process_id: int) -> list[int]:
@@ -94,9 +107,10 @@ def _cpu_of(process_id: int) -> float | None:
     return sum(map(int, fields[_USER_TIME : _USER_TIME + 2])) / _TICKS if fields else None
 
 
-def _memory_of(process_id: int) -> float:
-    for line in _read(Path(f"/proc/{process_id}/smaps_rollup")).splitlines():
-        if line.startswith("Pss:"):
+def _megabytes(process_id: int, file: str, name: str) -> float:
+    """The line `name` of a file of /proc/PID, which is in KiB; 0 where the process has ended."""
+    for line in _read(Path(f"/proc/{process_id}/{file}")).splitlines():
+        if line.startswith(name):
             return int(line.split()[1]) / 1024
     return 0.0
 
