@@ -12,13 +12,13 @@ import time
 from pathlib import Path
 
 import numpy as np
-
-from stepvec.model import ModelIdentity
 from stepvec_worker.architectures import Embedder, load_embedder
 from stepvec_worker.architectures.loading import DEFAULT_BATCH_SIZE
 from stepvec_worker.decoding import DecodeLimits
 from stepvec_worker.pixels import Pixels
 from stepvec_worker.preprocessing import pixel_format, prepare
+
+from stepvec.model import ModelIdentity
 
 
 def main() -> None:

@@ -15,8 +15,8 @@ from bench.processes import run_measured
 from bench.storage.client import IMAGE_BUCKET, TABLE, Storage
 from bench.worker_run import WorkerOutcome, worker_environment
 from stepvec.cli.installation import ROOT, WORKER_PYTHON
-from stepvec.records.listing import ShardImage
 from stepvec.model import WEIGHTS_FILE
+from stepvec.records.listing import ShardImage
 
 TORCH_PYTHON: Final = ROOT / ".venv-bench" / "bin" / "python"
 MALLOC: Final = {"MALLOC_MMAP_THRESHOLD_": "1073741824", "MALLOC_TRIM_THRESHOLD_": "2147483647"}

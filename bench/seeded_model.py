@@ -1,4 +1,4 @@
-"""A model directory of resnet18_v2 with seeded random weights: trained ones cost the same, and cannot be had everywhere."""
+"""A model directory of resnet18_v2 with seeded random weights: trained ones cost the same, and are not everywhere."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """`python -m bench.worker`: the worker against its peers, in turns; writes docs/performance.md.
 
-Ends with one line: `worker/one-at-a-time f32 A.A bf16 B.B int8 C.C | worker/dataloader D.D | efficiency E.EE | rss_mb F`.
+Ends with one line:
+worker/one-at-a-time f32 A.A bf16 B.B int8 C.C | worker/dataloader D.D | efficiency E.EE | rss_mb F
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ def final_line(
     one_at_a_time: str,
     dataloader: str,
 ) -> str:
-    """The line. `labels` has the worker's contender by precision; what was not run is n/a. Memory is of all processes."""
+    """The line. `labels` has the worker's name by precision; memory is of all its processes; n/a was not run."""
 
     def ratio(precision: str, peer: str) -> str:
         if precision not in labels or peer not in found:

@@ -18,7 +18,7 @@ Item = Mapping[str, Any]
 Condition = Callable[[Item, Mapping[str, str], Mapping[str, Any]], bool]
 """Whether it holds for an item, given the request's names and values."""
 
-_TOKEN: Final = re.compile(r"\s*(<=|>=|<>|[=<>(),]|[#:]?[A-Za-z_][\w.-]*)")
+_WORD: Final = re.compile(r"\s*(<=|>=|<>|[=<>(),]|[#:]?[A-Za-z_][\w.-]*)")
 _COMPARISONS: Final[dict[str, Callable[[Any, Any], bool]]] = {
     "=": operator.eq,
     "<>": operator.ne,
@@ -36,38 +36,38 @@ class ConditionError(ValueError):
 @lru_cache(maxsize=64)
 def parse_condition(expression: str) -> Condition:
     """The condition that `expression` states. Raises ConditionError for what is outside the grammar above."""
-    parser = _Parser(_tokens(expression))
+    parser = _Parser(_words(expression))
     condition = parser.alternatives()
     if parser.peek():
         raise ConditionError(f"{expression!r} goes on with {parser.peek()!r}")
     return condition
 
 
-def _tokens(expression: str) -> list[str]:
-    tokens, position = [], 0
+def _words(expression: str) -> list[str]:
+    words, position = [], 0
     while expression[position:].strip():
-        match = _TOKEN.match(expression, position)
+        match = _WORD.match(expression, position)
         if match is None:
             raise ConditionError(f"{expression[position:]!r} is not understood")
-        tokens.append(match[1])
+        words.append(match[1])
         position = match.end()
-    return tokens
+    return words
 
 
 class _Parser:
-    def __init__(self, tokens: list[str]) -> None:
-        self._tokens = tokens
+    def __init__(self, words: list[str]) -> None:
+        self._words = words
         self._position = 0
 
     def peek(self) -> str:
-        return self._tokens[self._position] if self._position < len(self._tokens) else ""
+        return self._words[self._position] if self._position < len(self._words) else ""
 
     def take(self, expected: str = "") -> str:
-        token = self.peek()
-        if not token or (expected and token != expected):
-            raise ConditionError(f"{expected or 'something'!r} is missing before {token!r}")
+        word = self.peek()
+        if not word or (expected and word != expected):
+            raise ConditionError(f"{expected or 'something'!r} is missing before {word!r}")
         self._position += 1
-        return token
+        return word
 
     def alternatives(self) -> Condition:
         left = self._conjunction()
@@ -84,24 +84,24 @@ class _Parser:
         return left
 
     def _term(self) -> Condition:
-        token = self.take()
-        if token.upper() == "NOT":
+        word = self.take()
+        if word.upper() == "NOT":
             inner = self._term()
             return lambda item, names, values: not inner(item, names, values)
-        if token == "(":
+        if word == "(":
             inside = self.alternatives()
             self.take(")")
             return inside
-        if token in ("attribute_exists", "attribute_not_exists"):
+        if word in ("attribute_exists", "attribute_not_exists"):
             self.take("(")
             attribute = self.take()
             self.take(")")
-            wanted = token == "attribute_exists"
+            wanted = word == "attribute_exists"
             return lambda item, names, _: (names.get(attribute, attribute) in item) is wanted
         sign = self.take()
         if sign not in _COMPARISONS:
-            raise ConditionError(f"{token} {sign} is not understood")
-        return _comparison(token, _COMPARISONS[sign], self.take())
+            raise ConditionError(f"{word} {sign} is not understood")
+        return _comparison(word, _COMPARISONS[sign], self.take())
 
 
 def _either(left: Condition, right: Condition) -> Condition:

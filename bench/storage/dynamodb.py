@@ -45,15 +45,17 @@ class Tables:
         """The response to a request of DynamoDB's JSON protocol."""
         name = request.headers.get(b"x-amz-target", b"").decode().partition(".")[2]
         try:
-            operation = self._operations.get(name)
-            if operation is None:
-                raise RequestRefused("UnknownOperationException", f"{name} is not known here.")
-            status, body = "200 OK", operation(json.loads(request.body))
+            status, body = "200 OK", self._operation(name)(json.loads(request.body))
         except RequestRefused as refused:
             status, body = "400 Bad Request", refused.body
         content = json.dumps(body, separators=(",", ":")).encode()
         headers = b"Content-Type: application/x-amz-json-1.0\r\nx-amz-crc32: %d\r\n" % zlib.crc32(content)
         return response(status, content, headers)
+
+    def _operation(self, name: str) -> Callable[[Any], Answer]:
+        if name not in self._operations:
+            raise RequestRefused("UnknownOperationException", f"{name} is not known here.")
+        return self._operations[name]
 
     def _table(self, name: str) -> dict[str, Item]:
         return self.rows.setdefault(name, {})

@@ -89,7 +89,8 @@ async def serve(service: Service) -> None:
     server = await loop.create_server(lambda: HttpConnection(service.answer), HOST, 0, backlog=256)
     print(server.sockets[0].getsockname()[1], flush=True)
     ended = asyncio.Event()
-    loop.add_reader(sys.stdin.fileno(), lambda: sys.stdin.buffer.raw.read(1) or ended.set())
+    # Nothing is ever written to it: it can be read only when whoever started this process has closed it, or ended.
+    loop.add_reader(sys.stdin.fileno(), ended.set)
     await ended.wait()
     server.close()
 
