@@ -34,6 +34,10 @@ COPIES: Final = 40
 """Names that each photo has: 12,000 images, enough for half a minute of 400 images a second."""
 CHECKED_VECTORS: Final = 50
 PROBE_IMAGES: Final = 160
+PROBE_RATE: Final = 40
+"""Images a second that settings of the DataLoader are tried with; the rate itself is what is looked for."""
+BUSY_LOAD: Final = 0.5
+"""Processes that run or want to, on average, before the bench begins: more than the bench's own start."""
 ONE_AT_A_TIME: Final = "one at a time"
 DATALOADER: Final = "DataLoader, stores nothing"
 
@@ -141,9 +145,11 @@ def compare(
 def main() -> None:
     """Measure, check, print, and write the tables unless it is a quick run."""
     plan, photos = parse_plan(), FOLDER / "photos"
+    busy = busy_note(os.getloadavg()[0])
+    print(busy, flush=True)
     make_photos(PICTURES, photos, PHOTOS)
     bench = WorkerBench(plan, photos)
-    loader = None if plan.is_quick else bench.best_loader(10 * PROBE_IMAGES)
+    loader = None if plan.is_quick else bench.best_loader(max(PROBE_IMAGES, round(plan.seconds * PROBE_RATE)))
     alone: dict[str, list[Alone]] = {}
     for _ in range(plan.rounds):
         for variant in bench.variants:
@@ -159,9 +165,16 @@ def main() -> None:
     for name, table in tables.items():
         print(f"\n{table}")
         if not plan.is_quick:
-            write_section(name, table)
+            write_section(name, f"{table}\n\n{busy}" if busy else table)
     labels = {variant.precision: variant.label for variant in bench.variants}
     print(f"\n{final_line(near, labels, limits, one_at_a_time=ONE_AT_A_TIME, dataloader=DATALOADER)}")
+
+
+def busy_note(load: float) -> str:
+    """A sentence for figures that are taken beside other work; "" where the machine has none."""
+    if load < BUSY_LOAD:
+        return ""
+    return f"**The machine did other work as well** (load average {load:.1f} before the first run): trust no figure."
 
 
 def parse_plan() -> Plan:
