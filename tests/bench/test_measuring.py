@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import functools
 import os
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -78,7 +80,7 @@ def test_contenders_take_turns_and_the_median_counts():
         order.append((name, images))
         return Outcome(images, [(float(second), images // 10) for second in range(10)], usage_of(next(cpu)))
 
-    contenders = [Contender(name, lambda images, name=name: run(name, images)) for name in ("a", "b")]
+    contenders = [Contender(name, functools.partial(run, name)) for name in ("a", "b")]
     found = in_turns(contenders, {"a": 100, "b": 50}, 3, lambda _: None)
     assert order == [("a", 100), ("b", 50)] * 3
     assert found["a"].whole_cpu_ms == pytest.approx(20)
@@ -101,7 +103,7 @@ def test_the_final_line():
 IMAGES = [ShardImage(f"photos/0000/{name}.jpg", 1, "e", f"photos/0000/{name}.jpg") for name in ("a", "b")]
 
 
-def row(image: ShardImage, vector: list[float]) -> dict[str, dict[str, str]]:
+def row(image: ShardImage, vector: Sequence[float]) -> dict[str, dict[str, str]]:
     content = base64.b64encode(np.array(vector, "<f4").tobytes()).decode()
     return {
         "ETag": {"S": image.etag},

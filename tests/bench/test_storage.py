@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -159,6 +160,9 @@ def test_latency_delays_the_answer_and_keeps_one_request_from_the_next(tmp_path)
     (tmp_path / "a.jpg").write_bytes(b"a")
     with running_storage(tmp_path, copies=1, latency=Latency(s3=0.2, dynamodb=0.0)) as slow:
         s3 = client(slow, "s3")
+        start = time.monotonic()
         answers = [s3.get_object(Bucket=IMAGE_BUCKET, Key="photos/0000/a.jpg") for _ in range(2)]
         assert [answer["Body"].read() for answer in answers] == [b"a", b"a"]
+        assert time.monotonic() - start >= 0.4
+        # Waiting costs nothing.
         assert slow.counts().cpu_seconds < 0.2
