@@ -131,6 +131,15 @@ def images_for(contenders: Sequence[Contender], seconds: float) -> dict[str, int
     return images
 
 
+def measure_limits(bench: WorkerBench, plan: Plan, *, processes: int) -> dict[str, Alone]:
+    """The limit of each variant by its label, with so many processes at once that do the same."""
+    runs: dict[str, list[Alone]] = {variant.label: [] for variant in bench.variants}
+    for _ in range(plan.rounds):
+        for variant in bench.variants:
+            runs[variant.label].append(bench.alone(variant, 2 * PROBE_IMAGES, processes))
+    return {label: median_alone(found) for label, found in runs.items()}
+
+
 def compare(
     bench: WorkerBench, plan: Plan, photos: Path, latency: Latency, more: Sequence[Contender]
 ) -> dict[str, Figures]:
@@ -150,14 +159,10 @@ def main() -> None:
     make_photos(PICTURES, photos, PHOTOS)
     bench = WorkerBench(plan, photos)
     loader = None if plan.is_quick else bench.best_loader(max(PROBE_IMAGES, round(plan.seconds * PROBE_RATE)))
-    alone: dict[str, list[Alone]] = {}
-    for _ in range(plan.rounds):
-        for variant in bench.variants:
-            alone.setdefault(variant.label, []).append(bench.alone(variant, 2 * PROBE_IMAGES, processes=1))
-    limits = {label: median_alone(runs) for label, runs in alone.items()}
+    limits, crowded = measure_limits(bench, plan, processes=1), measure_limits(bench, plan, processes=plan.vcpus)
     near = compare(bench, plan, photos, Latency(), [loader[1]] if loader else [])
     tables = {"worker": speed_table(near, ONE_AT_A_TIME, plan.vcpus)}
-    tables["efficiency"] = efficiency_table(near, limits)
+    tables["efficiency"] = efficiency_table(near, limits, crowded)
     if loader:
         tables["worker"] += f"\n\nThe DataLoader's best setting here: {loader[0]}."
         far = compare(bench, plan, photos, REALISTIC, [])

@@ -41,14 +41,18 @@ def speed_table(found: Mapping[str, Figures], reference: str, vcpus: int) -> str
     return markdown_table(head, rows)
 
 
-def efficiency_table(found: Mapping[str, Figures], limits: Mapping[str, Alone]) -> str:
-    """What an image costs at the least, and what it costs in the whole worker."""
-    head = ["CPU ms/image", "decode alone", "network alone", "whole worker", "efficiency"]
+def efficiency_table(found: Mapping[str, Figures], limits: Mapping[str, Alone], crowded: Mapping[str, Alone]) -> str:
+    """What an image costs at the least, and what it costs in the whole worker.
+
+    `crowded` are the limits with a process on each vCPU: what the cores cost each other by sharing caches and memory.
+    """
+    head = ["CPU ms/image", "decode alone", "network alone", "both, every vCPU busy", "whole worker", "efficiency"]
     rows = [
         [
             name,
             f"{limit.decode_ms:.2f}",
             f"{limit.model_ms:.2f}",
+            f"{crowded[name].sum_ms:.2f}",
             f"{found[name].cpu_ms:.2f}",
             f"{limit.sum_ms / found[name].cpu_ms:.2f}",
         ]

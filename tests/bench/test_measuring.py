@@ -18,7 +18,7 @@ from bench.checks import WrongResultError, check_rows, check_vectors
 from bench.outcomes import Contender, Figures, Outcome, in_turns
 from bench.processes import Usage, run_measured
 from bench.steady import steady_part, value_at
-from bench.worker_tables import final_line, speed_table
+from bench.worker_tables import efficiency_table, final_line, speed_table
 from stepvec.records.listing import ShardImage
 
 BURN = "import time\nwhile time.process_time() < {seconds}: pass"
@@ -94,6 +94,8 @@ def test_the_final_line():
 
     found = {"worker": at(70), "sample": at(20), "loader": at(50), "eight": at(140)}
     labels = {"f32": "worker", "int8": "eight"}
+    table = efficiency_table(found, {"worker": Alone(4, 14.4)}, {"worker": Alone(4.5, 15)})
+    assert table.splitlines()[-1] == "| worker | 4.00 | 14.40 | 19.50 | 20.00 | 0.92 |"
     line = final_line(found, labels, {"worker": Alone(4, 14.4)}, one_at_a_time="sample", dataloader="loader")
     assert line == (
         "worker/one-at-a-time f32 3.5 bf16 n/a int8 7.0 | worker/dataloader 1.4 | efficiency 0.92 | rss_mb 900"
