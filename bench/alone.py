@@ -56,7 +56,11 @@ def _prepare(content: bytes, identity: ModelIdentity) -> Pixels:
 
 
 def _embedder(directory: Path, identity: ModelIdentity, *, batch_size: int) -> Embedder:
-    return load_embedder(directory, "cpu", pixel_format(identity.preprocessing), batch_size)
+    embedder = load_embedder(directory, "cpu", pixel_format(identity.preprocessing), batch_size)
+    if embedder.card.identity(identity.preprocessing) != identity:
+        # Else the limit of one engine would stand beside the worker of another.
+        raise SystemExit(f"{directory} was loaded as {embedder.card.identity(identity.preprocessing)}, not {identity}.")
+    return embedder
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from bench.photos import make_huge_photos, make_tiny_photos
+from bench.processes import end_children_on_sigterm
 from bench.report import markdown_table, write_section
 from bench.seeded_model import make_seeded_model
 from bench.storage.client import running_storage
@@ -63,6 +64,7 @@ def main() -> None:
     parser.add_argument("--longest", type=int, default=LONG_SHARD, help="images of the long shard")
     parser.add_argument("--dry", action="store_true", help="write nothing")
     options = parser.parse_args()
+    end_children_on_sigterm()
     rows = []
     for case in cases(options.longest):
         peak, shared = measure(case)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import resource
+import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -74,6 +76,11 @@ class _Watched:
     cpu: list[tuple[float, float]] = field(default_factory=list)
     shared_peak_mb: float = 0.0
     peaks: dict[int, float] = field(default_factory=dict)
+
+
+def end_children_on_sigterm() -> None:
+    """From now on SIGTERM ends this process in order, as Ctrl-C does, and with it what run_measured has started."""
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
 
 
 def _watch(processes: Sequence[subprocess.Popen[bytes]]) -> _Watched:

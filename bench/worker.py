@@ -18,6 +18,7 @@ from bench.checks import FloatArray, check_vectors
 from bench.outcomes import Contender, Figures, Outcome, figures, in_turns
 from bench.peer_runs import LoaderSetting, loader_settings, run_loader, run_one_at_a_time
 from bench.photos import make_photos
+from bench.processes import end_children_on_sigterm
 from bench.report import write_section
 from bench.seeded_model import make_seeded_model
 from bench.storage.client import REALISTIC, Storage, running_storage
@@ -153,6 +154,7 @@ def compare(
 
 def main() -> None:
     """Measure, check, print, and write the tables unless it is a quick run."""
+    end_children_on_sigterm()
     plan, photos = parse_plan(), FOLDER / "photos"
     busy = busy_note(os.getloadavg()[0])
     print(busy, flush=True)
