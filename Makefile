@@ -23,7 +23,7 @@ say = @printf '\033[1m==> %s\033[0m\n' "$(1)"
 help: ## Show this list
 	@echo "Stepvec: images in S3 become verified vectors in DynamoDB. Two commands to begin with:"
 	@echo
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
 
 # --- for users ---------------------------------------------------------------------------------------------
 
@@ -95,7 +95,16 @@ format: $(STAMPS)/project ## Format the code and mend what ruff can
 	.venv/bin/ruff format .
 
 .PHONY: bench
-bench: setup ## Measure where the time of a one-photo run goes
+bench: setup build/photos $(STAMPS)/bench ## Measure the worker against its peers (half an hour; 5 GB for torch)
+	@# BENCH=--quick: one short round without torch, nothing written.
+	$(PYTHON) -m bench.worker $(BENCH)
+
+.PHONY: bench-memory
+bench-memory: setup ## Measure the worker's memory: long shards, huge photos
+	$(PYTHON) -m bench.memory $(BENCH)
+
+.PHONY: bench-overhead
+bench-overhead: setup ## Measure where the time of a one-photo run goes
 	$(PYTHON) -m bench.overhead
 
 .PHONY: bench-listing
@@ -112,7 +121,7 @@ dashboard: setup build/photos $(STAMPS)/dashboard ## Draw docs/images/dashboard.
 
 .PHONY: lock
 lock: ## Resolve requirements/*.in into requirements/*.txt again
-	for name in tools project lambda-runtime worker worker-gpu worker-test lambda dashboard; do \
+	for name in tools project lambda-runtime worker worker-gpu worker-test lambda dashboard bench; do \
 	  $(UV) pip compile --quiet --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
 	    --no-emit-find-links requirements/$$name.in --output-file requirements/$$name.txt; \
 	done
@@ -121,7 +130,7 @@ lock: ## Resolve requirements/*.in into requirements/*.txt again
 
 .PHONY: clean
 clean: ## Remove everything that make has made
-	rm -rf .venv .venv-lambda .venv-worker .venv-worker-test .tools build cdk.out stepvec-out
+	rm -rf .venv .venv-lambda .venv-worker .venv-worker-test .venv-bench .tools build cdk.out stepvec-out
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
 
 # --- environments ------------------------------------------------------------------------------------------
@@ -157,6 +166,11 @@ $(STAMPS)/worker: requirements/worker.txt | tools
 $(STAMPS)/worker-test: requirements/worker-test.txt | tools
 	$(call say,Installing the worker's environment with pytest into .venv-worker-test)
 	$(call environment,.venv-worker-test,worker-test)
+	@touch $@
+
+$(STAMPS)/bench: requirements/bench.txt | tools
+	$(call say,Installing torch for the benchmark's DataLoader peer into .venv-bench: 5 GB)
+	$(call environment,.venv-bench,bench)
 	@touch $@
 
 $(STAMPS)/lambda: requirements/lambda.txt $(STAMPS)/project

@@ -1,0 +1,67 @@
+"""The limit: decoding and the network alone, in memory, on one thread. Run in the worker's environment.
+
+The same functions as the worker's, without fetching, storing, threads or queues. Prints a line of JSON, and with
+--vectors writes the vectors of the slow path: one photo at a time, in batches of one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+from stepvec_worker.architectures import Embedder, load_embedder
+from stepvec_worker.architectures.loading import DEFAULT_BATCH_SIZE
+from stepvec_worker.decoding import DecodeLimits
+from stepvec_worker.pixels import Pixels
+from stepvec_worker.preprocessing import pixel_format, prepare
+
+from stepvec.model import ModelIdentity
+
+
+def main() -> None:
+    """Measure, or write vectors."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--photos", type=Path, required=True)
+    parser.add_argument("--images", type=int, required=True, help="the photos are taken again to make so many")
+    parser.add_argument("--model-directory", type=Path, required=True)
+    parser.add_argument("--model", required=True, help="its name, which says what is run and how")
+    parser.add_argument("--vectors", type=Path, help="write vectors here (.npz) instead of measuring")
+    options = parser.parse_args()
+    identity = ModelIdentity.parse(options.model)
+    files = sorted(options.photos.iterdir())
+    if options.vectors:
+        embedder = _embedder(options.model_directory, identity, batch_size=1)
+        photos = {file.name: _prepare(file.read_bytes(), identity) for file in files[: options.images]}
+        np.savez(options.vectors, **{name: embedder.embed([pixels])[0] for name, pixels in photos.items()})
+        return
+    contents = [file.read_bytes() for file in files]
+    contents = (contents * -(-options.images // len(contents)))[: options.images]
+    begin = time.process_time()
+    pixels = [_prepare(content, identity) for content in contents]
+    decoded = time.process_time()
+    embedder = _embedder(options.model_directory, identity, batch_size=DEFAULT_BATCH_SIZE)
+    loaded = time.process_time()
+    for first in range(0, len(pixels), DEFAULT_BATCH_SIZE):
+        embedder.embed(pixels[first : first + DEFAULT_BATCH_SIZE])
+    embedded = time.process_time()
+    decode_ms, model_ms = (1000 * seconds / len(pixels) for seconds in (decoded - begin, embedded - loaded))
+    print(json.dumps({"decode_ms": decode_ms, "model_ms": model_ms}))
+
+
+def _prepare(content: bytes, identity: ModelIdentity) -> Pixels:
+    return prepare(content, DecodeLimits(), identity.preprocessing)
+
+
+def _embedder(directory: Path, identity: ModelIdentity, *, batch_size: int) -> Embedder:
+    embedder = load_embedder(directory, "cpu", pixel_format(identity.preprocessing), batch_size)
+    if embedder.card.identity(identity.preprocessing) != identity:
+        # Else the limit of one engine would stand beside the worker of another.
+        raise SystemExit(f"{directory} was loaded as {embedder.card.identity(identity.preprocessing)}, not {identity}.")
+    return embedder
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+"""The limit, measured: bench/alone.py run in the worker's environment."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from bench.checks import FloatArray
+from bench.processes import run_measured
+from stepvec.cli.installation import ROOT, WORKER_PYTHON
+
+
+@dataclass(frozen=True, slots=True)
+class Alone:
+    """CPU milliseconds an image, on one thread with nothing else in the process."""
+
+    decode_ms: float
+    model_ms: float
+
+    @property
+    def sum_ms(self) -> float:
+        """What an image costs at the least."""
+        return self.decode_ms + self.model_ms
+
+
+def measure_alone(photos: Path, images: int, model_directory: Path, model: str, *, processes: int = 1) -> Alone:
+    """Decoding and the network of `model` alone; with several `processes` at once, the mean of them."""
+    command = _command(photos, images, model_directory, model)
+    usage = run_measured([command] * processes, _environment(), ROOT)
+    measured = [json.loads(output) for output in usage.outputs]
+    return Alone(*(statistics.mean(run[name] for run in measured) for name in ("decode_ms", "model_ms")))
+
+
+def slow_vectors(photos: Path, images: int, model_directory: Path, model: str) -> dict[str, FloatArray]:
+    """Vectors of the first `images` photos by file name, each embedded by itself."""
+    with tempfile.TemporaryDirectory() as folder:
+        vectors = Path(folder) / "vectors.npz"
+        command = [*_command(photos, images, model_directory, model), "--vectors", str(vectors)]
+        run_measured([command], _environment(), ROOT)
+        with np.load(vectors) as arrays:
+            return {name: arrays[name] for name in arrays.files}
+
+
+def median_alone(runs: Sequence[Alone]) -> Alone:
+    """The median of each figure by itself."""
+    return Alone(statistics.median(run.decode_ms for run in runs), statistics.median(run.model_ms for run in runs))
+
+
+def _command(photos: Path, images: int, model_directory: Path, model: str) -> list[str]:
+    command = [str(WORKER_PYTHON), "-m", "bench.alone", "--photos", str(photos), "--images", str(images)]
+    return [*command, "--model-directory", str(model_directory), "--model", model]
+
+
+def _environment() -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'worker_image'}"}

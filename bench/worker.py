@@ -1,0 +1,208 @@
+"""`python -m bench.worker`: the worker against its peers, in turns; writes docs/performance.md.
+
+Ends with one line:
+worker/one-at-a-time f32 A.A bf16 B.B int8 C.C | worker/dataloader D.D | efficiency E.EE | rss_mb F
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, get_args
+
+from bench.alone_run import Alone, measure_alone, median_alone, slow_vectors
+from bench.checks import FloatArray, check_vectors
+from bench.outcomes import Contender, Figures, Outcome, figures, in_turns
+from bench.peer_runs import LoaderSetting, loader_settings, run_loader, run_one_at_a_time
+from bench.photos import make_photos
+from bench.processes import end_children_on_sigterm
+from bench.report import write_section
+from bench.seeded_model import make_seeded_model
+from bench.storage.client import REALISTIC, Storage, running_storage
+from bench.storage.server import Latency
+from bench.variants import Variant, variants
+from bench.worker_run import Style, WorkerSetup, listed_images, run_worker
+from bench.worker_tables import efficiency_table, final_line, speed_table
+from stepvec.cli.installation import ROOT
+
+PICTURES: Final = ROOT / "build" / "photos" / "skimage" / "data"
+FOLDER: Final = ROOT / "build" / "bench"
+PHOTOS: Final = 300
+COPIES: Final = 40
+"""Names that each photo has: 12,000 images, enough for half a minute of 400 images a second."""
+CHECKED_VECTORS: Final = 50
+PROBE_IMAGES: Final = 160
+PROBE_RATE: Final = 40
+"""Images a second that settings of the DataLoader are tried with; the rate itself is what is looked for."""
+BUSY_LOAD: Final = 0.5
+"""Processes that run or want to, on average, before the bench begins: more than the bench's own start."""
+ONE_AT_A_TIME: Final = "one at a time"
+DATALOADER: Final = "DataLoader, stores nothing"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is run, and for how long."""
+
+    style: Style
+    vcpus: int
+    seconds: float
+    rounds: int
+    is_quick: bool
+    model_directory: Path
+
+
+class WorkerBench:
+    """The contenders, and the checks of what the worker stored."""
+
+    def __init__(self, plan: Plan, photos: Path) -> None:
+        self._plan = plan
+        self._photos = photos
+        self._card = make_seeded_model(plan.model_directory)
+        self._expected: dict[str, Mapping[str, FloatArray]] = {}
+        self.variants = [variant for variant in variants(plan.model_directory, self._card) if self._can_run(variant)]
+
+    def _can_run(self, variant: Variant) -> bool:
+        """Whether the worker can run it; its vectors on the slow path are kept."""
+        if self._plan.is_quick and variant.precision != "f32":
+            return False
+        directory = self._plan.model_directory
+        try:
+            self._expected[variant.model] = slow_vectors(self._photos, CHECKED_VECTORS, directory, variant.model)
+        except RuntimeError as error:
+            print(f"{variant.label}: not available ({str(error).splitlines()[-1]})", flush=True)
+            return False
+        return True
+
+    def alone(self, variant: Variant, images: int, processes: int) -> Alone:
+        """The limit of one variant."""
+        return measure_alone(self._photos, images, self._plan.model_directory, variant.model, processes=processes)
+
+    def workers(self, storage: Storage) -> list[Contender]:
+        """The worker, in every way that it can run."""
+        return [Contender(variant.label, self._worker(storage, variant)) for variant in self.variants]
+
+    def _worker(self, storage: Storage, variant: Variant) -> Callable[[int], Outcome]:
+        setup = WorkerSetup(self._plan.model_directory, variant.model, self._plan.vcpus, self._plan.style)
+
+        def run(images: int) -> Outcome:
+            outcome = run_worker(storage, setup, listed_images(storage, images))
+            check_vectors(outcome.rows, self._expected[variant.model])
+            return outcome
+
+        return run
+
+    def one_at_a_time(self, storage: Storage) -> list[Contender]:
+        """The original sample's loop, as it is and once for each vCPU."""
+
+        def contender(name: str, processes: int) -> Contender:
+            return Contender(name, lambda images: self._sample(storage, images, processes))
+
+        several = [contender(f"{ONE_AT_A_TIME}, {self._plan.vcpus} of them", self._plan.vcpus)]
+        return [contender(ONE_AT_A_TIME, 1), *([] if self._plan.is_quick else several)]
+
+    def _sample(self, storage: Storage, images: int, processes: int) -> Outcome:
+        outcome = run_one_at_a_time(storage, self._plan.model_directory, listed_images(storage, images), processes)
+        sample = str(self._card.identity("sample-1"))
+        if sample in self._expected:
+            # Two programs that share no line of code, and the same vectors.
+            check_vectors(outcome.rows, self._expected[sample])
+        return outcome
+
+    def best_loader(self, images: int) -> tuple[LoaderSetting, Contender]:
+        """The DataLoader peer in the setting that is fastest here."""
+        tried: dict[LoaderSetting, float] = {}
+        for setting in loader_settings(self._plan.vcpus):
+            tried[setting] = figures(run_loader(self._photos, images, setting)).images_per_second
+            print(f"DataLoader, {setting}: {tried[setting]:.1f} images/s", flush=True)
+        best = max(tried, key=lambda setting: tried[setting])
+        return best, Contender(DATALOADER, lambda images: run_loader(self._photos, images, best))
+
+
+def images_for(contenders: Sequence[Contender], seconds: float) -> dict[str, int]:
+    """How many images each needs to run about `seconds`, by a short run that is not counted."""
+    images: dict[str, int] = {}
+    for contender in contenders:
+        rate = figures(contender.run(PROBE_IMAGES)).images_per_second
+        images[contender.name] = min(PHOTOS * COPIES, max(PROBE_IMAGES, round(rate * seconds)))
+        print(f"{contender.name}: {images[contender.name]} images", flush=True)
+    return images
+
+
+def measure_limits(bench: WorkerBench, plan: Plan, *, processes: int) -> dict[str, Alone]:
+    """The limit of each variant by its label, with so many processes at once that do the same."""
+    runs: dict[str, list[Alone]] = {variant.label: [] for variant in bench.variants}
+    for _ in range(plan.rounds):
+        for variant in bench.variants:
+            runs[variant.label].append(bench.alone(variant, 2 * PROBE_IMAGES, processes))
+    return {label: median_alone(found) for label, found in runs.items()}
+
+
+def compare(
+    bench: WorkerBench, plan: Plan, photos: Path, latency: Latency, more: Sequence[Contender]
+) -> dict[str, Figures]:
+    """Worker and peers in turns, at one latency of the storage."""
+    with running_storage(photos, copies=COPIES, latency=latency) as storage:
+        contenders = [*bench.workers(storage), *bench.one_at_a_time(storage), *more]
+        return in_turns(
+            contenders, images_for(contenders, plan.seconds), plan.rounds, lambda line: print(line, flush=True)
+        )
+
+
+def main() -> None:
+    """Measure, check, print, and write the tables unless it is a quick run."""
+    end_children_on_sigterm()
+    plan, photos = parse_plan(), FOLDER / "photos"
+    busy = busy_note(os.getloadavg()[0])
+    print(busy, flush=True)
+    make_photos(PICTURES, photos, PHOTOS)
+    bench = WorkerBench(plan, photos)
+    loader = None if plan.is_quick else bench.best_loader(max(PROBE_IMAGES, round(plan.seconds * PROBE_RATE)))
+    limits, crowded = measure_limits(bench, plan, processes=1), measure_limits(bench, plan, processes=plan.vcpus)
+    near = compare(bench, plan, photos, Latency(), [loader[1]] if loader else [])
+    tables = {"worker": speed_table(near, ONE_AT_A_TIME, plan.vcpus)}
+    tables["efficiency"] = efficiency_table(near, limits, crowded)
+    if loader:
+        tables["worker"] += f"\n\nThe DataLoader's best setting here: {loader[0]}."
+        far = compare(bench, plan, photos, REALISTIC, [])
+        tables["worker-latency"] = speed_table(far, ONE_AT_A_TIME, plan.vcpus)
+    for name, table in tables.items():
+        print(f"\n{table}")
+        if not plan.is_quick:
+            write_section(name, f"{table}\n\n{busy}" if busy else table)
+    labels = {variant.precision: variant.label for variant in bench.variants}
+    print(f"\n{final_line(near, labels, limits, one_at_a_time=ONE_AT_A_TIME, dataloader=DATALOADER)}")
+
+
+def busy_note(load: float) -> str:
+    """A sentence for figures that are taken beside other work; "" where the machine has none."""
+    if load < BUSY_LOAD:
+        return ""
+    return f"**The machine did other work as well** (load average {load:.1f} before the first run): trust no figure."
+
+
+def parse_plan() -> Plan:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="one short round without torch, nothing written")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=25.0, help="how long a run of a contender should take")
+    parser.add_argument("--vcpus", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--style", choices=get_args(Style), default="shards", help="how the worker uses several vCPUs")
+    parser.add_argument("--model-directory", type=Path, default=FOLDER / "model", help="made again with seeded weights")
+    options = parser.parse_args()
+    return Plan(
+        style=options.style,
+        vcpus=options.vcpus,
+        seconds=1.0 if options.quick else options.seconds,
+        rounds=1 if options.quick else options.rounds,
+        is_quick=options.quick,
+        model_directory=options.model_directory,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+"""The real worker on the storage stand-in: `python -m stepvec_worker`, in its own environment."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import boto3
+
+from bench.checks import check_rows
+from bench.outcomes import Outcome
+from bench.processes import run_measured
+from bench.storage.client import IMAGE_BUCKET, TABLE, WORK_BUCKET, Storage
+from stepvec.adapters.object_store import ObjectStore
+from stepvec.cli.installation import ROOT, WORKER_PYTHON
+from stepvec.layout import RunLayout
+from stepvec.records.listing import ShardImage, dump_shard
+from stepvec.records.run_input import RunInput
+
+Style = Literal["supervisor", "shards"]
+"""How a machine of several vCPUs is used: one worker that starts a process for each, or a worker and a shard each."""
+
+_RUN_NUMBERS: Final = itertools.count(1)
+_INPUT: Final = RunInput(
+    prefixes=("photos/",), manifest=None, image_id="key", shard_size=50_000, reembed=False, max_failures=0
+)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSetup:
+    """Which model is run, on how many vCPUs, and what else the worker's environment gets."""
+
+    model_directory: Path
+    model: str
+    vcpus: int
+    style: Style
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerOutcome(Outcome):
+    """A run of the worker, and the rows that it stored."""
+
+    rows: Mapping[str, Any] = field(default_factory=dict)
+
+
+def worker_environment(storage: Storage) -> dict[str, str]:
+    """What programs of the worker's environment need to find the modules and the stand-in."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "STEPVEC_"))}
+    return environment | storage.environment | {"PYTHONPATH": f"{ROOT}:{ROOT / 'worker_image'}"}
+
+
+def listed_images(storage: Storage, count: int) -> list[ShardImage]:
+    """The first `count` images of the bucket. Raises ValueError where it has fewer."""
+    store, images, after = _store(storage), list[ShardImage](), ""
+    while len(images) < count:
+        page = store.list_page(IMAGE_BUCKET, "photos/", after)
+        images += [ShardImage(image.key, image.size, image.etag, image.key) for image in page.objects]
+        if page.is_last and len(images) < count:
+            raise ValueError(f"The bucket has {len(images)} images, not {count}.")
+        after = images[-1].key
+    return images[:count]
+
+
+def run_worker(storage: Storage, setup: WorkerSetup, images: Sequence[ShardImage]) -> WorkerOutcome:
+    """Embed `images` and check their rows. Raises WrongResultError, or RuntimeError where the worker fails."""
+    layout = RunLayout(WORK_BUCKET, f"bench-{next(_RUN_NUMBERS)}")
+    store = _store(storage)
+    store.write(layout.input, json.dumps(_INPUT.to_document()).encode())
+    shards = setup.vcpus if setup.style == "shards" else 1
+    for shard in range(shards):
+        store.write(layout.shard(shard), dump_shard(images[shard::shards]))
+    commands = [
+        [str(WORKER_PYTHON), "-m", "stepvec_worker", "--shard", str(layout.shard(shard))] for shard in range(shards)
+    ]
+    environment = worker_environment(storage) | {
+        "STEPVEC_IMAGE_BUCKET": IMAGE_BUCKET,
+        "STEPVEC_TABLE": TABLE,
+        "STEPVEC_MODEL": setup.model,
+        "STEPVEC_MODEL_DIRECTORY": str(setup.model_directory),
+        "STEPVEC_VCPUS": str(setup.vcpus if setup.style == "supervisor" else 1),
+        **setup.settings,
+    }
+    storage.reset()
+    usage = run_measured(commands, environment, ROOT)
+    counts, rows = storage.counts(), storage.rows()
+    check_rows(rows, images, setup.model)
+    return WorkerOutcome(len(images), counts.stored, usage, counts.cpu_seconds, rows)
+
+
+def _store(storage: Storage) -> ObjectStore:
+    client = boto3.client(
+        "s3",
+        endpoint_url=storage.endpoint,
+        region_name=storage.environment["AWS_DEFAULT_REGION"],
+        aws_access_key_id=storage.environment["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=storage.environment["AWS_SECRET_ACCESS_KEY"],
+    )
+    return ObjectStore(client)
