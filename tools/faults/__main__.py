@@ -32,10 +32,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seed", type=int, default=DEFAULT_SEED, help="what is drawn: the same faults for the same seed")
     parser.add_argument("--kind", action="append", choices=sorted(KINDS), help="only this kind; may be repeated")
+    parser.add_argument("--scale", type=float, default=1.0, help="so many times the images: 0.1 for a quick look")
     parser.add_argument("--record", action="store_true", help="write the table into docs/reliability.md")
     options = parser.parse_args()
     kinds = [KINDS[name] for name in options.kind or KINDS]
-    results, ledger = play(kinds, options.seed)
+    results, ledger = play(kinds, options.seed, options.scale)
     table = _table(kinds, results, ledger, options.seed)
     print(table)
     if options.record:
@@ -45,18 +46,19 @@ def main() -> None:
     sys.exit(0 if is_good else 1)
 
 
-def play(kinds: list[Kind], seed: int) -> tuple[dict[str, Result], Ledger]:
+def play(kinds: list[Kind], seed: int, scale: float) -> tuple[dict[str, Result], Ledger]:
     """A scenario for each kind, one after the other on one embedded AWS."""
     results: dict[str, Result] = {}
     with tempfile.TemporaryDirectory(prefix="stepvec-faults-") as folder:
         assembly = Path(folder)
         synthesize(assembly)
-        pictures = max(kind.images for kind in kinds)
+        images = {kind.name: max(kind.shards, int(kind.images * scale)) for kind in kinds}
+        pictures = max(images.values())
         with open_stage(assembly, seed) as stage:
             stage.embed_cleanly("clean", {f"clean/{number:05d}.jpg": picture(number) for number in range(pictures)})
             for kind in kinds:
                 start = time.monotonic()
-                scenario = Scenario(kind.name, [kind], kind.images, kind.shards)
+                scenario = Scenario(kind.name, [kind], images[kind.name], kind.shards)
                 results[kind.name] = run_scenario(stage, scenario, seed=seed, pictures=pictures, assembly=assembly)
                 _show(kind, results[kind.name], stage.ledger, time.monotonic() - start)
             return results, stage.ledger

@@ -174,7 +174,7 @@ def _model(spoil: Callable[[ModelDirectory], None]) -> Callable[[Setup, str], Bu
 
 _MANY: Final = (1000, 4)
 _SOME: Final = (300, 4)
-_FEW: Final = (96, 12)
+_FEW: Final = (60, 10)
 
 KINDS: Final = {
     kind.name: kind
