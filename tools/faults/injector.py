@@ -14,19 +14,22 @@ from tools.faults.proxy import Exchange
 
 
 class Fault(Protocol):
-    """One kind of fault. `inject` must answer the client or break its connection.
+    """One kind of fault."""
 
-    It calls `exchange`'s methods, and returns True if it did what it is there for: only that is counted.
-    """
-
-    kind: str
+    @property
+    def kind(self) -> str:
+        """Its name."""
+        ...
 
     def applies(self, call: Call) -> bool:
         """Whether this call can have the fault."""
         ...
 
     def inject(self, exchange: Exchange, draw: float, done: Done) -> None:
-        """Do it. `draw` is a number from 0 to 1, the seed's; `done` is called as soon as it is done."""
+        """Answer the client, or break its connection.
+
+        `draw` is a number from 0 to 1, the seed's. `done` is called once the fault is there: only that counts.
+        """
         ...
 
 
@@ -55,10 +58,11 @@ class Ledger:
 
 @dataclass(frozen=True, slots=True)
 class Armed:
-    """A fault, and the share of the calls that get it."""
+    """A fault, and the share of the calls that get it. The `first` ones get it for sure, whatever is drawn."""
 
     fault: Fault
     rate: float
+    first: int = 0
 
 
 class Draws:
@@ -82,17 +86,23 @@ class Draws:
 
 
 class Injector:
-    """Handles the proxy's exchanges: the faults that are armed, and a record of the rows that were written."""
+    """Handles the proxy's exchanges: the faults that are armed, and a record of the rows that were written.
+
+    `rows_sent` counts the rows on their way to DynamoDB, those that are sent again included.
+    """
 
     def __init__(self, seed: int, ledger: Ledger) -> None:
         self._draws = Draws(seed)
         self._ledger = ledger
         self._lock = threading.Lock()
         self._armed: Sequence[Armed] = ()
+        self._first: Counter[str] = Counter()
         self._written: Counter[str] = Counter()
+        self.rows_sent = 0
 
     def arm(self, armed: Sequence[Armed]) -> None:
         """From now on these faults, and no others."""
+        self._first = Counter({part.fault.kind: part.first for part in armed})
         self._armed = tuple(armed)
 
     def disarm(self) -> None:
@@ -111,14 +121,20 @@ class Injector:
         if call.operation in (BATCH_WRITE, PUT_ITEM):
             with self._lock:
                 self._written.update(call.images)
+                self.rows_sent += len(call.images)
         for armed in self._armed:
             if not armed.fault.applies(call):
                 continue
             chance, draw = self._draws.next(f"{armed.fault.kind} {call.subject}")
-            if chance < armed.rate:
+            if chance < armed.rate or self._is_first(armed.fault.kind):
                 self._inject(armed.fault, exchange, draw)
                 return
         exchange.answer(exchange.forward())
+
+    def _is_first(self, kind: str) -> bool:
+        with self._lock:
+            self._first[kind] -= 1
+            return self._first[kind] >= 0
 
     def _inject(self, fault: Fault, exchange: Exchange, draw: float) -> None:
         def done(images: Iterable[str] = ()) -> None:

@@ -61,7 +61,7 @@ class BrokenModel:
         self._spoil = spoil
         self._lock = threading.Lock()
         self._intact = intact
-        self._is_spoilt = False
+        self.is_spoilt = False
 
     def applies(self, call: Call) -> bool:
         """A job reads its shard's file, which it does before it loads the model."""
@@ -72,8 +72,8 @@ class BrokenModel:
         with self._lock:
             self._intact -= 1
             if self._intact < 0:
-                if not self._is_spoilt:
+                if not self.is_spoilt:
                     self._spoil()
-                    self._is_spoilt = True
+                    self.is_spoilt = True
                 done()
         exchange.answer(exchange.forward())

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from tools.faults.answers import dynamodb_error, rest_json_error, s3_error
+from tools.faults.answers import rest_json_error
 from tools.faults.calls import BATCH_GET, BATCH_WRITE, Call, row_ids
 from tools.faults.injector import Done
 from tools.faults.messages import Message
@@ -17,7 +17,6 @@ from tools.faults.proxy import Exchange
 SLOW_BYTES_A_SECOND: Final = 1024
 SLOW_SECONDS: Final = 2.0
 """A body is slow for so long at the most; then the rest comes at once."""
-_DYNAMODB: Final = "com.amazonaws.dynamodb.v20120810#"
 
 Matches = Callable[[Call], bool]
 
@@ -188,10 +187,11 @@ class ChangedObject:
         exchange.answer(response or exchange.forward())
 
 
+@dataclass(frozen=True, slots=True)
 class InvokedTwice:
     """A function runs twice for one event: one after the other, or both at once."""
 
-    kind = "lambda-twice"
+    kind: str
 
     def applies(self, call: Call) -> bool:
         """Any invocation."""
@@ -211,10 +211,11 @@ class InvokedTwice:
             exchange.answer(first if draw < 0.75 else second)
 
 
+@dataclass(frozen=True, slots=True)
 class ServiceError:
     """Lambda refuses an invocation, or loses its answer, or says that it failed while the function still runs."""
 
-    kind = "lambda-service-error"
+    kind: str
 
     def applies(self, call: Call) -> bool:
         """Any invocation."""
@@ -231,58 +232,3 @@ class ServiceError:
         elif draw < 0.75:
             threading.Thread(target=exchange.forward_apart, daemon=True).start()
         exchange.answer(rest_json_error(500, "ServiceException", "The Lambda service encountered an internal error."))
-
-
-def throughput_exceeded(exchange: Exchange) -> Message:  # noqa: ARG001 - as every answer
-    """400 of DynamoDB."""
-    text = "The level of configured provisioned throughput for the table was exceeded."
-    return dynamodb_error(400, f"{_DYNAMODB}ProvisionedThroughputExceededException", text)
-
-
-def throttled(exchange: Exchange) -> Message:  # noqa: ARG001
-    """400 of DynamoDB's front door."""
-    text = "Throughput exceeds the current capacity of your table or index."
-    return dynamodb_error(400, "com.amazon.coral.availability#ThrottlingException", text)
-
-
-def dynamodb_failed(exchange: Exchange) -> Message:  # noqa: ARG001
-    """500 of DynamoDB."""
-    return dynamodb_error(500, f"{_DYNAMODB}InternalServerError", "Internal server error")
-
-
-def dynamodb_denied(exchange: Exchange) -> Message:
-    """400 of DynamoDB, as IAM words it."""
-    text = f"User is not authorized to perform: dynamodb:{exchange.call.operation}"
-    return dynamodb_error(400, "com.amazon.coral.service#AccessDeniedException", text)
-
-
-def slow_down(exchange: Exchange) -> Message:
-    """503 of S3."""
-    return s3_error(503, "SlowDown", "Please reduce your request rate.", method=exchange.method)
-
-
-def s3_failed(exchange: Exchange) -> Message:
-    """500 of S3."""
-    text = "We encountered an internal error. Please try again."
-    return s3_error(500, "InternalError", text, method=exchange.method)
-
-
-def s3_denied(exchange: Exchange) -> Message:
-    """403 of S3."""
-    return s3_error(403, "AccessDenied", "Access Denied", method=exchange.method)
-
-
-def clock_skewed(exchange: Exchange) -> Message:
-    """403 of S3 to a host whose clock is more than 15 minutes off."""
-    text = "The difference between the request time and the current time is too large."
-    return s3_error(403, "RequestTimeTooSkewed", text, method=exchange.method)
-
-
-def submit_throttled(exchange: Exchange) -> Message:  # noqa: ARG001
-    """429 of Batch."""
-    return rest_json_error(429, "TooManyRequestsException", "Too Many Requests")
-
-
-def submit_failed(exchange: Exchange) -> Message:  # noqa: ARG001
-    """500 of Batch."""
-    return rest_json_error(500, "ServerException", "Internal failure")

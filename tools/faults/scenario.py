@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from stepvec.outcome import FailureReason
+from tools.faults.building import Kind, Setup
 from tools.faults.invariants import Verdict, check, check_rerun
-from tools.faults.kinds import Kind, Setup
 from tools.faults.pictures import picture
 from tools.faults.stage import Stage
 
@@ -36,12 +36,18 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """Faults of one kind, or of several at once, on `images` images in `shards` shards."""
+    """Faults of one kind, or of several at once, on `images` images in `shards` shards.
+
+    `rate`, `first` and `moments` are as in Setup; those that are None are each kind's own.
+    """
 
     name: str
     kinds: Sequence[Kind]
     images: int
     shards: int
+    rate: float | None = None
+    first: int = 0
+    moments: int | None = None
 
     def objects(self) -> dict[str, bytes]:
         """The images by key."""
@@ -54,11 +60,19 @@ def another_picture(pictures: int) -> Callable[[str], bytes]:
 
 
 def run_scenario(
-    stage: Stage, scenario: Scenario, *, seed: int, pictures: int, assembly: Path, rate: float | None = None,
-    moments: int | None = None,
+    stage: Stage,
+    scenario: Scenario,
+    *,
+    seed: int,
+    pictures: int,
+    assembly: Path,
+    objects: Mapping[str, bytes] | None = None,
 ) -> Result:
-    """Play a scenario. `rate` and `moments` stand in for those of its kinds."""
-    objects = scenario.objects()
+    """Play a scenario. `pictures` is how many were embedded cleanly, `assembly` what `stage` deployed.
+
+    `objects` are its images by key; small pictures where they are not given.
+    """
+    objects = dict(objects or scenario.objects())
     another = another_picture(pictures)
     built = [
         kind.build(
@@ -67,8 +81,9 @@ def run_scenario(
                 assembly=assembly,
                 keys=sorted(objects),
                 generator=random.Random(f"{seed}/{kind.name}"),  # noqa: S311 - a seed's, no secret
-                rate=kind.rate if rate is None else rate,
-                moments=kind.moments if moments is None else moments,
+                rate=kind.rate if scenario.rate is None else scenario.rate,
+                first=scenario.first,
+                moments=kind.moments if scenario.moments is None else scenario.moments,
                 another=another,
             ),
             kind.name,

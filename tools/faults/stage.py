@@ -31,7 +31,10 @@ _POLL_SECONDS: Final = 0.1
 
 
 class Stage:
-    """One embedded AWS for all scenarios. Each uses a prefix of its own."""
+    """One embedded AWS for all scenarios. Each uses a prefix of its own.
+
+    `is_sample` is set where the clean run was of some of the images only.
+    """
 
     def __init__(self, cloud: EmbeddedCloud, injector: Injector, ledger: Ledger) -> None:
         self.cloud = cloud
@@ -40,6 +43,7 @@ class Stage:
         self.deployment: Deployment = deployment_of(cloud)
         self.etags: dict[str, set[str]] = {}
         self.vectors: dict[str, VectorItem] = {}
+        self.is_sample = False
         self.current: RunOfDeployment | None = None
         self._s3 = cloud.client("s3")
         self._store = ObjectStore(self._s3)
@@ -139,7 +143,7 @@ class Stage:
     def truth(self) -> Truth:
         """What is known of the images so far."""
         model = next(iter(self.vectors.values())).model
-        return Truth(model=model, vectors=self.vectors, etags=self.etags)
+        return Truth(model=model, vectors=self.vectors, etags=self.etags, is_sample=self.is_sample)
 
 
 @contextmanager
