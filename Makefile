@@ -111,6 +111,16 @@ bench-overhead: setup ## Measure where the time of a one-photo run goes
 bench-listing: setup ## Measure ListImages and ShardImages on up to a million synthetic keys (some minutes)
 	$(PYTHON) -m bench.listing
 
+.PHONY: faults
+faults: setup ## Inject every kind of fault and prove that nothing is lost (KIND=, SEED=, SCALE=, RECORD=1)
+	$(PYTHON) -m tools.faults $(foreach kind,$(KIND),--kind $(kind)) $(if $(SEED),--seed $(SEED)) \
+	  $(if $(SCALE),--scale $(SCALE)) $(if $(RECORD),--record)
+
+.PHONY: soak
+soak: setup build/photos ## 20,000 photos under faults: nothing lost, memory flat, no slower at the end (IMAGES=, SEED=, RECORD=1)
+	$(PYTHON) -m tools.faults.soak $(if $(IMAGES),--images $(IMAGES)) $(if $(SEED),--seed $(SEED)) \
+	  $(if $(RECORD),--record)
+
 .PHONY: policies
 policies: setup ## Take each permission statement away and see that some run misses it
 	$(PYTHON) -m tools.policies

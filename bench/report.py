@@ -1,4 +1,4 @@
-"""Tables for the terminal and for docs/performance.md."""
+"""Tables for the terminal and for the documents in docs/."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Final
 
 from bench.machine import describe_machine
 
-PERFORMANCE: Final = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
+DOCS: Final = Path(__file__).resolve().parent.parent / "docs"
+PERFORMANCE: Final = DOCS / "performance.md"
 
 
 def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -18,13 +19,13 @@ def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])
 
 
-def write_section(name: str, text: str) -> None:
-    """Put `text` between the marks of section `name` in docs/performance.md, with the machine and the day."""
+def write_section(name: str, text: str, document: Path = PERFORMANCE) -> None:
+    """Put `text` between the marks of section `name` in `document`, with the machine and the day."""
     begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
-    document = PERFORMANCE.read_text(encoding="utf-8")
-    if begin not in document or end not in document:
-        raise ValueError(f"{PERFORMANCE} has no section {begin} ... {end}")
+    content = document.read_text(encoding="utf-8")
+    if begin not in content or end not in content:
+        raise ValueError(f"{document} has no section {begin} ... {end}")
     measured = f"Measured {datetime.now(UTC):%Y-%m-%d} on {describe_machine()}."
-    before, rest = document.split(begin, 1)
+    before, rest = content.split(begin, 1)
     after = rest.split(end, 1)[1]
-    PERFORMANCE.write_text(f"{before}{begin}\n{text}\n\n{measured}\n{end}{after}", encoding="utf-8")
+    document.write_text(f"{before}{begin}\n{text}\n\n{measured}\n{end}{after}", encoding="utf-8")

@@ -79,6 +79,7 @@ class EmbeddedCloud:
         environment: Mapping[str, str] | None = None,
         clock: Callable[[], datetime] | None = None,
         container_engine: ContainerEngine | None = None,
+        between: Callable[[str], str] | None = None,
     ) -> Self:
         """Deploys the cloud assembly (cdk.out) in `assembly`.
 
@@ -87,7 +88,8 @@ class EmbeddedCloud:
         the processes' home folders (a temporary folder, removed by `close`, when None). `environment` is added
         to the environment of every function and job, and wins over the template's. `clock` is the time that
         schedules go by, with a time zone (the machine's time when None). `container_engine` runs the
-        jobs in real containers of its image, instead of with `worker_python`.
+        jobs in real containers of its image, instead of with `worker_python`. `between` is given the server's URL and
+        returns the one that functions, jobs and state machines call instead: that of a proxy, for example.
 
         Raises LocalCloudError, and leaves nothing behind, when the assembly cannot be deployed.
         """
@@ -102,6 +104,7 @@ class EmbeddedCloud:
             reset_moto(context.account, region)
             server = _start_server(context)
             context.endpoint_url = server.url
+            context.client_url = between(server.url) if between else server.url
             temporary = None if work_directory else Path(tempfile.mkdtemp(prefix="stepvec-local-"))
             context.work_directory = (work_directory or temporary or Path()).resolve()
             context.work_directory.mkdir(parents=True, exist_ok=True)
@@ -155,6 +158,11 @@ class EmbeddedCloud:
                 f"Stack {stack} has no resource {logical_id} here.",
                 remedy="Take the logical id from the template; what is not local is in `not_local`.",
             ) from None
+
+    def role_of(self, access_key_id: str) -> str:
+        """The name of the role whose session this access key is; "" for a user's key, and for an unknown one."""
+        principal = self._context.credentials.principal(access_key_id)
+        return (principal.role or "") if principal else ""
 
     def lose_host(self, job_id: str) -> None:
         """Ends the host under a running Batch job, as a Spot interruption does: SIGTERM, then SIGKILL.

@@ -44,6 +44,8 @@ class Context:
     extra_environment: Mapping[str, str]
     container_engine: ContainerEngine | None = None
     endpoint_url: str = ""
+    client_url: str = ""
+    """Where functions, jobs and state machines find the embedded AWS: `endpoint_url`, or what stands before it."""
     work_directory: Path = Path()
     children: Children = field(default_factory=Children)
     images: dict[str, Image] = field(default_factory=dict)
@@ -71,7 +73,7 @@ class Context:
         The variables given to `EmbeddedCloud.start` win over the template's.
         """
         environment = child_environment(
-            endpoint_url=self.endpoint_url,
+            endpoint_url=self.client_url,
             region=self.region,
             credentials=self.credentials.for_role(role_arn, session, service),
             home=home,

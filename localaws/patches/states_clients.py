@@ -37,7 +37,7 @@ def client_for(region: str, service: str, state_credentials: Any) -> Any:
             credentials = context.credentials.for_role(key[2], "states", "states.amazonaws.com")
             context.clients[key] = make_client(
                 service,
-                endpoint_url=context.endpoint_url,
+                endpoint_url=context.client_url,
                 region=region,
                 credentials=credentials,
                 # Step Functions passes on what the definition says; the service answers for it.

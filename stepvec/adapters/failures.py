@@ -4,12 +4,30 @@ from __future__ import annotations
 
 from typing import Final
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import (
+    ClientError,
+    ConnectionClosedError,
+    IncompleteReadError,
+    ReadTimeoutError,
+    ResponseStreamingError,
+)
 
 from stepvec.errors import AccessDeniedError, StorageError
 
 ACCESS_DENIED_CODES: Final = frozenset({"AccessDenied", "AccessDeniedException", "403"})
 MISSING_CODES: Final = frozenset({"NoSuchKey", "NotFound", "404"})
+
+BROKEN_BODY: Final = (
+    ConnectionClosedError,
+    IncompleteReadError,
+    ReadTimeoutError,
+    ResponseStreamingError,
+    ConnectionError,
+    TimeoutError,
+)
+"""A body that breaks off. boto3 retries a request until its headers are there; the body is ours to retry."""
+BODY_ATTEMPTS: Final = 5
+"""Tries of one body."""
 
 
 def error_code(error: Exception) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import gzip
 import shutil
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,8 +15,9 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar
 from botocore.exceptions import BotoCoreError, ClientError
 
 from stepvec import codec
-from stepvec.adapters.failures import MISSING_CODES, error_code, explain
+from stepvec.adapters.failures import BODY_ATTEMPTS, BROKEN_BODY, MISSING_CODES, error_code, explain
 from stepvec.adapters.listing_answer import shorten_listing_answers
+from stepvec.adapters.vector_table import backoff_seconds
 from stepvec.layout import S3Uri
 from stepvec.limits import LIST_PAGE_KEYS
 from stepvec.records.listing import ListedImage
@@ -47,9 +49,10 @@ class ObjectVersion:
 class ObjectStore:
     """Reads and writes whole files of a run, and lists images. Raises StorageError for what S3 refuses."""
 
-    def __init__(self, client: S3Client) -> None:
+    def __init__(self, client: S3Client, *, sleep: Callable[[float], None] = time.sleep) -> None:
         self._client = client
         shorten_listing_answers(client)
+        self._sleep = sleep
 
     def list_page(self, bucket: str, prefix: str, after: str) -> ObjectPage:
         """The objects under `prefix` whose keys come after `after` ("" from the start), up to 1,000 of them."""
@@ -89,10 +92,23 @@ class ObjectStore:
         """The file at `uri`, to be read once; it is on disk or in memory by then, whatever becomes of the network."""
         with tempfile.SpooledTemporaryFile(max_size=_SPOOLED_BYTES) as spool:
             with _explained(f"reading {uri}"):
-                body = self._client.get_object(Bucket=uri.bucket, Key=uri.key)["Body"]
-                shutil.copyfileobj(body, spool)
+                self._read_whole(uri, spool)
             spool.seek(0)
             yield spool
+
+    def _read_whole(self, uri: S3Uri, spool: IO[bytes]) -> None:
+        for attempt in range(1, BODY_ATTEMPTS + 1):
+            try:
+                body = self._client.get_object(Bucket=uri.bucket, Key=uri.key)["Body"]
+                shutil.copyfileobj(body, spool)
+            except BROKEN_BODY:
+                if attempt == BODY_ATTEMPTS:
+                    raise
+                spool.seek(0)
+                spool.truncate()
+                self._sleep(backoff_seconds(attempt - 1))
+            else:
+                return
 
     @contextmanager
     def open_text(self, uri: S3Uri) -> Iterator[IO[bytes]]:
@@ -132,5 +148,5 @@ class ObjectStore:
 def _explained(what: str) -> Iterator[None]:
     try:
         yield
-    except (ClientError, BotoCoreError) as error:
+    except (ClientError, BotoCoreError, ConnectionError, TimeoutError) as error:
         raise explain("S3", what, error) from error

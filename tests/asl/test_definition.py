@@ -22,7 +22,7 @@ LAMBDA_SERVICE_ERRORS = {
     # https://docs.aws.amazon.com/lambda/latest/dg/invocation-retries.html
     "Lambda.TooManyRequestsException",
 }
-BATCH_SUBMIT_ERRORS = {"Batch.AWSBatchException", "Batch.ServerException"}
+BATCH_SUBMIT_ERRORS = {"Batch.AWSBatchException", "Batch.ServerException", "Batch.SdkClientException"}
 OWN_ERRORS = {"InvalidInputError"}
 STATE_FIELDS = {
     "Comment", "Type", "Next", "End", "Resource", "Parameters", "OutputPath", "ResultPath", "TimeoutSeconds", "Retry",
