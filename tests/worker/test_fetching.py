@@ -310,9 +310,9 @@ def certificates(tmp_path: Path) -> Path:
         pytest.skip("openssl, which makes the certificates, is not on this machine")
     (tmp_path / "extensions").write_text("subjectAltName=IP:127.0.0.1\nbasicConstraints=CA:FALSE\n")
     for command in (
-        "req -x509 -newkey rsa:2048 -nodes -keyout authority.key -out authority.pem -days 2 -subj /CN=authority",
+        "req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -days 2 -subj /CN=authority",
         "req -newkey rsa:2048 -nodes -keyout server.key -out server.csr -subj /CN=127.0.0.1",
-        "x509 -req -in server.csr -CA authority.pem -CAkey authority.key -CAcreateserial -out server.pem -extfile extensions",
+        "x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out server.pem -extfile extensions",
     ):
         subprocess.run([openssl, *command.split()], cwd=tmp_path, check=True, capture_output=True)
     return tmp_path
@@ -327,7 +327,7 @@ def test_an_operators_own_authorities_are_trusted_and_no_others(
         monkeypatch.setenv("AWS_ENDPOINT_URL", secure.url)
         assert reader(client()).read("a.jpg", ETAG) is None
 
-        monkeypatch.setenv("AWS_CA_BUNDLE", str(certificates / "authority.pem"))
+        monkeypatch.setenv("AWS_CA_BUNDLE", str(certificates / "ca.pem"))
         assert reader(client()).read("a.jpg", ETAG) == FetchedImage(BODY, MODIFIED)
 
 
