@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -155,18 +155,25 @@ def main() -> None:
     parser.add_argument("--photos", type=int, default=500, help="photos of each kind to take cosines of (0: none)")
     parser.add_argument("--model", type=Path, default=ROOT / "build" / "model")
     options = parser.parse_args()
-    parts = [timings(), memory()]
-    if options.photos:
-        photos = real_photos()
-        large = max(1, options.photos // 20)
-        kinds = {
-            "Photos enlarged to 512..2048": enlarged_jpegs(photos, options.photos, 512, 2048),
-            "Mosaics of 512..2048": mosaic_jpegs(photos, options.photos, 512, 2048),
-            "Photos enlarged to 24 MP": enlarged_jpegs(photos, large, 4240, 4250),
-        }
-        parts += [cosine_table(name, measure(jpegs, options.model)) for name, jpegs in kinds.items()]
-    print("\n\n".join(parts))
+    parts = []
+    for part in _parts(options.photos, options.model):
+        parts.append(part)
+        print(part, end="\n\n", flush=True)
     write_section("decoding", "\n\n".join(parts))
+
+
+def _parts(count: int, model: Path) -> Iterator[str]:
+    yield timings()
+    yield memory()
+    if count == 0:
+        return
+    photos = real_photos()
+    for name, jpegs in {
+        "Photos enlarged to 512..2048": enlarged_jpegs(photos, count, 512, 2048),
+        "Mosaics of 512..2048": mosaic_jpegs(photos, count, 512, 2048),
+        "Photos enlarged to 24 MP": enlarged_jpegs(photos, max(1, count // 20), 4240, 4250),
+    }.items():
+        yield cosine_table(name, measure(jpegs, model))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -115,11 +116,11 @@ class ScriptedS3:
 
 
 @contextmanager
-def scripted_s3() -> Iterator[ScriptedS3]:
+def scripted_s3(tls: ssl.SSLContext | None = None) -> Iterator[ScriptedS3]:
     """A running ScriptedS3 at 127.0.0.1."""
     server = ScriptedS3()
     listener = socket.create_server(("127.0.0.1", 0))
-    server.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    server.url = f"{'https' if tls else 'http'}://127.0.0.1:{listener.getsockname()[1]}"
 
     def accept() -> None:
         while True:
@@ -127,6 +128,12 @@ def scripted_s3() -> Iterator[ScriptedS3]:
                 connection, _ = listener.accept()
             except OSError:
                 return  # closed
+            if tls:
+                connection.settimeout(5)
+                try:
+                    connection = tls.wrap_socket(connection, server_side=True)
+                except OSError:
+                    continue  # the client does not trust the certificate
             threading.Thread(target=server.serve, args=(connection,), daemon=True).start()
 
     thread = threading.Thread(target=accept, daemon=True)

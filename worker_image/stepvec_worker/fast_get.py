@@ -6,16 +6,19 @@ long retries are boto3's in every case: docs/decisions/0045.
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 import boto3
 import obstore
+from botocore.httpsession import where
 from obstore.auth.boto3 import Boto3CredentialProvider
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
@@ -107,12 +110,14 @@ def fast_reader(client: S3Client, bucket: str, *, timeout_seconds: float = 20.0)
     if bucket.endswith("--x-s3") or "/" in bucket or ":" in bucket:
         return None  # directory buckets and access points have hosts and signatures of their own
     endpoint, virtual_hosted = _address(client, bucket)
+    is_http = urlsplit(endpoint).scheme == "http"
     options: ClientConfig = {
-        # Only where the operator's own endpoint says so.
-        "allow_http": urlsplit(endpoint).scheme == "http",
+        "allow_http": is_http,  # only where the operator's own endpoint says so
         "connect_timeout": timedelta(seconds=5),
         "timeout": timedelta(seconds=timeout_seconds),
     }
+    if not is_http:
+        options["root_certificate"] = _authorities()
     try:
         credentials = Boto3CredentialProvider(boto3.Session(), ttl=CREDENTIALS_TTL)
         store = S3Store(
@@ -129,6 +134,11 @@ def fast_reader(client: S3Client, bucket: str, *, timeout_seconds: float = 20.0)
         logger.warning("GETs go through boto3: obstore cannot be set up", error=str(error)[:300])
         return None
     return FastReader(store)
+
+
+def _authorities() -> bytes:
+    """The certificates that boto3 trusts, an operator's own bundle or its package's; obstore adds the system's."""
+    return Path(os.environ.get("AWS_CA_BUNDLE") or where()).read_bytes()
 
 
 def _address(client: S3Client, bucket: str) -> tuple[str, bool]:
