@@ -14,6 +14,8 @@ from typing import Final, NoReturn
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 from stepvec.outcome import FailureReason
+from stepvec_worker.jpeg_bombs import jpeg_bomb
+from stepvec_worker.native_messages import silence_libtiff
 
 FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 """The only decoders of Pillow that untrusted bytes reach. JPEG includes MPO, which many phones write."""
@@ -22,6 +24,8 @@ FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 # an image. Set once here: warnings.catch_warnings is not thread-safe.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+
+silence_libtiff()
 
 # Pillow's default, restated because the embedding of half an image would look like a success.
 ImageFile.LOAD_TRUNCATED_IMAGES = False
@@ -60,6 +64,9 @@ def decode(data: bytes, limits: DecodeLimits, *, short_side: int | None = None) 
         raise ImageRejected(FailureReason.EMPTY, "The object has no bytes.")
     if len(data) > limits.bytes:
         raise ImageRejected(FailureReason.TOO_LARGE, f"{len(data):,} bytes; the worker takes {limits.bytes:,}.")
+    bomb = jpeg_bomb(data)
+    if bomb is not None:
+        raise ImageRejected(FailureReason.TOO_LARGE, bomb)
     try:
         return _decode(data, limits, short_side)
     except ImageRejected:
