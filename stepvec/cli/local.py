@@ -129,6 +129,7 @@ def deployment_of(cloud: EmbeddedCloud) -> Deployment:
         work_bucket=outputs["WorkBucketName"],
         table=outputs["TableName"],
         state_machine_arn=outputs["StateMachineArn"],
+        model=outputs["Model"],
         client=cloud.client,
     )
 

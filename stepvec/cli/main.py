@@ -8,7 +8,9 @@ from typing import Final
 import typer
 
 from stepvec.cli import client, deploy, local
+from stepvec.cli.audit import audit
 from stepvec.cli.console import errors
+from stepvec.cli.repair import repair
 from stepvec.cli.weights import weights
 from stepvec.errors import StepvecError
 
@@ -26,7 +28,7 @@ app = typer.Typer(
 )
 app.add_typer(local.app, name="local")
 app.command(name="weights")(weights)
-for command in (client.run, client.status, client.report, client.cancel, deploy.deploy, deploy.destroy):
+for command in (client.run, client.status, client.report, client.cancel, repair, audit, deploy.deploy, deploy.destroy):
     app.command()(command)
 
 

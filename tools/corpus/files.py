@@ -15,6 +15,11 @@ SUFFIX: Final = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp", "GIF": "gif", "BMP
 
 EMBEDDED: Final = "embedded"
 """The outcome beside the reasons of stepvec.outcome.FailureReason."""
+CRASHED: Final = "crashed"
+HUNG: Final = "hung"
+"""What an image did to the process that decoded it."""
+MUTATIONS: Final = 50
+"""Random changes of one file that share a process."""
 
 
 @dataclass(frozen=True, slots=True)
