@@ -14,11 +14,12 @@ from typing import Final, NoReturn
 
 from PIL import Image, ImageFile, UnidentifiedImageError
 
+from stepvec.images import IMAGE_FORMATS
 from stepvec.outcome import FailureReason
 from stepvec_worker.jpeg_bombs import jpeg_bomb
 from stepvec_worker.native_messages import silence_libtiff
 
-FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+FORMATS: Final = IMAGE_FORMATS
 """The only decoders of Pillow that untrusted bytes reach. JPEG includes MPO, which many phones write."""
 
 # Pillow warns about odd metadata and about sizes that decode() judges itself. A worker's log is no place for a line
