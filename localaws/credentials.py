@@ -93,6 +93,12 @@ class CredentialStore:
                 self._principals[access_key_id] = known
         return known
 
+    def secrets(self) -> frozenset[str]:
+        """The secret keys and session tokens of all roles' sessions so far: what no log may hold."""
+        with self._lock:
+            issued = list(self._sessions.values())
+        return frozenset(text for each in issued for text in (each.secret_access_key, each.session_token) if text)
+
     def role_principal(self, role_arn: str) -> Principal:
         """The role itself as principal, for checks of what a service does on its behalf."""
         return Principal(arn=role_arn, session_token="", role=role_arn.rsplit("/", 1)[-1])

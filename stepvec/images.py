@@ -9,6 +9,8 @@ ImageIdScheme = Literal["key", "stem"]
 
 IMAGE_SUFFIXES: Final = frozenset({"jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff"})
 """Suffixes of images, compared in any case."""
+IMAGE_FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+"""Pillow's names of the formats that are read; the others' decoders never see bytes that come from outside."""
 
 
 def suffix(key: str) -> str:

@@ -35,7 +35,7 @@ class S3Uri:
         scheme, separator, rest = text.partition("://")
         bucket, _, key = rest.partition("/")
         if scheme != "s3" or not separator or not bucket or not is_key(key):
-            raise InvalidInputError(f"{text!r} is not an S3 URI.", remedy="Write s3://BUCKET/KEY.")
+            raise InvalidInputError(f"{text!r:.200} is not an S3 URI.", remedy="Write s3://BUCKET/KEY.")
         return cls(bucket, key)
 
 
@@ -108,7 +108,7 @@ def parse_shard_uri(text: str) -> tuple[RunLayout, int]:
     match = _SHARD_KEY.fullmatch(uri.key)
     if match is None:
         raise RecordError(
-            f"{text} is not the URI of a shard.",
+            f"{text:.200} is not the URI of a shard.",
             remedy="Give the `uri` of an entry of runs/RUN/shards.json.",
         )
     return RunLayout(uri.bucket, match["run"]), int(match["shard"])

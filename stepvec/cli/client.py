@@ -53,7 +53,7 @@ def run(
         started.start(run_input)
     typer.echo(started.name)
     if wait:
-        _wait(started)
+        wait_for(started)
 
 
 def status(
@@ -121,7 +121,8 @@ def cancel(
     typer.echo(f"stopped {run}")
 
 
-def _wait(run: RunOfDeployment) -> None:
+def wait_for(run: RunOfDeployment) -> None:
+    """Show how far `run` is until it ends, and how it ended. Raises typer.Exit with code 1 where it failed."""
     with progress_line() as line:
         task = line.add_task("embedding", total=None, note="listing")
         start = time.perf_counter()

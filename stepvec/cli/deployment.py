@@ -37,6 +37,7 @@ class Deployment:
     work_bucket: str
     table: str
     state_machine_arn: str
+    model: str
     client: Callable[[str], Any]
 
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from jinja2 import Environment, PackageLoader
 from PIL import Image, ImageOps
 
+from stepvec.images import IMAGE_FORMATS
 from stepvec.outcome import ImageFailure
 from stepvec.records.reports import RunReport
 
@@ -77,7 +78,7 @@ def write_gallery(
 
 
 def _thumbnail(path: Path) -> str:
-    with Image.open(path) as image:
+    with Image.open(path, formats=IMAGE_FORMATS) as image:
         image.draft("RGB", (THUMBNAIL_PIXELS * 2, THUMBNAIL_PIXELS * 2))
         upright = ImageOps.exif_transpose(image)
         if upright.mode.startswith("I;16"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import tempfile
 import threading
@@ -60,7 +61,7 @@ def up(
         for reason, types in _not_local(cloud).items():
             errors.print(f"  {', '.join(sorted(types))}: {reason}", style="dim", highlight=False)
         for name, value in _exports(cloud, deployment).items():
-            typer.echo(f"export {name}={value}")
+            typer.echo(f"export {name}={shlex.quote(value)}")
         errors.print("Ctrl-C ends it.")
         stop.wait()
     errors.print("Ended.")
@@ -129,6 +130,7 @@ def deployment_of(cloud: EmbeddedCloud) -> Deployment:
         work_bucket=outputs["WorkBucketName"],
         table=outputs["TableName"],
         state_machine_arn=outputs["StateMachineArn"],
+        model=outputs["Model"],
         client=cloud.client,
     )
 

@@ -8,7 +8,9 @@ from typing import Final
 import typer
 
 from stepvec.cli import client, deploy, export, local, plan
+from stepvec.cli.audit import audit
 from stepvec.cli.console import errors
+from stepvec.cli.repair import repair
 from stepvec.cli.weights import weights
 from stepvec.errors import StepvecError
 
@@ -32,6 +34,8 @@ for command in (
     client.status,
     client.report,
     client.cancel,
+    repair,
+    audit,
     export.export,
     deploy.deploy,
     deploy.destroy,

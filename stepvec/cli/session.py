@@ -48,6 +48,7 @@ def find_deployment(data_stack: str = DATA_STACK, pipeline_stack: str = PIPELINE
             work_bucket=data["WorkBucketName"],
             table=data["TableName"],
             state_machine_arn=pipeline["StateMachineArn"],
+            model=pipeline["Model"],
             client=client,
         )
     except KeyError as error:

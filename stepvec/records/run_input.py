@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -18,6 +19,8 @@ SHARD_SIZE_MAXIMUM: Final = 50_000
 SHARDS_MAXIMUM: Final = 50_000
 """Shards of a run at the most: the Map's result has an element for each, `{}` or `null`, and must fit a payload."""
 WHOLE_BUCKET: Final = "/"
+SHOWN_CHARACTERS: Final = 80
+"""Characters of a wrong value that an error shows: the input may be 256 KiB, an execution's cause 32 KiB."""
 _EXAMPLE: Final = 'For example: {"Paths": ["images"]}.'
 
 
@@ -59,10 +62,10 @@ def parse_run_input(document: Any, *, image_bucket: str, work_bucket: str, defau
         raise InvalidInputError("The input is not a JSON object.", remedy=_EXAMPLE)
     for name in document:
         if name not in FIELDS:
-            close = difflib.get_close_matches(str(name), FIELDS, n=1, cutoff=0.5)
+            close = difflib.get_close_matches(str(name)[:SHOWN_CHARACTERS], FIELDS, n=1, cutoff=0.5)
             hint = f"Did you mean {close[0]}? " if close else ""
             raise InvalidInputError(
-                f"The input has an unknown field {name!r}.", remedy=f"{hint}Fields are {', '.join(FIELDS)}."
+                f"The input has an unknown field {_shown(name)}.", remedy=f"{hint}Fields are {', '.join(FIELDS)}."
             )
     manifest = _manifest(document, buckets=(image_bucket, work_bucket))
     if manifest is None:
@@ -102,7 +105,7 @@ def _prefixes(document: Mapping[str, Any], image_bucket: str) -> tuple[str, ...]
         raise InvalidInputError("The input has no Paths.", remedy=_EXAMPLE)
     paths = document["Paths"]
     if not isinstance(paths, list) or not paths:
-        raise InvalidInputError(f"Paths is {paths!r:.80}, not a list of prefixes.", remedy=_EXAMPLE)
+        raise InvalidInputError(f"Paths is {_shown(paths)}, not a list of prefixes.", remedy=_EXAMPLE)
     return normalise_prefixes([_prefix(path, position, image_bucket) for position, path in enumerate(paths)])
 
 
@@ -110,7 +113,7 @@ def _prefix(path: Any, position: int, image_bucket: str) -> str:
     field = f"Paths[{position}]"
     if not isinstance(path, str) or not path:
         raise InvalidInputError(
-            f"{field} is {path!r:.80}, not a prefix.",
+            f"{field} is {_shown(path)}, not a prefix.",
             remedy='Write a prefix such as "images"; "/" means the whole bucket.',
         )
     if "://" in path:
@@ -118,7 +121,7 @@ def _prefix(path: Any, position: int, image_bucket: str) -> str:
         bucket, _, path = rest.partition("/")
         if scheme != "s3" or bucket != image_bucket:
             raise InvalidInputError(
-                f"{field} is of another bucket ({scheme}://{bucket}).",
+                f"{field} is of another bucket ({_short(scheme)}://{_short(bucket)}).",
                 remedy=f"Only s3://{image_bucket}/ can be read: copy the images there, or deploy with that bucket.",
             )
     stripped = path.strip("/")
@@ -134,11 +137,11 @@ def _manifest(document: Mapping[str, Any], buckets: tuple[str, str]) -> S3Uri | 
         return None
     text = document["Manifest"]
     if not isinstance(text, str):
-        raise InvalidInputError(f"Manifest is {text!r:.80}, not text.", remedy="Write s3://BUCKET/KEY.")
+        raise InvalidInputError(f"Manifest is {_shown(text)}, not text.", remedy="Write s3://BUCKET/KEY.")
     uri = S3Uri.parse(text)
     if uri.bucket not in buckets:
         raise InvalidInputError(
-            f"Manifest is in another bucket ({uri.bucket}).",
+            f"Manifest is in another bucket ({_short(uri.bucket)}).",
             remedy=f"Put it into s3://{buckets[1]}/ or s3://{buckets[0]}/.",
         )
     return uri
@@ -150,7 +153,7 @@ def _scheme(document: Mapping[str, Any]) -> ImageIdScheme:
         if document.get("ImageId", "key") == value:
             return value
     raise InvalidInputError(
-        f"ImageId is {document['ImageId']!r:.80}.",
+        f"ImageId is {_shown(document['ImageId'])}.",
         remedy='Use "key" (the whole S3 key) or "stem" (the file\'s name without its suffix).',
     )
 
@@ -158,7 +161,7 @@ def _scheme(document: Mapping[str, Any]) -> ImageIdScheme:
 def _flag(document: Mapping[str, Any], name: str) -> bool:
     value = document.get(name, False)
     if not isinstance(value, bool):
-        raise InvalidInputError(f"{name} is {value!r:.80}.", remedy="Use true or false.")
+        raise InvalidInputError(f"{name} is {_shown(value)}.", remedy="Use true or false.")
     return value
 
 
@@ -167,5 +170,18 @@ def _whole_number(document: Mapping[str, Any], name: str, default: int, *, minim
     # bool is a subclass of int in Python, but `true` is no number in JSON.
     if isinstance(value, bool) or not isinstance(value, int) or value < minimum or (maximum or value) < value:
         upper = "" if maximum is None else f" to {maximum:,}"
-        raise InvalidInputError(f"{name} is {value!r:.80}.", remedy=f"Use a whole number from {minimum}{upper}.")
+        raise InvalidInputError(f"{name} is {_shown(value)}.", remedy=f"Use a whole number from {minimum}{upper}.")
     return value
+
+
+_representation = reprlib.Repr()
+_representation.maxstring = _representation.maxother = _representation.maxlong = SHOWN_CHARACTERS
+
+
+def _shown(value: Any) -> str:
+    """`value` in an error: a bounded part of it, however deep it is nested."""
+    return _short(_representation.repr(value))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= SHOWN_CHARACTERS else f"{text[: SHOWN_CHARACTERS - 1]}…"

@@ -91,3 +91,36 @@ def test_an_unknown_field_is_refused_with_the_one_that_was_meant() -> None:
 def test_the_normal_form_is_itself_a_valid_input_of_the_same_meaning(document: Any) -> None:
     parsed = parse(document)
     assert parse(parsed.to_document()) == parsed
+
+
+def nested(depth: int) -> Any:
+    value: Any = "x"
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize("value", ["x" * 200_000, nested(900), ["y" * 50_000] * 4, {"z" * 100_000: 1}, 10**4000])
+@pytest.mark.parametrize("field", ["Paths", "Manifest", "ImageId", "ShardSize", "Reembed", "MaxFailures"])
+def test_an_error_is_short_however_long_or_deep_the_input_is(field: str, value: Any) -> None:
+    document = {"Paths": ["a"], field: value}
+    if field == "Manifest":
+        del document["Paths"]
+    try:
+        parse(document)
+    except InvalidInputError as error:
+        assert len(str(error)) < 1_000  # noqa: PT017 - a long prefix, and a large MaxFailures, are no errors
+    for wrong in ({value if isinstance(value, str) else "q" * 200_000: 1}, {"Paths": [value]}):
+        try:
+            parse(wrong)
+        except InvalidInputError as error:
+            assert len(str(error)) < 1_000  # noqa: PT017
+
+
+@pytest.mark.parametrize("uri", ["s3://" + "b" * 200_000 + "/k", "https://" + "b" * 200_000, "x" * 200_000])
+def test_an_error_about_a_long_uri_is_short(uri: str) -> None:
+    for document in ({"Manifest": uri}, {"Paths": [uri.replace("s3:", "http:")]}):
+        try:
+            parse(document)
+        except InvalidInputError as error:
+            assert len(str(error)) < 1_000  # noqa: PT017 - text without :// is a prefix

@@ -126,7 +126,7 @@ def test_a_process_that_leaves_with_work_in_hand_is_an_error(shard: ShardFile) -
 
 @pytest.mark.parametrize("seed", range(20))
 def test_whatever_dies_each_line_ends_acknowledged_or_blamed_and_only_once(shard: ShardFile, seed: int) -> None:
-    chance = random.Random(seed)  # noqa: S311 - no secret
+    chance = random.Random(seed)
     guilty = {3, 77, 78, 449}
     dealer, number = Dealer(shard, 3), 0
     held: dict[int, list[Deal]] = {}

@@ -31,6 +31,7 @@ from tests.worker import scripted_s3 as s3
 from tests.worker.scripted_s3 import BODY, ETAG, Answer, ScriptedS3
 
 BUCKET = "images"
+MOST_BYTES = 10**6
 MODIFIED = datetime(2026, 11, 24, 8, 30, tzinfo=UTC)
 
 
@@ -60,7 +61,7 @@ def reader(s3_client: Any) -> FastReader:
 
 def fetcher(**changes: Any) -> ImageFetcher:
     s3_client = client()
-    arguments = {"most_bytes": 10**6, "fast": reader(s3_client), "sleep": lambda seconds: None, **changes}
+    arguments = {"most_bytes": MOST_BYTES, "fast": reader(s3_client), "sleep": lambda seconds: None, **changes}
     return ImageFetcher(s3_client, BUCKET, **arguments)
 
 
@@ -286,19 +287,27 @@ def test_a_containers_credentials_are_used_and_renewed(
     server.answers[CONTAINER] = [credentials_answer(f"KEY{number}") for number in range(1, 10)]
     fast = reader(client())
 
-    assert fast.read("a.jpg", ETAG) == FetchedImage(BODY, MODIFIED)
+    assert fast.read("a.jpg", ETAG, most_bytes=MOST_BYTES) == FetchedImage(BODY, MODIFIED)
     time.sleep(0.15)  # obstore asks no more often than ten times a second
-    assert fast.read("b.jpg", ETAG) == FetchedImage(BODY, MODIFIED)
+    assert fast.read("b.jpg", ETAG, most_bytes=MOST_BYTES) == FetchedImage(BODY, MODIFIED)
 
     gets = [request for request in server.requests if request.startswith("GET /images/")]
     first, second = (re.findall(r"Credential=KEY(\d)/", request) for request in gets)
     assert first < second
 
 
+def test_an_object_that_is_larger_than_listed_is_refused(server: ScriptedS3) -> None:
+    """A manifest may say anything of a size."""
+    assert reader(client()).read("a.jpg", ETAG, most_bytes=len(BODY) - 1) is None
+    with pytest.raises(ImageRejected) as caught:
+        fetcher(most_bytes=len(BODY) - 1).fetch(image())
+    assert caught.value.reason is FailureReason.TOO_LARGE
+
+
 def test_http_is_spoken_only_where_the_endpoint_says_so(monkeypatch: pytest.MonkeyPatch, server: ScriptedS3) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", server.url.replace("http:", "https:"))
 
-    assert reader(client()).read("a.jpg", ETAG) is None
+    assert reader(client()).read("a.jpg", ETAG, most_bytes=MOST_BYTES) is None
     assert not [request for request in server.requests if request.startswith("GET")]
 
 
@@ -325,10 +334,10 @@ def test_an_operators_own_authorities_are_trusted_and_no_others(
     tls.load_cert_chain(certificates / "server.pem", certificates / "server.key")
     with s3.scripted_s3(tls) as secure:
         monkeypatch.setenv("AWS_ENDPOINT_URL", secure.url)
-        assert reader(client()).read("a.jpg", ETAG) is None
+        assert reader(client()).read("a.jpg", ETAG, most_bytes=MOST_BYTES) is None
 
         monkeypatch.setenv("AWS_CA_BUNDLE", str(certificates / "ca.pem"))
-        assert reader(client()).read("a.jpg", ETAG) == FetchedImage(BODY, MODIFIED)
+        assert reader(client()).read("a.jpg", ETAG, most_bytes=MOST_BYTES) == FetchedImage(BODY, MODIFIED)
 
 
 def test_after_many_refusals_the_fast_client_rests(server: ScriptedS3) -> None:

@@ -158,7 +158,7 @@ def test_with_several_decoders_only_the_guilty_image_is_blamed(tmp_path: Path) -
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_processes_killed_from_outside_at_random_moments_lose_no_image(tmp_path: Path, seed: int) -> None:
-    chance = random.Random(seed)  # noqa: S311 - no secret
+    chance = random.Random(seed)
     shard = images(400, bad=[11, 222])
     next_kill = [10]
 

@@ -38,7 +38,7 @@ def real_photos() -> list[Image.Image]:
 
 def small_photos(count: int, seed: int) -> Iterator[bytes]:
     """`count` JPEGs of 2 to 6 KB, each another one; the same for the same seed and photos."""
-    photos, generator, seen = real_photos(), random.Random(seed), set[str]()  # noqa: S311 - a seed's, no secret
+    photos, generator, seen = real_photos(), random.Random(seed), set[str]()
     while len(seen) < count:
         photo = photos[len(seen) % len(photos)]
         width, height = (generator.randint(*SIDES) for _ in range(2))

@@ -80,7 +80,7 @@ def run_scenario(
                 stage=stage,
                 assembly=assembly,
                 keys=sorted(objects),
-                generator=random.Random(f"{seed}/{kind.name}"),  # noqa: S311 - a seed's, no secret
+                generator=random.Random(f"{seed}/{kind.name}"),
                 rate=kind.rate if scenario.rate is None else scenario.rate,
                 first=scenario.first,
                 moments=kind.moments if scenario.moments is None else scenario.moments,

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any, Final
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from stepvec.outcome import FailureReason
 from stepvec_worker.decoding import ImageRejected
+
+BAND_PIXELS: Final = 1 << 20
+"""Values converted at a time: 8 MB as float64."""
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
@@ -42,17 +48,37 @@ def _eight_bits(image: Image.Image) -> NDArray[np.uint8]:
     16 bits are divided by 257. Modes I and F do not say what white is: the smallest of the usual ranges that holds
     the values is taken (F: 0..1; then 0..255, 0..65535), and beyond these the values' own range.
     """
-    values = np.nan_to_num(np.asarray(image).astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
-    low, high = float(values.min()), float(values.max())
-    if image.mode.startswith("I;16"):
-        low, white = 0.0, 65535.0
-    else:
-        ranges = (1.0, 255.0, 65535.0) if image.mode == "F" else (255.0, 65535.0)
-        fitting = [limit for limit in ranges if low >= 0 and high <= limit]
-        # A picture of one value has no range of its own; any will do.
-        low, white = (0.0, fitting[0]) if fitting else (low, high - low or 1.0)
-    scaled = (values - low) * (255.0 / white)
-    return np.rint(np.clip(scaled, 0, 255)).astype(np.uint8)
+    pixels = np.asarray(image)
+    low, white = _range(image.mode, pixels)
+    out = np.empty(pixels.shape, np.uint8)
+    # In bands: float64 of a whole picture of 64 megapixels, several times over, is more than a vCPU's memory.
+    for band, scaled in zip(_bands(pixels), _bands(out), strict=True):
+        values = (_finite(band) - low) * (255.0 / white)
+        scaled[:] = np.rint(np.clip(values, 0, 255))
+    return out
+
+
+def _range(mode: str, pixels: NDArray[Any]) -> tuple[float, float]:
+    """The value that becomes black, and how far above it white is."""
+    if mode.startswith("I;16"):
+        return 0.0, 65535.0
+    extremes = [(band.min(), band.max()) for band in map(_finite, _bands(pixels))]
+    low, high = float(min(least for least, _ in extremes)), float(max(most for _, most in extremes))
+    ranges = (1.0, 255.0, 65535.0) if mode == "F" else (255.0, 65535.0)
+    fitting = [limit for limit in ranges if low >= 0 and high <= limit]
+    # A picture of one value has no range of its own; any will do.
+    return (0.0, fitting[0]) if fitting else (low, high - low or 1.0)
+
+
+def _bands(pixels: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    """Views of consecutive parts, of any picture however wide, that hold BAND_PIXELS values at the most."""
+    flat = pixels.reshape(-1)
+    for start in range(0, len(flat), BAND_PIXELS):
+        yield flat[start : start + BAND_PIXELS]
+
+
+def _finite(values: NDArray[Any]) -> NDArray[np.float64]:
+    return np.nan_to_num(values.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
 
 
 def _lab_to_rgb(image: Image.Image) -> Image.Image:

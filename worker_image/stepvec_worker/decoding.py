@@ -6,6 +6,7 @@ The bytes are untrusted: whatever they hold ends in an image or in ImageRejected
 from __future__ import annotations
 
 import io
+import logging
 import re
 import warnings
 from dataclasses import dataclass
@@ -13,16 +14,22 @@ from typing import Final, NoReturn
 
 from PIL import Image, ImageFile, UnidentifiedImageError
 
+from stepvec.images import IMAGE_FORMATS
 from stepvec.outcome import FailureReason
+from stepvec_worker.jpeg_bombs import jpeg_bomb
+from stepvec_worker.native_messages import silence_libtiff
 from stepvec_worker.turbo_jpeg import RgbArray, decode_jpeg, jpeg_scale
 
-FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+FORMATS: Final = IMAGE_FORMATS
 """The only decoders of Pillow that untrusted bytes reach. JPEG includes MPO, which many phones write."""
 
 # Pillow warns about odd metadata and about sizes that decode() judges itself. A worker's log is no place for a line
 # an image. Set once here: warnings.catch_warnings is not thread-safe.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+logging.getLogger("PIL").setLevel(logging.CRITICAL)
+
+silence_libtiff()
 
 # Pillow's default, restated because the embedding of half an image would look like a success.
 ImageFile.LOAD_TRUNCATED_IMAGES = False
@@ -83,6 +90,9 @@ def _decode(data: bytes, limits: DecodeLimits, short_side: int | None, *, is_fas
         raise ImageRejected(FailureReason.EMPTY, "The object has no bytes.")
     if len(data) > limits.bytes:
         raise ImageRejected(FailureReason.TOO_LARGE, f"{len(data):,} bytes; the worker takes {limits.bytes:,}.")
+    bomb = jpeg_bomb(data)
+    if bomb is not None:
+        raise ImageRejected(FailureReason.TOO_LARGE, bomb)
     try:
         return _decode_checked(data, limits, short_side, is_fast=is_fast)
     except ImageRejected:

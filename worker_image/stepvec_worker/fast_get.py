@@ -75,10 +75,12 @@ class FastReader:
         """Whether `read` is worth trying now."""
         return is_plain_key(key) and self._clock() >= self._rests_until
 
-    def read(self, key: str, etag: str) -> FetchedImage | None:
-        """The object's bytes if it still has `etag`; None for whatever else: ask boto3."""
+    def read(self, key: str, etag: str, *, most_bytes: int) -> FetchedImage | None:
+        """The object's bytes if it still has `etag` and is not larger than `most_bytes`; else None: ask boto3."""
         try:
             answer = obstore.get(self._store, key, options={"if_match": f'"{etag}"'})
+            if answer.meta["size"] > most_bytes:
+                return None  # the listing said less: a manifest may say anything
             data = answer.bytes().to_bytes()
         except (BaseError, OSError, ValueError) as error:
             # OSError and ValueError: obstore's own kinds for "not found" and for keys.

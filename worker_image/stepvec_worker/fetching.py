@@ -6,18 +6,18 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    ConnectionClosedError,
-    IncompleteReadError,
-    ReadTimeoutError,
-    ResponseStreamingError,
+from botocore.exceptions import BotoCoreError, ClientError
+
+from stepvec.adapters.failures import (
+    ACCESS_DENIED_CODES,
+    BODY_ATTEMPTS,
+    BROKEN_BODY,
+    MISSING_CODES,
+    error_code,
+    explain,
 )
-
-from stepvec.adapters.failures import ACCESS_DENIED_CODES, MISSING_CODES, error_code, explain
 from stepvec.adapters.vector_table import backoff_seconds
 from stepvec.outcome import FailureReason
 from stepvec.records.listing import ShardImage
@@ -27,18 +27,6 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
     from stepvec_worker.fast_get import FastReader
-
-BODY_ATTEMPTS: Final = 5
-"""Tries of one body. boto3 retries a request until its headers are there; a body that breaks off is ours to retry."""
-
-_BROKEN_BODY: Final = (
-    ConnectionClosedError,
-    IncompleteReadError,
-    ReadTimeoutError,
-    ResponseStreamingError,
-    ConnectionError,
-    TimeoutError,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +67,7 @@ class ImageFetcher:
             )
         if self._fast is None or not self._fast.takes(image.key):
             return self._get_patiently(image)
-        fetched = self._fast.read(image.key, image.etag)
+        fetched = self._fast.read(image.key, image.etag, most_bytes=self._most_bytes)
         if fetched is None:
             # Whatever it was, boto3's answer counts.
             fetched = self._get_patiently(image)
@@ -90,19 +78,26 @@ class ImageFetcher:
         for attempt in range(BODY_ATTEMPTS - 1):
             try:
                 return self._get(image)
-            except _BROKEN_BODY:
+            except BROKEN_BODY:
                 self._sleep(backoff_seconds(attempt))
         try:
             return self._get(image)
-        except _BROKEN_BODY as error:
+        except BROKEN_BODY as error:
             raise explain("S3", f"reading s3://{self._bucket}/{image.key}", error) from error
 
     def _get(self, image: ShardImage) -> FetchedImage:
         try:
             # IfMatch: an object overwritten since it was listed must not get a row with the old ETag.
             answer = self._client.get_object(Bucket=self._bucket, Key=image.key, IfMatch=f'"{image.etag}"')
+            if answer["ContentLength"] > self._most_bytes:
+                # The listing said less: a manifest may say anything.
+                answer["Body"].close()
+                raise ImageRejected(
+                    FailureReason.TOO_LARGE,
+                    f"{answer['ContentLength']:,} bytes; the worker takes {self._most_bytes:,}.",
+                )
             return FetchedImage(answer["Body"].read(), answer["LastModified"].astimezone(UTC))
-        except _BROKEN_BODY:
+        except BROKEN_BODY:
             raise
         except (ClientError, BotoCoreError) as error:
             code = error_code(error)

@@ -1,0 +1,139 @@
+"""What the generated hostile images (tools/corpus) may cost the worker, and what becomes of each."""
+
+from __future__ import annotations
+
+import os
+import random
+import resource
+import time
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from PIL import Image
+from stepvec_worker import colours, native_messages
+from stepvec_worker.colours import to_rgb
+from stepvec_worker.decoding import DecodeLimits, ImageRejected, decode
+from stepvec_worker.jpeg_bombs import MOST_SCANS, jpeg_bomb
+from stepvec_worker.preprocessing import prepare
+
+from tools.corpus.bombs import bombs, talkative_tiff
+from tools.corpus.damage import mutate, seeds, truncations
+from tools.corpus.disguises import disguises
+from tools.corpus.files import EMBEDDED, HostileImage, encoded, scene
+
+LIMITS = DecodeLimits(bytes=64 * 1024 * 1024, pixels=64_000_000)
+MOST_SECONDS = 10.0
+"""CPU time of one image. The largest that is taken needs 1.5 s on the machine of docs/reliability.md."""
+MOST_MEGABYTES = 900
+MUTATIONS = 120
+"""Of each seed here; `make corpus` tries more."""
+
+
+def outcome(data: bytes) -> str:
+    try:
+        prepare(data, LIMITS, "standard-1")
+    except ImageRejected as rejected:
+        return str(rejected.reason) if rejected.message else "no message"
+    return EMBEDDED
+
+
+def in_a_process_of_its_own(work: Callable[[], str]) -> tuple[str, float, float]:
+    """What `work` returned, its CPU seconds and the megabytes it took; a crash fails the test."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        resource.setrlimit(resource.RLIMIT_CPU, (60, 61))
+        before, start = _peak(), time.process_time()
+        # Whatever happens, this copy of the test runner must not go on.
+        try:
+            answer = work()
+            os.write(writer, f"{answer}|{time.process_time() - start}|{_peak() - before}".encode())
+            os._exit(0)
+        finally:
+            os._exit(1)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as stream:
+        said = stream.read().decode()
+    status = os.waitpid(child, 0)[1]
+    assert status == 0, f"it ended the process: signal or code {status}"
+    answer, seconds, megabytes = said.split("|")
+    return answer, float(seconds), float(megabytes)
+
+
+def _peak() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+@pytest.mark.parametrize("make", [bombs, disguises, truncations])
+def test_each_has_an_outcome_that_is_right_within_the_limits(make: Callable[[], list[HostileImage]]) -> None:
+    problems = []
+    for image in make():
+        got, seconds, megabytes = in_a_process_of_its_own(lambda image=image: outcome(image.data))  # type: ignore[misc]
+        if got not in image.outcomes or seconds > MOST_SECONDS or megabytes > MOST_MEGABYTES:
+            problems.append((image.name, got, sorted(image.outcomes), round(seconds, 1), round(megabytes)))
+    assert not problems
+
+
+@pytest.mark.parametrize("number", range(len(seeds())))
+def test_mutations_end_in_an_image_or_a_reason(number: int) -> None:
+    whole, generator = seeds()[number], random.Random(number)
+
+    def work() -> str:
+        for _ in range(MUTATIONS):
+            outcome(mutate(whole, generator))
+        return "all"
+
+    answer, seconds, megabytes = in_a_process_of_its_own(work)
+    assert answer == "all"
+    assert seconds < MOST_SECONDS
+    assert megabytes < MOST_MEGABYTES
+
+
+def test_mutations_are_the_same_for_the_same_seed() -> None:
+    (whole, *_) = seeds()
+    assert mutate(whole, random.Random(5)) == mutate(whole, random.Random(5)) != mutate(whole, random.Random(6))
+
+
+def test_libtiff_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    assert native_messages.silence_libtiff()
+    assert decode(talkative_tiff(100), LIMITS).size == (8, 8)
+    assert capfd.readouterr().err == ""
+
+
+def test_jpegs_of_usual_structure_are_no_bombs() -> None:
+    for options in ({}, {"progressive": True}, {"progressive": True, "exif": b"Exif\0\0" + bytes(60_000)}):
+        for mode in ("RGB", "L", "CMYK"):
+            assert jpeg_bomb(encoded(scene().convert(mode), "JPEG", **options)) is None
+    assert jpeg_bomb(encoded(scene(), "PNG")) is None
+
+
+def test_as_many_scans_as_the_limit_are_decoded_and_one_more_is_not() -> None:
+    whole = encoded(scene(), "JPEG", progressive=True)
+    last = whole.rfind(b"\xff\xc4", 0, whole.rfind(b"\xff\xda"))
+    more = MOST_SCANS - whole.count(b"\xff\xda")
+    assert jpeg_bomb(whole[:-2] + whole[last:-2] * more + b"\xff\xd9") is None
+    assert str(MOST_SCANS + 1) in (jpeg_bomb(whole[:-2] + whole[last:-2] * (more + 1) + b"\xff\xd9") or "")
+
+
+@pytest.mark.parametrize("end", range(0, 700, 7))
+def test_a_jpeg_that_breaks_off_anywhere_is_no_bomb(end: int) -> None:
+    assert jpeg_bomb(encoded(scene(), "JPEG", progressive=True)[:end]) is None
+
+
+@pytest.mark.parametrize("mode", ["I;16", "I", "F"])
+def test_more_than_8_bits_are_converted_in_bands_to_the_same_picture(
+    mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = np.random.default_rng(0).integers(0, 65536, (31, 47))
+    image = Image.fromarray(values.astype({"I;16": np.uint16, "I": np.int32, "F": np.float32}[mode]))
+    whole = np.asarray(to_rgb(image))
+    monkeypatch.setattr(colours, "BAND_PIXELS", 100)
+    assert (np.asarray(to_rgb(image)) == whole).all()
+    assert (whole[:, :, 0] == np.rint(values * (255 / 65535))).all()
+
+
+def test_16_bits_take_no_memory_beyond_the_picture() -> None:
+    image = Image.new("I;16", (4_000, 4_000))  # 16 megapixels: 32 MB, and 64 MB in RGB
+    _, _, megabytes = in_a_process_of_its_own(lambda: to_rgb(image).mode)
+    assert megabytes < 200

@@ -1,0 +1,52 @@
+"""`python -m stepvec_worker.reembed --model-directory DIR --preprocessing NAME`: vectors of files, for `stepvec audit`.
+
+Standard input: the path of a file a line. Standard output: a line of JSON each, {"vector": numbers in base64, float32,
+little-endian} or {"reason", "message"} for a file that gets no vector. Nothing is read from or written to AWS.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stepvec.adapters.model_directory import read_model_card
+from stepvec_worker.architectures import load_embedder
+from stepvec_worker.decoding import DecodeLimits, ImageRejected
+from stepvec_worker.preprocessing import input_shape, prepare
+from stepvec_worker.settings import Settings
+
+
+def main() -> None:
+    """Embed one file after the other, as the worker does."""
+    parser = argparse.ArgumentParser(prog="stepvec_worker.reembed", description="Embed files.")
+    parser.add_argument("--model-directory", type=Path, required=True)
+    parser.add_argument("--preprocessing", required=True)
+    options = parser.parse_args()
+    identity = read_model_card(options.model_directory).identity(options.preprocessing)
+    embedder = load_embedder(
+        options.model_directory, "cpu", input_shape(identity.preprocessing, identity.architecture), batch_size=1
+    )
+    # The worker's own defaults; no setting of the template changes them.
+    settings = Settings(image_bucket="", table="", model=str(identity))
+    limits = DecodeLimits(bytes=settings.max_image_bytes, pixels=settings.max_image_pixels)
+    for line in sys.stdin:
+        answer: dict[str, Any]
+        try:
+            pixels = prepare(
+                Path(line.rstrip("\n")).read_bytes(), limits, identity.preprocessing, identity.architecture
+            )
+            (vector,) = embedder.embed(np.stack([pixels]))
+            answer = {"vector": base64.b64encode(vector.astype("<f4").tobytes()).decode()}
+        except ImageRejected as rejected:
+            answer = {"reason": str(rejected.reason), "message": rejected.message}
+        print(json.dumps(answer), flush=True)  # noqa: T201 - the protocol
+
+
+if __name__ == "__main__":
+    main()
