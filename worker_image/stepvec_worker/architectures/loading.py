@@ -19,8 +19,6 @@ FloatArray = NDArray[np.float32]
 
 DEFAULT_BATCH_SIZE: Final = 32
 
-_WARM_UP_CALLS: Final = 2
-
 _REMEDY: Final = "Make the model again with `stepvec weights`, and give its directory."
 
 
@@ -70,9 +68,9 @@ def load_embedder(
     input_shape: tuple[int, int, int],
     batch_size: int = DEFAULT_BATCH_SIZE,
 ) -> Embedder:
-    """The network of `model_directory`, its weights checked against their card, warmed up on `device`.
+    """The network of `model_directory`, its weights checked against their card, on `device`.
 
-    Takes seconds: MXNet is imported, and the graph for `batch_size` images of `input_shape` is built. Raises
+    Takes a second or two: MXNet is imported. The first call of the network builds its graph, and takes longer. Raises
     WeightsError for a directory without a model, a file that is not the card's or not the architecture's,
     ConfigurationError where MXNet cannot be loaded, DeviceError where there is no GPU.
     """
@@ -88,11 +86,7 @@ def load_embedder(
             f"{weights} does not hold {card.architecture}: {str(error)[:200]}.", remedy=_REMEDY
         ) from error
     _compile(network, card.architecture, context, (batch_size, *input_shape))
-    embedder = Embedder(network, card, context, input_shape, batch_size)
-    # The first calls build the graph and choose the kernels; an image's time should not depend on being first.
-    for _ in range(_WARM_UP_CALLS):
-        embedder.embed([np.zeros(input_shape, np.float32)])
-    return embedder
+    return Embedder(network, card, context, input_shape, batch_size)
 
 
 def _compile(network: Any, architecture: str, context: Any, batch_shape: tuple[int, ...]) -> None:
