@@ -237,7 +237,7 @@ import sys
 from pathlib import Path
 from tests.worker.folder_table import images
 from tests.worker.test_supervisor import Run
-Run(Path(sys.argv[1]), images(100000), processes=2, embed_seconds=0.01)
+Run(Path(sys.argv[1]), images(400, hang=[50, 150]), processes=2, settings={"decode_seconds": 100.0})
 """
 
 
@@ -248,6 +248,7 @@ def supervisor_process(folder: Path) -> subprocess.Popen[bytes]:
 
 
 def test_embedding_processes_end_with_a_killed_supervisor(tmp_path: Path) -> None:
+    # Both hang in a decoder by then, and would notice nothing by themselves.
     supervisor = supervisor_process(tmp_path)
     try:
         end = time.monotonic() + 30
