@@ -42,7 +42,7 @@ class Embedder:
         # no image sees another one.
         self._buffer = np.zeros((batch_size, *input_shape), np.float32)
 
-    def embed(self, pixels: Sequence[FloatArray]) -> FloatArray:
+    def embed(self, pixels: Sequence[FloatArray] | FloatArray) -> FloatArray:
         """Vectors, (N, dimension) float32, of N images, each of input_shape, 1 <= N <= batch_size.
 
         The network always sees the whole batch size, since another one would build the static graph anew; an
