@@ -8,6 +8,7 @@ SUCCESS: Final = 0
 DO_NOT_RETRY: Final = 64
 """Wrong model, wrong setting, a shard file that cannot be read: another attempt would fail the same way."""
 TRY_AGAIN: Final = 75
-"""S3 or DynamoDB refused after all retries: another attempt may succeed (EX_TEMPFAIL of sysexits.h)."""
+"""S3 or DynamoDB refused after all retries, or embedding processes died again and again (lack of memory): another
+attempt may succeed (EX_TEMPFAIL of sysexits.h)."""
 TERMINATED: Final = 143
 """128 + SIGTERM: the host goes away; what was embedded so far is stored."""

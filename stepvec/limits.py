@@ -49,7 +49,6 @@ LAMBDA_ZIP_UNPACKED_BYTES: Final = 250 * 1024 * 1024
 
 # --- Amazon DynamoDB ---------------------------------------------------------------------------------------
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html
-BATCH_WRITE_ITEMS: Final = 25
 BATCH_GET_ITEMS: Final = 100
 ITEM_BYTES: Final = 400 * 1024
 PARTITION_KEY_BYTES: Final = 2_048

@@ -18,6 +18,7 @@ from stepvec_worker.decode_watch import DecodeWatch
 from stepvec_worker.decoding import ImageRejected
 from stepvec_worker.fetching import FetchedImage
 from stepvec_worker.messages import Usage
+from stepvec_worker.peak_memory import peak_memory_mb
 from stepvec_worker.shard_job import ShardJob, ShardTask
 
 from stepvec import errors
@@ -95,7 +96,7 @@ class FolderEmbedding:
         return self
 
     def usage(self) -> Usage:
-        return Usage(self.job.totals.stages, self.job.totals.downloaded_bytes, 3.0, 1.0, 100)
+        return Usage(self.job.totals.stages, self.job.totals.downloaded_bytes, 3.0, 1.0, peak_memory_mb())
 
     def _prepare(self, data: bytes) -> Any:
         number, what = data.decode().split("-")

@@ -146,9 +146,10 @@ def test_whatever_dies_each_line_ends_acknowledged_or_blamed_and_only_once(shard
         first = held[process][0]
         evil = lines(first) & guilty
         if evil or chance.random() < 0.2:
-            at = min(evil) if evil else chance.choice(sorted(lines(first)) or [None])  # type: ignore[list-item]
             # Killed from outside it may be anywhere, but not twice in decode of one image.
-            in_decode = [InDecode(first.chunk, at, 1.0)] if evil or (at is not None and not first.alone) else []
+            anywhere = [] if first.alone else sorted(lines(first))
+            at = [min(evil)] if evil else chance.sample(anywhere, min(1, len(anywhere)))
+            in_decode = [InDecode(first.chunk, line, 1.0) for line in at]
             blamed += [image.line for image in dealer.lose(process, in_decode, CRASHED)]
             del held[process]
         else:

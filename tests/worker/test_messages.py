@@ -70,7 +70,13 @@ def test_a_message_larger_than_the_pipe_waits_for_its_reader() -> None:
     reading, writing = os.pipe()
     large = Acknowledged(1, 0, 0, (FAILURE,) * 3_000)
     assert len(to_line(large)) > 4 * 65_536
-    thread = threading.Thread(target=lambda: (Sender(writing).send(large), os.close(writing)))
+
+    def send() -> None:
+        sender = Sender(writing)
+        sender.send(large)
+        sender.close()
+
+    thread = threading.Thread(target=send)
     thread.start()
     receiver, received = Receiver(reading), list[Message]()
     while not receiver.is_closed:

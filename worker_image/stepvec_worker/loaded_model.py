@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from stepvec_worker.fast_get import fast_reader
 from stepvec_worker.fetching import ImageFetcher
 from stepvec_worker.messages import Usage
 from stepvec_worker.newest import store_newest
+from stepvec_worker.peak_memory import peak_memory_mb
 from stepvec_worker.preprocessing import pixel_format, prepare
 from stepvec_worker.settings import Settings
 from stepvec_worker.shard_job import ShardJob, ShardTask
@@ -79,8 +79,7 @@ class LoadedModel:
             downloaded_bytes=totals.downloaded_bytes,
             write_units=self._table.write_units,
             read_units=self._table.read_units,
-            # ru_maxrss is in KiB on Linux.
-            peak_memory_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+            peak_memory_mb=peak_memory_mb(),
         )
 
 

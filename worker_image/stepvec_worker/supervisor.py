@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import resource
 import selectors
 import time
 from collections.abc import Callable
@@ -30,6 +29,7 @@ from stepvec_worker.messages import (
     Usage,
     Wanted,
 )
+from stepvec_worker.peak_memory import peak_memory_mb
 from stepvec_worker.termination import Termination
 
 DEATHS_WITHOUT_PROGRESS: Final = 3
@@ -117,7 +117,6 @@ class Supervisor:
         """What all processes took; `peak_memory_mb` is the sum over the supervisor and those side by side."""
         usages = self._usages + [process.usage for process in self._living.values() if process.usage]
         peaks = sorted((usage.peak_memory_mb for usage in usages), reverse=True)[: self.tally.processes]
-        own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
         return Usage(
             stages=StageSeconds(
                 download=sum(usage.stages.download for usage in usages),
@@ -128,7 +127,7 @@ class Supervisor:
             downloaded_bytes=sum(usage.downloaded_bytes for usage in usages),
             write_units=sum(usage.write_units for usage in usages),
             read_units=sum(usage.read_units for usage in usages),
-            peak_memory_mb=own + sum(peaks),
+            peak_memory_mb=peak_memory_mb() + sum(peaks),
         )
 
     def _start(self) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-
 from stepvec.adapters.model_directory import read_model_card
 from stepvec.model import WEIGHTS_FILE
 from stepvec_worker.architectures.embedder import Embedder
@@ -16,8 +14,6 @@ from stepvec_worker.pixels import PixelFormat
 
 DEFAULT_BATCH_SIZE: Final = 32
 
-_WARM_UP_CALLS: Final = 2
-
 
 def load_embedder(
     model_directory: Path,
@@ -25,18 +21,13 @@ def load_embedder(
     pixel_format: PixelFormat,
     batch_size: int = DEFAULT_BATCH_SIZE,
 ) -> Embedder:
-    """The network of `model_directory`, its weights checked against their card, warmed up on `device`.
+    """The network of `model_directory`, its weights checked against their card, on `device`.
 
-    Takes seconds: the engine is imported, and the graph for `batch_size` images of `pixel_format` is built. Raises
+    Takes a second or two: the engine is imported. The first call of the network builds its graph, and takes longer. Raises
     WeightsError for a directory without a model, a file that is not the card's or not the architecture's,
     ConfigurationError where the engine cannot be loaded, DeviceError where there is no GPU.
     """
     card = read_model_card(model_directory)
     weights = model_directory / WEIGHTS_FILE
     verify_file(weights, card.weights_sha256)
-    embedder = load_mxnet(weights, card, device, pixel_format, batch_size)
-    # The first calls build the graph and choose the kernels; an image's time should not depend on being first.
-    blank = np.zeros(pixel_format.shape, pixel_format.element)
-    for _ in range(_WARM_UP_CALLS):
-        embedder.embed([blank])
-    return embedder
+    return load_mxnet(weights, card, device, pixel_format, batch_size)
