@@ -16,7 +16,7 @@ from stepvec_worker.decoding import DecodeLimits, decode, decode_fast
 from stepvec_worker.preprocessing import pixel_format, preprocess
 from stepvec_worker.turbo_jpeg import jpeg_scale
 
-SHORT_SIDES: Final = (256, 320, 352, 376, 448, 512)
+SHORT_SIDES: Final = (256, 320, 384, 448, 512)
 LIMITS: Final = DecodeLimits()
 
 

@@ -19,11 +19,10 @@ from stepvec_worker.sample_geometry import sample_crop
 from stepvec_worker.standard_geometry import STANDARD_SIDE, central_square, upright
 from stepvec_worker.turbo_jpeg import RgbArray
 
-DECODED_SHORT_SIDE: Final = 376
+DECODED_SHORT_SIDE: Final = 2 * STANDARD_SIDE
 """standard-1: JPEGs are decoded at 1/2, 1/4 or 1/8 of their size while their short side keeps so many pixels.
 
-The vectors stay those of the full decode: bench/decoding.py has the cosines (docs/decisions/0046). 376 and not 384, so
-that the 4032 x 3024 of most phones may be decoded at 1/8.
+The vectors stay those of the full decode: bench/decoding.py has the cosines (docs/decisions/0046).
 """
 
 SAMPLE_WIDTH: Final = 224
