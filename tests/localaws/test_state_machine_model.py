@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, event, example, given, settings
 from hypothesis import strategies as st
 
-from tests.localaws.state_machine_world import Machine, Scenario, ShardScript, Trouble, World, machine
+from tests.localaws.state_machine_world import Kind, Machine, Scenario, ShardScript, Trouble, World, machine
 
 LAMBDA_RETRIES: Final = 6
 SUBMIT_RETRIES: Final = 10
@@ -134,18 +134,25 @@ def shard_sizes(world: World, run: str) -> list[int]:
     return [len(world.images_of(run, number)) for number in sorted(map(int, numbers))]
 
 
-LAST_TRY: Final = Trouble(LAMBDA_RETRIES, "service")
-EVERY_ROUND_IN_TROUBLE: Final = Scenario(
-    images=8,
-    stored=0,
-    shard_size=4,
-    max_failures=0,
-    time_is_short=True,
-    list_images=(LAST_TRY, LAST_TRY),
-    shard_images=(LAST_TRY, LAST_TRY),
-    shards=(EMBEDS,),
-    verify_run=NONE,
-)
+RETRIED: Final[tuple[Kind, ...]] = ("service", "throttled", "no answer", "ran, no answer")
+
+
+def last_tries(turn: int) -> Scenario:
+    """Every call goes well at the last try there is. In four turns each call meets each error that is retried."""
+    kinds = [RETRIED[(turn + number) % 4] for number in range(4)]
+    tries = [Trouble(LAMBDA_RETRIES, kind) for kind in kinds]
+    submit = Trouble(SUBMIT_RETRIES, ("service", "throttled")[turn % 2])
+    return Scenario(
+        images=8,
+        stored=0,
+        shard_size=4,
+        max_failures=0,
+        time_is_short=True,
+        list_images=(tries[0], tries[1]),
+        shard_images=(tries[2], tries[3]),
+        shards=(ShardScript(submit, "embeds all", tries[0]), ShardScript(submit, "dies at the end", tries[1])),
+        verify_run=tries[2],
+    )
 
 
 @settings(
@@ -156,7 +163,10 @@ EVERY_ROUND_IN_TROUBLE: Final = Scenario(
     derandomize=bool(os.environ.get("CI")),
     suppress_health_check=[HealthCheck.too_slow],
 )
-@example(EVERY_ROUND_IN_TROUBLE)
+@example(last_tries(0))
+@example(last_tries(1))
+@example(last_tries(2))
+@example(last_tries(3))
 @given(scenarios())
 def test_every_run_ends_as_the_oracle_says(state_machine: Machine, scenario: Scenario) -> None:
     world, ended = state_machine.run(scenario)

@@ -42,7 +42,7 @@ class Service:
         )
         self.requests: list[str] = []
         self._answers: list[tuple[int, bytes]] = []
-        self.client.meta.events.register("before-send.s3.ListObjectsV2", self._send)
+        self.client.meta.events.register("before-send.s3.ListObjectsV2", self._send)  # type: ignore[arg-type]
 
     def answers(self, *answers: tuple[int, bytes]) -> Self:
         """Gives these answers to the requests to come."""
