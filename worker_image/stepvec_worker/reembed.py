@@ -13,12 +13,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from stepvec.adapters.model_directory import read_model_card
 from stepvec_worker.architectures import load_embedder
 from stepvec_worker.decoding import DecodeLimits, ImageRejected
-from stepvec_worker.preprocessing import input_shape, prepare
+from stepvec_worker.preprocessing import pixel_format, prepare
 from stepvec_worker.settings import Settings
 
 
@@ -29,19 +27,15 @@ def main() -> None:
     parser.add_argument("--preprocessing", required=True)
     options = parser.parse_args()
     identity = read_model_card(options.model_directory).identity(options.preprocessing)
-    embedder = load_embedder(
-        options.model_directory, "cpu", input_shape(identity.preprocessing, identity.architecture), batch_size=1
-    )
+    embedder = load_embedder(options.model_directory, "cpu", pixel_format(identity.preprocessing), batch_size=1)
     # The worker's own defaults; no setting of the template changes them.
     settings = Settings(image_bucket="", table="", model=str(identity))
     limits = DecodeLimits(bytes=settings.max_image_bytes, pixels=settings.max_image_pixels)
     for line in sys.stdin:
         answer: dict[str, Any]
         try:
-            pixels = prepare(
-                Path(line.rstrip("\n")).read_bytes(), limits, identity.preprocessing, identity.architecture
-            )
-            (vector,) = embedder.embed(np.stack([pixels]))
+            pixels = prepare(Path(line.rstrip("\n")).read_bytes(), limits, identity.preprocessing)
+            (vector,) = embedder.embed([pixels])
             answer = {"vector": base64.b64encode(vector.astype("<f4").tobytes()).decode()}
         except ImageRejected as rejected:
             answer = {"reason": str(rejected.reason), "message": rejected.message}

@@ -23,8 +23,8 @@ def load_embedder(
 ) -> Embedder:
     """The network of `model_directory`, its weights checked against their card, on `device`.
 
-    Takes a second or two: the engine is imported. The first call of the network builds its graph, and takes longer. Raises
-    WeightsError for a directory without a model, a file that is not the card's or not the architecture's,
+    Takes a second or two: the engine is imported. The first call of the network builds its graph, and takes longer.
+    Raises WeightsError for a directory without a model, a file that is not the card's or not the architecture's,
     ConfigurationError where the engine cannot be loaded, DeviceError where there is no GPU.
     """
     card = read_model_card(model_directory)
