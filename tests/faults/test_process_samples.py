@@ -33,9 +33,7 @@ def test_only_long_lived_processes_say_something_of_growth() -> None:
 def test_time_per_image_is_compared_between_start_and_end() -> None:
     steady = [Progress(0.1 * images, images, 0.2 * images) for images in range(0, 1001, 10)]
     assert slowdown_of(steady) == pytest.approx((1.0, 1.0))
-    late = [
-        Progress(0.1 * images + 0.1 * max(0, images - 500), images, 0.2 * images) for images in range(0, 1001, 10)
-    ]
+    late = [Progress(0.1 * images + 0.1 * max(0, images - 500), images, 0.2 * images) for images in range(0, 1001, 10)]
     assert slowdown_of(late) == pytest.approx((2.0, 1.0))
 
 
