@@ -74,7 +74,7 @@ class Kind:
     build: Callable[[Setup, str], Built]
     images: int
     shards: int
-    rate: float = 0.3
+    rate: float = 0.4
     moments: int = 6
 
 
