@@ -27,7 +27,13 @@ Style = Literal["supervisor", "shards"]
 
 _RUN_NUMBERS: Final = itertools.count(1)
 _INPUT: Final = RunInput(
-    prefixes=("photos/",), manifest=None, image_id="key", shard_size=50_000, reembed=False, max_failures=0
+    image_bucket=IMAGE_BUCKET,
+    prefixes=("photos/",),
+    manifest=None,
+    image_id="key",
+    shard_size=50_000,
+    reembed=False,
+    max_failures=0,
 )
 
 

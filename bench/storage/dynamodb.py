@@ -11,9 +11,11 @@ from typing import Any, Final
 from bench.storage.conditions import ConditionError, parse_condition
 from bench.storage.http import Request, response
 from stepvec.item import PARTITION_KEY
-from stepvec.limits import BATCH_GET_ITEMS, BATCH_WRITE_ITEMS
+from stepvec.limits import BATCH_GET_ITEMS
 
 READ_UNIT_BYTES: Final = 4096
+BATCH_WRITE_ITEMS: Final = 25
+"""https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html"""
 _ERROR_PREFIX: Final = "com.amazonaws.dynamodb.v20120810#"
 
 Item = dict[str, Any]

@@ -12,6 +12,9 @@ from tools.faults.pictures import picture
 from tools.faults.scenario import Scenario, run_scenario
 from tools.faults.stage import Stage, open_stage
 
+# On a machine that others use as well, a scenario of several runs takes minutes.
+pytestmark = pytest.mark.timeout(1200)
+
 SEED = 5
 PICTURES = 96
 

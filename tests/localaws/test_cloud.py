@@ -93,6 +93,30 @@ print("done")
     assert out == "done\n"
 
 
+def test_what_stands_between_is_called_by_functions_and_state_machines_and_not_by_the_operator(script):
+    out = output(
+        script("""
+nowhere = "http://127.0.0.1:9"
+asked = []
+with start(between=lambda url: asked.append(url) or nowhere) as cloud:
+    names = cloud.outputs["Pipeline"]
+    seen = json.loads(cloud.client("lambda").invoke(
+        FunctionName=names["FunctionName"], Payload=b'{"do": "environment"}')["Payload"].read())
+    assert seen["AWS_ENDPOINT_URL"] == nowhere, seen
+    assert asked == [cloud.endpoint_url] != [nowhere]
+    assert cloud.role_of(seen["AWS_ACCESS_KEY_ID"]) == names["FunctionRoleName"]
+    assert cloud.role_of(cloud.access_key_id) == cloud.role_of("unknown") == ""
+    states = cloud.client("stepfunctions")
+    execution = states.start_execution(stateMachineArn=names["MachineArn"], name="n", input='{"do": "echo"}')
+    while (ended := states.describe_execution(executionArn=execution["executionArn"]))["status"] == "RUNNING":
+        time.sleep(0.02)
+    assert nowhere in ended["cause"], ended
+print("done")
+""")
+    )
+    assert out == "done\n"
+
+
 def test_processes_do_not_disturb_each_other_and_a_forgotten_close_is_made_up_for(script):
     text = """
 cloud = start()

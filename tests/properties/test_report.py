@@ -11,13 +11,15 @@ import pytest
 from hypothesis import event, given
 from hypothesis import strategies as st
 
-from lambdas.verify_run.aggregator import Pipeline, verify_run
+from lambdas.verify_run.aggregator import verify_run
+from lambdas.verify_run.reckoning import Pipeline
 from lambdas.verify_run.tally import Tally
 from lambdas.verify_shard.verifier import Expectation, Outcome, outcome, verify
 from stepvec.errors import RecordError
 from stepvec.item import StoredMark
 from stepvec.layout import RunLayout
 from stepvec.outcome import FailureReason, ImageFailure
+from stepvec.records.capacity import Capacity
 from stepvec.records.listing import ShardImage
 from stepvec.records.reports import RunReport, ShardReport, StageSeconds, VerifiedShard
 from stepvec.records.steps import ListingCounts, ShardEntry, ShardingCounts, ShardingCursor, ShardingState, ShardingStep
@@ -26,7 +28,8 @@ from tests.properties.strategies import PROPERTY
 
 LAYOUT = RunLayout("work", "r")
 MODEL = "resnet18_v2/a81db45fd7b7/standard-1"
-PIPELINE = Pipeline("images", "table", MODEL, "float32", 0.0)
+CAPACITY = Capacity("cpu", 4, 1, ("c7i",), 30, spot=True, shard_size=5, vcpu_hour_usd=0.03)
+PIPELINE = Pipeline("images", "table", MODEL, "float32", CAPACITY)
 
 Row = Literal["none", "of this run", "of another run", "of an older object", "of another model"]
 Said = Literal["nothing", "failed", "failed twice"]

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from stepvec.audit import (
     Finding,
@@ -89,9 +90,20 @@ def test_as_sets_would_say_for_any_keys(stored: set[str], listed: set[str]) -> N
     assert {key for kind, key in found if kind == "match"} == stored & listed
 
 
-def item(vector: np.ndarray, data_type: str = "float32", model: str = MODEL) -> VectorItem:
+def item(vector: NDArray[np.float32], data_type: str = "float32", model: str = MODEL) -> VectorItem:
     encoded = encode_vector(vector, data_type)  # type: ignore[arg-type]
-    return VectorItem("i", encoded, data_type, len(vector), datetime.now(UTC), "k", "e", model, "r")  # type: ignore[arg-type]
+    return VectorItem(
+        "i",
+        encoded.data,
+        data_type,  # type: ignore[arg-type]
+        len(vector),
+        datetime.now(UTC),
+        "k",
+        "e",
+        model,
+        "r",
+        scale=encoded.scale,
+    )
 
 
 def test_vectors_that_agree_and_that_do_not() -> None:

@@ -22,8 +22,9 @@ from botocore.exceptions import ClientError, IncompleteReadError
 from stepvec_worker import fast_get
 from stepvec_worker.decoding import ImageRejected
 from stepvec_worker.fast_get import FastReader, fast_reader
-from stepvec_worker.fetching import BODY_ATTEMPTS, FetchedImage, ImageFetcher
+from stepvec_worker.fetching import FetchedImage, ImageFetcher
 
+from stepvec.adapters.failures import BODY_ATTEMPTS
 from stepvec.errors import AccessDeniedError, StorageError
 from stepvec.outcome import FailureReason
 from stepvec.records.listing import ShardImage

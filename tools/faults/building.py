@@ -23,7 +23,7 @@ from tools.faults.process_faults import AtFunctionCall, AtImage, AtKeys, Blow
 from tools.faults.proxy import Exchange
 from tools.faults.stage import Stage
 
-FUNCTION_TIMEOUT_SECONDS: Final = 4
+FUNCTION_TIMEOUT_SECONDS: Final = 6
 """What functions are given while one of them hangs: nobody waits for 15 minutes."""
 FUNCTIONS: Final = ("ListImages", "ShardImages", "VerifyShard", "VerifyRun")
 
@@ -74,7 +74,7 @@ class Kind:
     build: Callable[[Setup, str], Built]
     images: int
     shards: int
-    rate: float = 0.3
+    rate: float = 0.4
     moments: int = 6
 
 

@@ -27,6 +27,7 @@ from tools.faults.model_faults import ModelDirectory
 from tools.faults.network_faults import AnswerLost, BrokenBody
 
 _MANY: Final = (1000, 4)
+_ROWS: Final = (500, 4)
 _SOME: Final = (300, 4)
 _FEW: Final = (60, 10)
 
@@ -37,31 +38,31 @@ KINDS: Final = {
             "dynamodb-unprocessed",
             "DynamoDB: UnprocessedItems, UnprocessedKeys",
             at_rate(network.Unprocessed),
-            *_MANY,
+            *_ROWS,
         ),
         Kind(
             "dynamodb-throughput",
             "DynamoDB: ProvisionedThroughputExceededException",
             refused(network.dynamodb_call, answers.throughput_exceeded),
-            *_MANY,
+            *_ROWS,
         ),
         Kind(
             "dynamodb-throttling",
             "DynamoDB: ThrottlingException",
             refused(network.dynamodb_call, answers.throttled),
-            *_MANY,
+            *_ROWS,
         ),
         Kind(
             "dynamodb-500",
             "DynamoDB: InternalServerError 500",
             refused(network.dynamodb_call, answers.dynamodb_failed),
-            *_MANY,
+            *_ROWS,
         ),
         Kind(
             "dynamodb-answer-lost",
             "DynamoDB: done, and the answer is lost (reset or 500)",
             at_rate(lambda kind: AnswerLost(kind, network.dynamodb_call, answers.dynamodb_failed)),
-            *_MANY,
+            *_ROWS,
         ),
         Kind(
             "dynamodb-denied",

@@ -17,6 +17,8 @@ SOURCES: Final = (ROOT.parent / "shared" / "data" / "clothing", ROOT / "build" /
 SIDES: Final = (96, 160)
 """Shortest and longest side of what is made, in pixels."""
 _KEPT_SIDE: Final = 480
+_KEPT: Final = 100
+"""About so many photos are held in memory, half a megabyte each."""
 _SUFFIXES: Final = {".jpg", ".jpeg", ".png"}
 
 
@@ -24,13 +26,13 @@ def real_photos() -> list[Image.Image]:
     """The photos beside the checkout, or those of scikit-image, scaled down. Raises ConfigurationError without any."""
     photos: list[Image.Image] = []
     for folder in SOURCES:
-        for path in sorted(folder.rglob("*")) if folder.is_dir() and not photos else []:
-            if path.suffix.lower() in _SUFFIXES:
-                with Image.open(path) as image:
-                    photo = image.convert("RGB")
-                photo.thumbnail((_KEPT_SIDE, _KEPT_SIDE))
-                if min(photo.size) >= SIDES[1]:
-                    photos.append(photo)
+        paths = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in _SUFFIXES]
+        for path in paths[:: max(1, len(paths) // _KEPT)] if not photos else []:
+            with Image.open(path) as image:
+                photo = image.convert("RGB")
+            photo.thumbnail((_KEPT_SIDE, _KEPT_SIDE))
+            if min(photo.size) >= SIDES[1]:
+                photos.append(photo)
     if not photos:
         raise ConfigurationError("There are no photos to make others of.", remedy="Run `make build/photos`.")
     return photos

@@ -30,6 +30,10 @@ class NoProcessError(Exception):
     """The process at the other end of a connection is gone."""
 
 
+GONE: Final = (NoProcessError, ProcessLookupError, psutil.Error)
+"""What a process that has just ended makes of whatever is done to it."""
+
+
 def process_at(port: int) -> psutil.Process:
     """The process whose end of a loopback connection is `port`. Raises NoProcessError."""
     for connection in psutil.net_connections("tcp4"):
@@ -52,7 +56,7 @@ def group_of(process: psutil.Process) -> list[psutil.Process]:
 
 
 class Blow(Protocol):
-    """What is done to the process that makes a request. Raises NoProcessError where it is gone."""
+    """What is done to the process that makes a request. Raises one of GONE where it has ended."""
 
     def __call__(self, process: psutil.Process, draw: float) -> None:
         """Do it."""
@@ -79,21 +83,19 @@ class AtImage:
 
     def inject(self, exchange: Exchange, draw: float, done: Done) -> None:
         """Hit its process within 50 ms, and pass the request on meanwhile."""
+        key = exchange.call.key
         with self._lock:
-            if exchange.call.key not in self._left:
-                exchange.answer(exchange.forward())
-                return
-            self._left.discard(exchange.call.key)
-        try:
-            process = process_at(exchange.call.port)
-        except NoProcessError:
-            # Another blow was faster; this moment comes again with the next attempt.
-            self._left.add(exchange.call.key)
-            return
+            is_due = key in self._left
+            self._left.discard(key)
         response = exchange.forward()
-        time.sleep(draw * _LINGER_SECONDS)
-        self._blow(process, draw)
-        done([exchange.call.key])
+        if is_due:
+            time.sleep(draw * _LINGER_SECONDS)
+            try:
+                self._blow(process_at(exchange.call.port), draw)
+                done([key])
+            except GONE:
+                # Another blow was faster: this moment comes again with the next attempt.
+                self._left.add(key)
         exchange.answer(response)
 
 
@@ -149,7 +151,11 @@ class AtFunctionCall:
         with self._lock:
             part = next(part for part in self._left if part in exchange.call.role)
             del self._left[part]
-        process = process_at(exchange.call.port)
+        try:
+            process = process_at(exchange.call.port)
+        except GONE:
+            self._left[part] = 1
+            exchange.hang_up()
         done()
         self._blow(exchange, process)
 

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from socketserver import BaseRequestHandler, ThreadingTCPServer
-from typing import BinaryIO, Final, Protocol, cast
+from typing import BinaryIO, Final, NoReturn, Protocol, cast
 from urllib.parse import urlsplit
 
 from tools.faults.calls import Call, read_call
@@ -105,12 +105,12 @@ class Exchange:
             time.sleep(_SLICE_SECONDS)
         self._send(response.body[sent:])
 
-    def reset(self) -> None:
+    def reset(self) -> NoReturn:
         """Breaks the client's connection with a TCP reset."""
         self._client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.hang_up()
 
-    def hang_up(self) -> None:
+    def hang_up(self) -> NoReturn:
         """Ends the client's connection as a server does that stops in the middle."""
         self._client.close()
         raise ConnectionGoneError
