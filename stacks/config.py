@@ -18,7 +18,7 @@ from stepvec.limits import (
     QUEUE_BATCH_WINDOW_SECONDS,
     SCHEDULE_WINDOW_MINUTES,
 )
-from stepvec.model import PREPROCESSINGS
+from stepvec.model import ENGINES, PRECISIONS, PREPROCESSINGS, check_engine
 from stepvec.records.run_input import SHARD_SIZE_MAXIMUM, parse_run_input
 from stepvec.schedules import parse_schedule
 
@@ -71,6 +71,17 @@ class PipelineConfig:
         "standard-1",
         "`standard-1`, or `sample-1` for people who already have the original sample's vectors.",
         choices=PREPROCESSINGS,
+    )
+    engine: str = setting(
+        "mxnet",
+        "What computes the vectors: `mxnet`, the reference, or `openvino`, on CPUs only. Part of the rows' `Model`.",
+        choices=ENGINES,
+    )
+    precision: str = setting(
+        "float32",
+        "`float32`, or with `openvino` also `bf16` (CPUs with AVX-512 BF16 or AMX) and `int8` (VNNI; the model must "
+        "have been calibrated: `stepvec calibrate`). A CPU without them computes in float32, and the log says so.",
+        choices=PRECISIONS,
     )
     vector_type: str = setting("float32", "`float32` (ResNet18: 3 write units an image) or `float16` (2).")
     network: str = setting(
@@ -163,6 +174,12 @@ def read_config(settings: Mapping[str, Any]) -> PipelineConfig:
     if config.alarm_email and "@" not in config.alarm_email:
         raise ConfigurationError(
             f"{WHERE}: alarm_email is {config.alarm_email!r}.", remedy="Use an e-mail address, or leave it empty."
+        )
+    check_engine(config.engine, config.precision)
+    if config.device == "gpu" and config.engine != "mxnet":
+        raise ConfigurationError(
+            f"{WHERE}: engine is {config.engine}, which runs on CPUs only.",
+            remedy="Use engine mxnet on a GPU, or device cpu.",
         )
     check_triggers(config)
     return config

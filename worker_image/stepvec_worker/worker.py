@@ -66,7 +66,7 @@ class Worker:
             self._write_progress(layout, shard, images, ShardTally())
             embedder = self._load(identity)
             job = self._job(layout, shard, images, identity, embedder, reembed=reembed)
-            logger.info("embedding", images=images, model=str(identity), device=self._device)
+            logger.info("embedding", images=images, model=str(identity), device=self._device, running=embedder.running)
             is_done = job.run(read_shard(stream, where=str(uri)))
         if is_done:
             self._write_report(layout, shard, images, job.tally)
@@ -78,11 +78,13 @@ class Worker:
             self._device,
             pixel_format(identity.preprocessing),
             batch_size=self._settings.batch_size,
+            engine=identity.engine,
+            precision=identity.precision,
         )
-        if embedder.card.identity(identity.preprocessing) != identity:
+        carried = embedder.card.identity(identity.preprocessing, identity.engine, identity.precision)
+        if carried != identity:
             raise ConfigurationError(
-                f"The image carries the model {embedder.card.identity(identity.preprocessing)}, "
-                f"and the deployment says {identity}.",
+                f"The image carries the model {carried}, and the deployment says {identity}.",
                 remedy="Deploy the pipeline again: it builds the image and sets the model's name together.",
             )
         return embedder
