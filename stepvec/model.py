@@ -96,9 +96,7 @@ class ModelIdentity:
         architecture: Any = found["architecture"]
         preprocessing: Any = found["preprocessing"]
         precision: Any = (found["precision"] or "float32").split("-")[0]
-        return cls(
-            architecture, found["weights"], preprocessing, engine, precision, found["calibration"] or ""
-        )
+        return cls(architecture, found["weights"], preprocessing, engine, precision, found["calibration"] or "")
 
 
 @dataclass(frozen=True, slots=True)

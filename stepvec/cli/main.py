@@ -8,6 +8,7 @@ from typing import Final
 import typer
 
 from stepvec.cli import client, deploy, local
+from stepvec.cli.calibrate import calibrate
 from stepvec.cli.console import errors
 from stepvec.cli.weights import weights
 from stepvec.errors import StepvecError
@@ -26,6 +27,7 @@ app = typer.Typer(
 )
 app.add_typer(local.app, name="local")
 app.command(name="weights")(weights)
+app.command(name="calibrate")(calibrate)
 for command in (client.run, client.status, client.report, client.cancel, deploy.deploy, deploy.destroy):
     app.command()(command)
 

@@ -25,10 +25,6 @@ FloatArray = NDArray[np.float32]
 
 MINIMUM_PHOTOS: Final = 32
 """Fewer tell neither ranges nor neighbours."""
-LEAST_COSINE: Final = 0.99
-LEAST_SAME_NEIGHBOUR: Final = 0.97
-"""Of the photos of the calibration. Among more photos neighbours are nearer to each other: 0.97 of 300 is 0.95 of 800."""
-
 _BATCH: Final = 16
 _PROBES: Final = 32
 """Photos on which each convolution's own loss is measured."""
@@ -39,15 +35,18 @@ _SAMPLES: Final = 8_192
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """How near vectors are to the float32 ones: mean cosine, and the share of photos with the same nearest neighbour."""
+    """How near vectors are to the float32 ones: mean cosine, and the share of photos with the same neighbour."""
 
     cosine: float
     same_neighbour: float
 
-    @property
-    def is_enough(self) -> bool:
-        """Whether vectors may differ so much."""
-        return self.cosine >= LEAST_COSINE and self.same_neighbour >= LEAST_SAME_NEIGHBOUR
+    def reaches(self, least: Agreement) -> bool:
+        """Whether both are at least as large as in `least`."""
+        return self.cosine >= least.cosine and self.same_neighbour >= least.same_neighbour
+
+
+LEAST_AGREEMENT: Final = Agreement(cosine=0.99, same_neighbour=0.97)
+"""On the photos of the calibration. What is asked of photos that it has not seen is 0.95 for the neighbours."""
 
 
 class Calibrator:
@@ -60,6 +59,8 @@ class Calibrator:
         pixel_format: PixelFormat,
         photos: Sequence[Pixels],
         report: Callable[[str], None],
+        *,
+        least: Agreement = LEAST_AGREEMENT,
     ) -> None:
         if len(photos) < MINIMUM_PHOTOS:
             raise ConfigurationError(
@@ -70,10 +71,11 @@ class Calibrator:
         self._pixel_format = pixel_format
         self._photos = photos
         self._report = report
+        self._least = least
         self._reference = self._vectors({}, photos)
 
     def calibrate(self) -> Calibration:
-        """As many convolutions in int8 as the vectors allow, those first that lose least for the work they save."""
+        """As many convolutions in int8 as keep to `least`, those first that lose least for the work they save."""
         ranges = self._ranges()
         order = self._by_loss(ranges)
         # Agreement falls with every layer, but for noise: bisection finds where it becomes too little.
@@ -85,7 +87,7 @@ class Calibrator:
                 f"{count} of {len(order)} convolutions in int8: cosine {found.cosine:.5f}, "
                 f"same neighbour {found.same_neighbour:.3f}"
             )
-            if found.is_enough:
+            if found.reaches(self._least):
                 most, agreement, low = count, found, count + 1
             else:
                 high = count - 1
@@ -138,9 +140,7 @@ class Calibrator:
         return Agreement(float(cosines(vectors, self._reference).mean()), float(same.mean()))
 
     def _vectors(self, quantised: dict[str, ActivationRange], photos: Sequence[Pixels]) -> FloatArray:
-        graph = build_graph(
-            self._card.architecture, self._parameters, self._pixel_format, _BATCH, quantised=quantised
-        )
+        graph = build_graph(self._card.architecture, self._parameters, self._pixel_format, _BATCH, quantised=quantised)
         request = compile_graph(graph, "float32").create_infer_request()
         batch, parts = request.get_input_tensor().data, []
         for start in range(0, len(photos), _BATCH):

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from stepvec.model import Architecture
 from stepvec.records.calibration import ActivationRange
-
 from stepvec.weights.specs import RESNET18_CHANNELS, InvertedBottleneck, Parameters, efficientnet_blocks
 from stepvec_worker.architectures.normalisation import normalisation
 from stepvec_worker.architectures.openvino_runtime import import_openvino, import_operators
@@ -61,12 +60,12 @@ def build_graph(
     return import_openvino().Model(outputs, [pixels], architecture)
 
 
-def nodes_of_the_stem(graph: Any) -> frozenset[str]:
-    """Friendly names of what `graph` computes up to its first activation: the pixels' normalisation, the first layer."""
+def nodes_to_first_depthwise(graph: Any) -> frozenset[str]:
+    """Friendly names of what `graph` computes up to, and with, its first depthwise convolution."""
     names = []
     for node in graph.get_ordered_ops():
         names.append(node.get_friendly_name())
-        if node.get_type_name() in ("Clamp", "Relu"):
+        if node.get_type_name() == "GroupConvolution":
             break
     return frozenset(names)
 

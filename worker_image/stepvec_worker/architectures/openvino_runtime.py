@@ -29,16 +29,20 @@ def import_operators() -> ModuleType:
 
 def compile_graph(graph: Any, precision: Precision) -> Any:
     """`graph` compiled for one thread of this CPU."""
-    return import_openvino().Core().compile_model(
-        graph,
-        "CPU",
-        {
-            "INFERENCE_PRECISION_HINT": _HINTS[precision],
-            "INFERENCE_NUM_THREADS": 1,
-            "NUM_STREAMS": 1,
-            # It would pin every process to the same core: two of them ran at half the speed each.
-            "ENABLE_CPU_PINNING": False,
-        },
+    return (
+        import_openvino()
+        .Core()
+        .compile_model(
+            graph,
+            "CPU",
+            {
+                "INFERENCE_PRECISION_HINT": _HINTS[precision],
+                "INFERENCE_NUM_THREADS": 1,
+                "NUM_STREAMS": 1,
+                # It would pin every process to the same core: two of them ran at half the speed each.
+                "ENABLE_CPU_PINNING": False,
+            },
+        )
     )
 
 
@@ -56,8 +60,8 @@ def convolution_precisions(compiled: Any) -> Counter[Precision | str]:
 def describe(counts: Counter[Precision | str]) -> str:
     """What runs, for the log: "openvino int8", and how many convolutions stayed in another precision."""
     main = next((name for name in ("int8", "bf16", "float32") if counts[name]), "unknown")
-    others = ", ".join(f"{count} of {counts.total()} convolutions {name}" for name, count in counts.items() if name != main)
-    return f"openvino {main}" + (f" ({others})" if others else "")
+    others = [f"{count} of {counts.total()} convolutions {name}" for name, count in counts.items() if name != main]
+    return f"openvino {main}" + (f" ({', '.join(others)})" if others else "")
 
 
 def _import(name: str) -> ModuleType:
