@@ -53,7 +53,7 @@ def add_stacks(app: cdk.App, config: PipelineConfig, model_directory: Path, stag
         config.pipeline_stack,
         data=data,
         config=config,
-        model=card.identity(config.preprocessing),
+        model=card.identity(config.preprocessing, config.engine, config.precision),
         lambda_code=stage_lambda_code(ROOT, staging / "lambda"),
         worker_context=stage_worker_context(ROOT, staging / "worker", model_directory),
         definition=ROOT / "statemachine" / "embed_images.asl.json",

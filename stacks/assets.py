@@ -6,8 +6,8 @@ import shutil
 from pathlib import Path
 from typing import Final
 
+from stepvec.adapters.model_directory import model_files, read_model_card
 from stepvec.errors import ConfigurationError
-from stepvec.model import MODEL_FILE, WEIGHTS_FILE
 
 LAMBDA_PACKAGES: Final = Path("build") / "lambda-packages"
 """Third-party packages of the Lambda zip, installed from requirements/lambda.txt by `make setup`."""
@@ -34,7 +34,7 @@ def stage_worker_context(root: Path, target: Path, model_directory: Path) -> Pat
     shutil.copy(root / "requirements" / "worker-gpu.txt", target / "requirements-gpu.txt")
     _copy(root / "stepvec", target / "stepvec", leave_out=("cli",))
     (target / "model").mkdir()
-    for name in (MODEL_FILE, WEIGHTS_FILE):
+    for name in model_files(read_model_card(model_directory)):
         shutil.copy(model_directory / name, target / "model" / name)
     return target
 

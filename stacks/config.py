@@ -19,7 +19,7 @@ from stepvec.limits import (
     QUEUE_BATCH_WINDOW_SECONDS,
     SCHEDULE_WINDOW_MINUTES,
 )
-from stepvec.model import PREPROCESSINGS
+from stepvec.model import ENGINES, PRECISIONS, PREPROCESSINGS, check_engine
 from stepvec.records.capacity import Capacity
 from stepvec.records.run_input import SHARD_SIZE_MAXIMUM, parse_run_input
 from stepvec.schedules import parse_schedule
@@ -82,6 +82,17 @@ class PipelineConfig:
         "`float32` (ResNet18: 3 write units an image), `float16` (2) or `int8` (1; its rows have a `Scale`). "
         "Rows keep the type that they were written in.",
         choices=VECTOR_TYPES,
+    )
+    engine: str = setting(
+        "mxnet",
+        "What computes the vectors: `mxnet`, the reference, or `openvino`, on CPUs only. Part of the rows' `Model`.",
+        choices=ENGINES,
+    )
+    precision: str = setting(
+        "float32",
+        "`float32`, or with `openvino` also `bf16` (CPUs with AVX-512 BF16 or AMX) and `int8` (VNNI; the model must "
+        "have been calibrated: `stepvec calibrate`). A CPU without them computes in float32, and the log says so.",
+        choices=PRECISIONS,
     )
     network: str = setting(
         "public",
@@ -187,6 +198,12 @@ def read_config(settings: Mapping[str, Any]) -> PipelineConfig:
     if config.alarm_email and "@" not in config.alarm_email:
         raise ConfigurationError(
             f"{WHERE}: alarm_email is {config.alarm_email!r}.", remedy="Use an e-mail address, or leave it empty."
+        )
+    check_engine(config.engine, config.precision)
+    if config.device == "gpu" and config.engine != "mxnet":
+        raise ConfigurationError(
+            f"{WHERE}: engine is {config.engine}, which runs on CPUs only.",
+            remedy="Use engine mxnet on a GPU, or device cpu.",
         )
     check_triggers(config)
     return config

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Final, Literal, get_args
+from typing import Any, Final, Literal, get_args
 
 from stepvec.errors import ConfigurationError, RecordError
 
 Architecture = Literal["resnet18_v1", "resnet18_v2", "efficientnet_lite0"]
 Preprocessing = Literal["standard-1", "sample-1"]
+Engine = Literal["mxnet", "openvino"]
+Precision = Literal["float32", "bf16", "int8"]
 
 DIMENSIONS: Final[dict[Architecture, int]] = {
     "resnet18_v1": 512,
@@ -23,23 +25,57 @@ PREPROCESSINGS: Final[tuple[Preprocessing, ...]] = get_args(Preprocessing)
 WEIGHTS_HASH_CHARACTERS: Final = 12
 """Characters of the weights' sha256 that a model's name carries: 48 bits tell any two files of a team apart."""
 
+ENGINES: Final[tuple[Engine, ...]] = get_args(Engine)
+PRECISIONS: Final[tuple[Precision, ...]] = get_args(Precision)
+CALIBRATION_HASH_CHARACTERS: Final = 8
+"""Characters of int8.json's sha256 in a model's name: it tells apart calibrations of the same weights."""
+
 WEIGHTS_FILE: Final = "weights.params"
 MODEL_FILE: Final = "model.json"
-"""The two files of a model directory: Gluon parameters, and a ModelCard that says what they are."""
+CALIBRATION_FILE: Final = "int8.json"
+"""A model directory: Gluon parameters, a ModelCard that says what they are, and, once calibrated, a Calibration."""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_NAME = re.compile(
+    rf"(?P<architecture>{'|'.join(ARCHITECTURES)})/(?P<weights>[0-9a-f]{{{WEIGHTS_HASH_CHARACTERS}}})"
+    rf"/(?P<preprocessing>{'|'.join(PREPROCESSINGS)})"
+    rf"(/(?P<engine>openvino)-(?P<precision>float32|bf16|int8-(?P<calibration>[0-9a-f]{{{CALIBRATION_HASH_CHARACTERS}}})))?"
+)
+
+
+def check_engine(engine: str, precision: str) -> None:
+    """Raises ConfigurationError where `engine` cannot compute in `precision`."""
+    if engine not in ENGINES or precision not in PRECISIONS:
+        raise ConfigurationError(
+            f"There is no engine {engine!r} with precision {precision!r}.",
+            remedy=f"Engines are {', '.join(ENGINES)}; precisions are {', '.join(PRECISIONS)}.",
+        )
+    if engine == "mxnet" and precision != "float32":
+        raise ConfigurationError(
+            f"Engine mxnet computes in float32 only, not in {precision}.", remedy="Use engine openvino for it."
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class ModelIdentity:
-    """The `Model` attribute of a row: `architecture/first 12 of the weights' sha256/preprocessing`."""
+    """The `Model` attribute of a row: `architecture/first 12 of the weights' sha256/preprocessing`.
+
+    Vectors of another engine than MXNet have a fourth part: `openvino-float32`, `openvino-bf16`, or `openvino-int8-`
+    and the first 8 of int8.json's sha256 (`calibration`, "" for all others).
+    """
 
     architecture: Architecture
     weights: str
     preprocessing: Preprocessing
+    engine: Engine = "mxnet"
+    precision: Precision = "float32"
+    calibration: str = ""
 
     def __str__(self) -> str:
-        return f"{self.architecture}/{self.weights}/{self.preprocessing}"
+        name = f"{self.architecture}/{self.weights}/{self.preprocessing}"
+        if self.engine == "mxnet":
+            return name
+        return f"{name}/{self.engine}-{self.precision}" + (f"-{self.calibration}" if self.calibration else "")
 
     @property
     def dimension(self) -> int:
@@ -49,20 +85,30 @@ class ModelIdentity:
     @classmethod
     def parse(cls, text: str) -> ModelIdentity:
         """The identity that `text` names. Raises RecordError where it names none."""
-        parts = text.split("/")
-        if len(parts) == 3:
-            architecture, weights, preprocessing = parts
-            if (
-                architecture in ARCHITECTURES
-                and preprocessing in PREPROCESSINGS
-                and len(weights) == WEIGHTS_HASH_CHARACTERS
-            ):
-                return cls(architecture, weights, preprocessing)
-        raise RecordError(
-            f"{text!r} is not the name of a model.",
-            remedy="A model is named ARCHITECTURE/WEIGHTS/PREPROCESSING, "
-            "for example resnet18_v2/a81db45fd7b7/standard-1.",
-        )
+        found = _NAME.fullmatch(text)
+        if found is None:
+            raise RecordError(
+                f"{text!r} is not the name of a model.",
+                remedy="A model is named ARCHITECTURE/WEIGHTS/PREPROCESSING[/ENGINE-PRECISION], "
+                "for example resnet18_v2/a81db45fd7b7/standard-1.",
+            )
+        engine: Any = found["engine"] or "mxnet"
+        architecture: Any = found["architecture"]
+        preprocessing: Any = found["preprocessing"]
+        precision: Any = (found["precision"] or "float32").split("-")[0]
+        return cls(architecture, found["weights"], preprocessing, engine, precision, found["calibration"] or "")
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationCard:
+    """Which int8.json lies beside the weights: its hash, how many photos it was made from, and with what."""
+
+    sha256: str
+    photos: int
+    tool: str
+
+    def __post_init__(self) -> None:
+        _check_hash("int8's sha256", self.sha256, "Make it again with `stepvec calibrate`.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,19 +119,42 @@ class ModelCard:
     weights_sha256: str
     source: str
     license: str
+    int8: CalibrationCard | None = None
 
     def __post_init__(self) -> None:
-        if not _SHA256.fullmatch(self.weights_sha256):
-            raise RecordError(
-                f"weights_sha256 is {self.weights_sha256!r}, not 64 hexadecimal digits.",
-                remedy="Make the model again with `stepvec weights`.",
-            )
+        _check_hash("weights_sha256", self.weights_sha256, "Make the model again with `stepvec weights`.")
 
-    def identity(self, preprocessing: str) -> ModelIdentity:
-        """The model of these weights under `preprocessing`. Raises ConfigurationError for one that is unknown."""
+    def identity(self, preprocessing: str, engine: str = "mxnet", precision: str = "float32") -> ModelIdentity:
+        """The model of these weights under `preprocessing`, computed by `engine` in `precision`.
+
+        Raises ConfigurationError for one that is unknown, and for int8 without a calibration.
+        """
         if preprocessing not in PREPROCESSINGS:
             raise ConfigurationError(
                 f"Preprocessing {preprocessing!r} is unknown.",
                 remedy=f"Use one of {', '.join(PREPROCESSINGS)}.",
             )
-        return ModelIdentity(self.architecture, self.weights_sha256[:WEIGHTS_HASH_CHARACTERS], preprocessing)
+        check_engine(engine, precision)
+        calibration = ""
+        if precision == "int8":
+            if self.int8 is None:
+                raise ConfigurationError(
+                    "The model has not been calibrated for int8.",
+                    remedy="Calibrate it once: `stepvec calibrate PHOTOS` with a few hundred photos like yours.",
+                )
+            calibration = self.int8.sha256[:CALIBRATION_HASH_CHARACTERS]
+        known_engine: Any = engine
+        known_precision: Any = precision
+        return ModelIdentity(
+            self.architecture,
+            self.weights_sha256[:WEIGHTS_HASH_CHARACTERS],
+            preprocessing,
+            known_engine,
+            known_precision,
+            calibration,
+        )
+
+
+def _check_hash(what: str, text: str, remedy: str) -> None:
+    if not _SHA256.fullmatch(text):
+        raise RecordError(f"{what} is {text!r}, not 64 hexadecimal digits.", remedy=remedy)

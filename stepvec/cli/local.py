@@ -19,6 +19,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from stepvec.cli.console import errors
 from stepvec.cli.deployment import Deployment
 from stepvec.cli.installation import LAMBDA_PYTHON, WORKER_PYTHON, check_installation, synthesize
+from stepvec.model import Engine, Precision
 
 if TYPE_CHECKING:
     from localaws import EmbeddedCloud
@@ -31,6 +32,10 @@ CORES: Final = os.cpu_count() or 1
 app = typer.Typer(help="The whole pipeline on this machine: no AWS account, no Docker.", no_args_is_help=True)
 
 Slots = Annotated[int, typer.Option(min=1, help="Batch jobs at a time; one job keeps one core busy.")]
+EngineName = Annotated[Engine | None, typer.Option(help="What computes the vectors. Without it: cdk.json's.")]
+PrecisionName = Annotated[
+    Precision | None, typer.Option(help="With openvino also bf16, or int8 once `stepvec calibrate` has run.")
+]
 
 
 @app.command()
@@ -40,6 +45,8 @@ def up(
     upload_window: Annotated[int, typer.Option(min=1, max=300, help="Seconds that uploads are gathered for.")] = 3,
     schedule: Annotated[str, typer.Option(metavar="EXPRESSION", help='For example "rate(1 minute)".')] = "",
     paths: Annotated[list[str] | None, typer.Option(metavar="PREFIX", help="What the schedule embeds.")] = None,
+    engine: EngineName = None,
+    precision: PrecisionName = None,
 ) -> None:
     """Start the embedded AWS with the pipeline deployed, and stay until Ctrl-C.
 
@@ -51,6 +58,7 @@ def up(
         "upload_window_seconds": upload_window,
         "schedule": schedule,
         "schedule_paths": paths or [],
+        **_chosen(engine, precision),
     }
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -76,6 +84,8 @@ def run(
     max_failures: Annotated[int, typer.Option(min=0, help="Photos that may fail for the run to succeed.")] = 0,
     shard_size: Annotated[int | None, typer.Option(min=1, help="Photos of a shard at the most.")] = None,
     slots: Slots = CORES,
+    engine: EngineName = None,
+    precision: PrecisionName = None,
 ) -> None:
     """Embed photos once: upload them, run the state machine, write the results, and end.
 
@@ -89,7 +99,7 @@ def run(
     options: dict[str, Any] = {"MaxFailures": max_failures}
     if shard_size is not None:
         options["ShardSize"] = shard_size
-    with embedded_cloud(slots) as cloud:
+    with embedded_cloud(slots, _chosen(engine, precision) or None) as cloud:
         is_complete = run_once(deployment_of(cloud), found, options, out, name=_run_name())
     if not is_complete:
         raise typer.Exit(1)
@@ -153,6 +163,11 @@ def _not_local(cloud: EmbeddedCloud) -> dict[str, set[str]]:
     for entry in cloud.not_local:
         reasons.setdefault(entry.reason, set()).add(entry.resource_type)
     return reasons
+
+
+def _chosen(engine: Engine | None, precision: Precision | None) -> dict[str, str]:
+    """Settings for what the command line says, none for what it leaves out."""
+    return {name: value for name, value in (("engine", engine), ("precision", precision)) if value is not None}
 
 
 def _run_name() -> str:

@@ -9,6 +9,7 @@ import typer
 
 from stepvec.cli import client, deploy, export, local, plan
 from stepvec.cli.audit import audit
+from stepvec.cli.calibrate import calibrate
 from stepvec.cli.console import errors
 from stepvec.cli.repair import repair
 from stepvec.cli.weights import weights
@@ -28,6 +29,7 @@ app = typer.Typer(
 )
 app.add_typer(local.app, name="local")
 app.command(name="weights")(weights)
+app.command(name="calibrate")(calibrate)
 for command in (
     plan.plan,
     client.run,

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from stepvec import codec
+from stepvec.adapters.model_directory import read_model_card
 from stepvec.errors import WeightsError
-from stepvec.model import MODEL_FILE, WEIGHTS_FILE, ModelCard
+from stepvec.model import CALIBRATION_FILE, MODEL_FILE, WEIGHTS_FILE, CalibrationCard, ModelCard
+from stepvec.records.calibration import Calibration
 from stepvec.weights.params_file import write_params
 from stepvec.weights.sources import Source
 
@@ -41,6 +44,29 @@ def make_model(sources: Sequence[Source], directory: Path, report: Callable[[str
         _write(directory, data, card)
         return card
     raise _none_worked(attempts, last_error if attempts else None)
+
+
+def add_calibration(directory: Path, calibration: Calibration) -> ModelCard:
+    """Writes `calibration` into the model `directory` and names it in its card, which is given.
+
+    Raises WeightsError where there is no model, where it is of other weights, or where the directory cannot be written.
+    """
+    card = read_model_card(directory)
+    if calibration.weights_sha256 != card.weights_sha256:
+        raise WeightsError(
+            f"The calibration is of other weights than those in {directory}.", remedy="Calibrate the model again."
+        )
+    data = (codec.to_json(calibration) + "\n").encode()
+    int8 = CalibrationCard(hashlib.sha256(data).hexdigest(), calibration.photos, calibration.tool)
+    card = dataclasses.replace(card, int8=int8)
+    try:
+        _replace(directory / CALIBRATION_FILE, data)
+        _replace(directory / MODEL_FILE, (codec.to_json(card) + "\n").encode())
+    except OSError as error:
+        raise WeightsError(
+            f"{directory} cannot be written: {error.strerror or error}.", remedy="Give a copy of it with --model."
+        ) from error
+    return card
 
 
 def _none_worked(attempts: list[str], last_error: WeightsError | None) -> WeightsError:

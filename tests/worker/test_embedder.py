@@ -90,9 +90,10 @@ def test_each_architecture_gets_the_numbers_it_was_trained_with(
     np.testing.assert_allclose(np.array([255, 0, 51]) * numbers.scale + numbers.offset, expected, atol=1e-5)
 
 
-def test_bytes_and_floats_of_the_same_pixels_give_the_same_vector(embedder: Embedder) -> None:
+def test_bytes_and_floats_of_the_same_pixels_give_the_same_vector(embedder: Embedder, efficientnet: Path) -> None:
     image = noise(1)[0]
-    np.testing.assert_array_equal(embedder.embed([image.astype(np.float32)]), embedder.embed([image]))
+    of_floats = load_embedder(efficientnet, "cpu", PixelFormat(224, 224, "float32"), 4)
+    np.testing.assert_array_equal(of_floats.embed([image.astype(np.float32)]), embedder.embed([image]))
 
 
 def test_a_gpu_that_is_not_there_is_a_device_error(efficientnet: Path) -> None:

@@ -85,12 +85,17 @@ class LoadedModel:
 
 def _load(settings: Settings, identity: ModelIdentity, device: str) -> Embedder:
     embedder = load_embedder(
-        Path(settings.model_directory), device, pixel_format(identity.preprocessing), batch_size=settings.batch_size
+        Path(settings.model_directory),
+        device,
+        pixel_format(identity.preprocessing),
+        batch_size=settings.batch_size,
+        engine=identity.engine,
+        precision=identity.precision,
     )
-    if embedder.card.identity(identity.preprocessing) != identity:
+    carried = embedder.card.identity(identity.preprocessing, identity.engine, identity.precision)
+    if carried != identity:
         raise ConfigurationError(
-            f"The image carries the model {embedder.card.identity(identity.preprocessing)}, "
-            f"and the deployment says {identity}.",
+            f"The image carries the model {carried}, and the deployment says {identity}.",
             remedy="Deploy the pipeline again: it builds the image and sets the model's name together.",
         )
     return embedder

@@ -34,13 +34,14 @@ class Embedder(ABC):
 
         The network always sees the whole batch size, since another one would build the static graph anew; an image's
         vector is the same, bit for bit, whatever else is in its batch. Raises ConfigurationError for images of
-        another shape, for none and for too many.
+        another format, for none and for too many.
         """
-        shapes = {image.shape for image in pixels}
-        if shapes != {self.pixel_format.shape} or len(pixels) > self.batch_size:
+        wanted = (self.pixel_format.shape, self.pixel_format.element)
+        found = {(image.shape, image.dtype.name) for image in pixels}
+        if found != {wanted} or len(pixels) > self.batch_size:
             raise ConfigurationError(
-                f"A batch has {len(pixels)} images of {sorted(shapes)}, "
-                f"but this model takes 1 to {self.batch_size} images of {self.pixel_format.shape}.",
+                f"A batch has {len(pixels)} images of {sorted(found)}, "
+                f"but this model takes 1 to {self.batch_size} images of {wanted}.",
                 remedy="Prepare images with the preprocessing that the model was loaded for.",
             )
         for position, image in enumerate(pixels):

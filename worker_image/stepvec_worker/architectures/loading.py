@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Final
 
 from stepvec.adapters.model_directory import read_model_card
-from stepvec.model import WEIGHTS_FILE
+from stepvec.errors import ConfigurationError
+from stepvec.model import WEIGHTS_FILE, Engine, Precision, check_engine
 from stepvec_worker.architectures.embedder import Embedder
 from stepvec_worker.architectures.model_files import verify_file
 from stepvec_worker.architectures.mxnet_engine import load_mxnet
+from stepvec_worker.architectures.openvino_engine import load_openvino
 from stepvec_worker.pixels import PixelFormat
 
 DEFAULT_BATCH_SIZE: Final = 32
@@ -20,14 +22,22 @@ def load_embedder(
     device: str,
     pixel_format: PixelFormat,
     batch_size: int = DEFAULT_BATCH_SIZE,
+    *,
+    engine: Engine = "mxnet",
+    precision: Precision = "float32",
 ) -> Embedder:
     """The network of `model_directory`, its weights checked against their card, on `device`.
 
     Takes a second or two: the engine is imported. The first call of the network builds its graph, and takes longer.
     Raises WeightsError for a directory without a model, a file that is not the card's or not the architecture's,
-    ConfigurationError where the engine cannot be loaded, DeviceError where there is no GPU.
+    ConfigurationError where the engine cannot be loaded or cannot do what is asked, DeviceError where there is no GPU.
     """
+    check_engine(engine, precision)
     card = read_model_card(model_directory)
     weights = model_directory / WEIGHTS_FILE
     verify_file(weights, card.weights_sha256)
+    if engine == "openvino":
+        if device != "cpu":
+            raise ConfigurationError(f"Engine openvino does not run on {device}.", remedy="Use engine mxnet there.")
+        return load_openvino(weights, card, precision, pixel_format, batch_size)
     return load_mxnet(weights, card, device, pixel_format, batch_size)

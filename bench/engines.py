@@ -1,0 +1,169 @@
+"""Each engine and precision alone: speed, memory, start, and agreement with MXNet float32.
+
+    PYTHONPATH=.:worker_image .venv-worker/bin/python -m bench.engines PHOTOS [--record]
+
+Every measurement is a process of its own, of the worker's environment. ResNet18 v2 with weights from a
+seed is what speed is about; the model in build/model, which is trained, is what agreement is about.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+import zlib
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from stepvec_worker.architectures import load_embedder
+from stepvec_worker.calibration import Agreement, Calibrator, cosines, neighbours
+from stepvec_worker.decoding import DecodeLimits
+from stepvec_worker.pixels import Pixels
+from stepvec_worker.preprocessing import pixel_format, prepare
+
+from bench.report import markdown_table, write_section
+from stepvec import codec
+from stepvec.adapters.model_directory import model_files, read_model_card
+from stepvec.model import ModelCard
+from stepvec.weights.make import add_calibration
+from stepvec.weights.params_file import read_params, write_params
+from stepvec.weights.specs import parameter_shapes
+
+ENGINES: Final = (("mxnet", "float32"), ("openvino", "float32"), ("openvino", "bf16"), ("openvino", "int8"))
+BATCHES: Final = (1, 8, 32)
+SECONDS: Final = 4.0
+ROOT: Final = Path(__file__).resolve().parent.parent
+
+
+def measure(model: Path, engine: Any, precision: Any, batch_size: int, pixels: list[Pixels]) -> dict[str, Any]:
+    """In this process: load, embed for SECONDS, and what that took; the vectors of `pixels` besides."""
+    start, cpu = time.perf_counter(), time.process_time()
+    format_ = pixel_format("standard-1")
+    embedder = load_embedder(model, "cpu", format_, batch_size, engine=engine, precision=precision)
+    embedder.embed(pixels[:1])
+    first, first_cpu = time.perf_counter() - start, time.process_time() - cpu
+    batch = (pixels * batch_size)[:batch_size]
+    start, cpu, count = time.perf_counter(), time.process_time(), 0
+    while time.perf_counter() - start < SECONDS:
+        embedder.embed(batch)
+        count += batch_size
+    seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    vectors = [embedder.embed(pixels[at : at + batch_size]) for at in range(0, len(pixels), batch_size)]
+    return {
+        "running": embedder.running,
+        "first": first,
+        "first_cpu": first_cpu,
+        "per_second": count / seconds,
+        "per_cpu_second": count / cpu_seconds,
+        "memory": memory,
+        "vectors": np.concatenate(vectors),
+    }
+
+
+def in_a_process(folder: Path, model: Path, engine: str, precision: str, batch_size: int) -> dict[str, Any]:
+    """`measure` in a fresh process, on the pixels in `folder`."""
+    out = folder / "result.npz"
+    arguments = ["--measure", str(folder / "pixels.npy"), str(model), engine, precision, str(batch_size), str(out)]
+    subprocess.run([sys.executable, "-m", "bench.engines", *arguments], cwd=ROOT, check=True)
+    with np.load(out) as result:
+        return json.loads(str(result["about"])) | {"vectors": result["vectors"]}
+
+
+def seeded_resnet(directory: Path) -> Path:
+    """A model directory of ResNet18 v2 with weights from seeds."""
+    parameters = {}
+    for name, shape in parameter_shapes("resnet18_v2").items():
+        random = np.random.RandomState(zlib.crc32(name.encode()))
+        if len(shape) == 4:
+            values = random.standard_normal(shape) * np.sqrt(2 / np.prod(shape[1:]))
+        else:
+            values = random.uniform(0.5, 1.5, shape) if name.endswith(("gamma", "running_var")) else np.zeros(shape)
+        parameters[name] = values.astype(np.float32)
+    data = write_params(parameters)
+    directory.mkdir()
+    (directory / "weights.params").write_bytes(data)
+    card = ModelCard("resnet18_v2", hashlib.sha256(data).hexdigest(), "seeds of bench/engines.py", "none")
+    (directory / "model.json").write_text(codec.to_json(card))
+    return directory
+
+
+def calibrated_copy(model: Path, target: Path, pixels: list[Pixels], least: Agreement | None = None) -> Path:
+    """`model` with an int8.json: its own, or one made of `pixels`."""
+    card = read_model_card(model)
+    target.mkdir(exist_ok=True)
+    for name in model_files(card):
+        if model != target:
+            (target / name).write_bytes((model / name).read_bytes())
+    if card.int8 is None:
+        parameters = read_params((model / "weights.params").read_bytes(), where=str(model))
+        chosen = {} if least is None else {"least": least}
+        calibrator = Calibrator(card, parameters, pixel_format("standard-1"), pixels, print, **chosen)
+        add_calibration(target, calibrator.calibrate())
+    return target
+
+
+def rows_of(folder: Path, model: Path) -> list[list[str]]:
+    """The table's rows of one model, first to last of ENGINES."""
+    rows, reference = [], None
+    for engine, precision in ENGINES:
+        results = {size: in_a_process(folder, model, engine, precision, size) for size in BATCHES}
+        largest = results[BATCHES[-1]]
+        vectors = largest["vectors"]
+        reference = vectors if reference is None else reference
+        near, same = cosines(vectors, reference), neighbours(vectors) == neighbours(reference)
+        rows.append(
+            [
+                f"{read_model_card(model).architecture}, {largest['running']}",
+                " / ".join(f"{results[size]['per_cpu_second']:.0f}" for size in BATCHES),
+                " / ".join(f"{results[size]['per_second']:.0f}" for size in BATCHES),
+                f"{largest['memory']}",
+                f"{largest['first']:.1f} ({largest['first_cpu']:.1f})",
+                f"{near.mean():.5f}",
+                f"{near.min():.4f}",
+                f"{same.mean():.3f}",
+            ]
+        )
+        print(" | ".join(rows[-1]), flush=True)
+    return rows
+
+
+def main() -> None:
+    if sys.argv[1:2] == ["--measure"]:
+        pixels, model, engine, precision, size, out = sys.argv[2:]
+        result = measure(Path(model), engine, precision, int(size), list(np.load(pixels)))
+        vectors = result.pop("vectors")
+        np.savez(out, about=json.dumps(result), vectors=vectors)
+        return
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("photos", type=Path, help="a folder of photos")
+    parser.add_argument("--model", type=Path, default=ROOT / "build" / "model", help="the trained model")
+    parser.add_argument("--record", action="store_true", help="write the table into docs/performance.md")
+    options = parser.parse_args()
+    files = sorted(options.photos.rglob("*.jpg"))
+    pixels = [prepare(file.read_bytes(), DecodeLimits(), "standard-1") for file in files]
+    with tempfile.TemporaryDirectory(prefix="stepvec-engines-") as name:
+        folder = Path(name)
+        # Calibrated on one half, compared on the other.
+        np.save(folder / "pixels.npy", np.stack(pixels[1::2]))
+        # Which neighbour is the nearest among an untrained network's vectors is chance.
+        resnet = seeded_resnet(folder / "resnet")
+        calibrated_copy(resnet, resnet, pixels[::8], Agreement(0.99, 0.0))
+        trained = calibrated_copy(options.model, folder / "trained", pixels[::2])
+        rows = rows_of(folder, resnet) + rows_of(folder, trained)
+    sizes = " / ".join(map(str, BATCHES))
+    head = ["", f"images/CPU-s at batch {sizes}", f"images/s at batch {sizes}", "peak MB", "load to vector, s (CPU)"]
+    text = markdown_table([*head, "cosine, mean", "worst", "same neighbour"], rows)
+    if options.record:
+        write_section("engines", text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

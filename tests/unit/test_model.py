@@ -1,0 +1,142 @@
+"""Names of models, and which engine computes in what."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from stacks.assets import stage_worker_context
+from stacks.config import read_config
+from stepvec import codec
+from stepvec.adapters.model_directory import read_model_card
+from stepvec.errors import ConfigurationError, RecordError, WeightsError
+from stepvec.model import CalibrationCard, ModelCard, ModelIdentity, check_engine
+from stepvec.records.calibration import ActivationRange, Calibration
+from stepvec.weights.make import add_calibration
+
+ROOT = Path(__file__).parent.parent.parent
+CARD = ModelCard("resnet18_v2", "a81db45fd7b7" + "0" * 52, "file", "Apache-2.0")
+CALIBRATED = ModelCard(*(getattr(CARD, name) for name in ("architecture", "weights_sha256", "source", "license")),
+                       int8=CalibrationCard("0123abcd" + "0" * 56, 300, "openvino 1"))  # fmt: skip
+BASE = "resnet18_v2/a81db45fd7b7/standard-1"
+
+
+@pytest.mark.parametrize(
+    ("engine", "precision", "name"),
+    [
+        ("mxnet", "float32", BASE),
+        ("openvino", "float32", f"{BASE}/openvino-float32"),
+        ("openvino", "bf16", f"{BASE}/openvino-bf16"),
+        ("openvino", "int8", f"{BASE}/openvino-int8-0123abcd"),
+    ],
+)
+def test_names_round_trip(engine: str, precision: str, name: str) -> None:
+    identity = CALIBRATED.identity("standard-1", engine, precision)
+
+    assert str(identity) == name
+    assert ModelIdentity.parse(name) == identity
+
+
+@pytest.mark.parametrize(
+    "part",
+    ["", "mxnet-float32", "openvino", "openvino-int8", "openvino-int8-0123", "openvino-int4", "openvino-bf16-0123abcd"],
+)
+def test_what_names_no_engine_is_refused(part: str) -> None:
+    with pytest.raises(RecordError, match="not the name of a model"):
+        ModelIdentity.parse(f"{BASE}/{part}")
+
+
+def test_int8_needs_a_calibration() -> None:
+    with pytest.raises(ConfigurationError, match="not been calibrated") as caught:
+        CARD.identity("standard-1", "openvino", "int8")
+    assert "stepvec calibrate" in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("engine", "precision"), [("mxnet", "bf16"), ("mxnet", "int8"), ("tensorrt", "float32"), ("openvino", "fp8")]
+)
+def test_what_no_engine_computes_is_refused(engine: str, precision: str) -> None:
+    with pytest.raises(ConfigurationError):
+        check_engine(engine, precision)
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        ({"precision": "bf16"}, "float32 only"),
+        ({"engine": "mxnet", "precision": "int8"}, "float32 only"),
+        ({"engine": "onnx"}, "engine is 'onnx'"),
+        ({"engine": "openvino", "precision": "fp16"}, "precision is 'fp16'"),
+        ({"engine": "openvino", "device": "gpu"}, "CPUs only"),
+    ],
+)
+def test_settings_that_do_not_fit_are_named(settings: dict[str, str], problem: str) -> None:
+    with pytest.raises(ConfigurationError, match=problem):
+        read_config(settings)
+
+
+def test_the_default_is_the_reference() -> None:
+    assert (read_config({}).engine, read_config({}).precision) == ("mxnet", "float32")
+    assert read_config({"engine": "openvino", "precision": "int8"}).precision == "int8"
+
+
+def test_a_card_of_before_calibrations_is_still_read() -> None:
+    text = '{"architecture":"resnet18_v2","weights_sha256":"' + "0" * 64 + '","source":"s","license":"l"}'
+    assert codec.from_json(ModelCard, text, where="it").int8 is None
+    assert codec.from_json(ModelCard, codec.to_json(CALIBRATED), where="it") == CALIBRATED
+
+
+def model(directory: Path) -> Path:
+    import hashlib
+
+    directory.mkdir()
+    (directory / "weights.params").write_bytes(b"weights")
+    card = ModelCard("resnet18_v2", hashlib.sha256(b"weights").hexdigest(), "a test", "none")
+    (directory / "model.json").write_text(codec.to_json(card))
+    return directory
+
+
+def calibration(weights_sha256: str) -> Calibration:
+    layers = {"features.1": ActivationRange(0.0, 6.0)}
+    return Calibration("resnet18_v2", weights_sha256, "openvino 1", 300, 0.999, 0.98, layers)
+
+
+def test_a_calibration_is_named_in_the_card(tmp_path: Path) -> None:
+    directory = model(tmp_path / "model")
+    card = add_calibration(directory, calibration(read_model_card(directory).weights_sha256))
+
+    assert read_model_card(directory) == card
+    assert card.int8 is not None
+    assert (card.int8.photos, card.int8.tool) == (300, "openvino 1")
+    (directory / "int8.json").unlink()
+    with pytest.raises(WeightsError, match=r"no .*int8\.json"):
+        read_model_card(directory)
+
+
+def test_a_calibration_of_other_weights_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="other weights"):
+        add_calibration(model(tmp_path / "model"), calibration("0" * 64))
+
+
+def test_the_image_carries_the_calibration_and_its_build_checks_it(tmp_path: Path) -> None:
+    directory = model(tmp_path / "model")
+    assert sums_of(stage_worker_context(ROOT, tmp_path / "plain", directory) / "model") == ["weights.params"]
+    add_calibration(directory, calibration(read_model_card(directory).weights_sha256))
+    staged = stage_worker_context(ROOT, tmp_path / "calibrated", directory) / "model"
+    assert sums_of(staged) == ["weights.params", "int8.json"]
+
+    (staged / "int8.json").write_text("{}")
+    with pytest.raises(subprocess.CalledProcessError):
+        sums_of(staged)
+
+
+def sums_of(folder: Path) -> list[str]:
+    """What the Dockerfile's own lines check in `folder`. Raises CalledProcessError where a file is not its card's."""
+    dockerfile = (ROOT / "worker_image" / "Dockerfile").read_text()
+    command = dockerfile.split("COPY model .\nRUN ")[1].split("\n\n")[0].replace("\\\n", "")
+    path = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"}
+    subprocess.run(["/bin/sh", "-ec", command], cwd=folder, env=path, check=True, capture_output=True)
+    return [line.split()[1] for line in (folder / "SHA256SUMS").read_text().splitlines()]
