@@ -56,10 +56,17 @@ def _prepare(content: bytes, identity: ModelIdentity) -> Pixels:
 
 
 def _embedder(directory: Path, identity: ModelIdentity, *, batch_size: int) -> Embedder:
-    embedder = load_embedder(directory, "cpu", pixel_format(identity.preprocessing), batch_size)
-    if embedder.card.identity(identity.preprocessing) != identity:
+    embedder = load_embedder(
+        directory,
+        "cpu",
+        pixel_format(identity.preprocessing),
+        batch_size,
+        engine=identity.engine,
+        precision=identity.precision,
+    )
+    if embedder.running != f"{identity.engine} {identity.precision}":
         # Else the limit of one engine would stand beside the worker of another.
-        raise SystemExit(f"{directory} was loaded as {embedder.card.identity(identity.preprocessing)}, not {identity}.")
+        raise SystemExit(f"{embedder.running} is what runs here, not {identity}.")
     return embedder
 
 

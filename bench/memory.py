@@ -51,7 +51,7 @@ def measure(case: Case) -> tuple[float, float]:
     """Peak of resident memory, and of the proportional set size, in MB."""
     photos = FOLDER / case.folder
     case.make(photos, case.photos)
-    setup = WorkerSetup(FOLDER / "model", str(make_seeded_model(FOLDER / "model").identity("standard-1")), 1, "shards")
+    setup = WorkerSetup(FOLDER / "model", str(make_seeded_model(FOLDER / "model").identity("standard-1")), 1)
     copies = -(-case.images // len(list(photos.iterdir())))
     with running_storage(photos, copies=copies, latency=Latency()) as storage:
         usage = run_worker(storage, setup, listed_images(storage, case.images)).usage

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import zlib
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
+from bench.processes import run_measured
+from stepvec.adapters.model_directory import read_model_card
+from stepvec.cli.installation import ROOT, WORKER_PYTHON
 from stepvec.model import Architecture, ModelCard
 from stepvec.weights.formats import Weights
 from stepvec.weights.make import make_model
@@ -40,6 +44,15 @@ def _seeded(name: str, shape: tuple[int, ...]) -> FloatArray:
     return np.asarray(values, np.float32)
 
 
-def make_seeded_model(directory: Path) -> ModelCard:
-    """Write the model to `directory`, and give its card."""
-    return make_model([SeededSource()], directory, lambda _: None)
+def make_seeded_model(directory: Path, *, calibrated_on: Path | None = None) -> ModelCard:
+    """Write the model to `directory`, and give its card; with photos to calibrate on it may compute in int8, too."""
+    card = make_model([SeededSource()], directory, lambda _: None)
+    if calibrated_on is None:
+        return card
+    command = [str(WORKER_PYTHON), "-m", "bench.seeded_calibration", "--model", str(directory)]
+    run_measured(
+        [[*command, "--photos", str(calibrated_on)]],
+        os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'worker_image'}"},
+        ROOT,
+    )
+    return read_model_card(directory)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
-from stepvec.model import ModelCard
+from stepvec.model import Engine, ModelCard, Precision
 
-_INT8_HASH_CHARACTERS: Final = 8
-_INT8_FILES: Final = "*int8*.bin"
+_OPENVINO: Final[tuple[tuple[str, str, Precision], ...]] = (
+    ("worker, OpenVINO float32", "openvino-f32", "float32"),
+    ("worker, OpenVINO bf16", "bf16", "bf16"),
+    ("worker, OpenVINO int8", "int8", "int8"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +24,11 @@ class Variant:
     model: str
 
 
-def variants(directory: Path, card: ModelCard) -> Iterator[Variant]:
-    """Every way that the model in `directory` may have; whether the worker can run one, trying tells."""
-    standard = str(card.identity("standard-1"))
-    yield Variant("worker, MXNet float32", "f32", standard)
+def variants(card: ModelCard) -> Iterator[Variant]:
+    """Every way that the model of `card` may have; whether the worker can run one here, trying tells."""
+    yield Variant("worker, MXNet float32", "f32", str(card.identity("standard-1")))
     yield Variant("worker, MXNet float32, sample-1", "sample", str(card.identity("sample-1")))
-    yield Variant("worker, OpenVINO float32", "openvino-f32", f"{standard}/openvino-float32")
-    yield Variant("worker, OpenVINO bf16", "bf16", f"{standard}/openvino-bf16")
-    for file in sorted(directory.glob(_INT8_FILES)):
-        digest = hashlib.sha256(file.read_bytes()).hexdigest()[:_INT8_HASH_CHARACTERS]
-        yield Variant("worker, OpenVINO int8", "int8", f"{standard}/openvino-int8-{digest}")
+    engine: Engine = "openvino"
+    for label, short, precision in _OPENVINO:
+        if precision != "int8" or card.int8 is not None:
+            yield Variant(label, short, str(card.identity("standard-1", engine, precision)))

@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, get_args
+from typing import Final
 
 from bench.alone_run import Alone, measure_alone, median_alone, slow_vectors
 from bench.checks import FloatArray, check_vectors
@@ -24,7 +24,7 @@ from bench.seeded_model import make_seeded_model
 from bench.storage.client import REALISTIC, Storage, running_storage
 from bench.storage.server import Latency
 from bench.variants import Variant, variants
-from bench.worker_run import Style, WorkerSetup, listed_images, run_worker
+from bench.worker_run import WorkerSetup, listed_images, run_worker
 from bench.worker_tables import efficiency_table, final_line, speed_table
 from stepvec.cli.installation import ROOT
 
@@ -47,7 +47,6 @@ DATALOADER: Final = "DataLoader, stores nothing"
 class Plan:
     """What is run, and for how long."""
 
-    style: Style
     vcpus: int
     seconds: float
     rounds: int
@@ -61,9 +60,9 @@ class WorkerBench:
     def __init__(self, plan: Plan, photos: Path) -> None:
         self._plan = plan
         self._photos = photos
-        self._card = make_seeded_model(plan.model_directory)
+        self._card = make_seeded_model(plan.model_directory, calibrated_on=None if plan.is_quick else photos)
         self._expected: dict[str, Mapping[str, FloatArray]] = {}
-        self.variants = [variant for variant in variants(plan.model_directory, self._card) if self._can_run(variant)]
+        self.variants = [variant for variant in variants(self._card) if self._can_run(variant)]
 
     def _can_run(self, variant: Variant) -> bool:
         """Whether the worker can run it; its vectors on the slow path are kept."""
@@ -86,7 +85,7 @@ class WorkerBench:
         return [Contender(variant.label, self._worker(storage, variant)) for variant in self.variants]
 
     def _worker(self, storage: Storage, variant: Variant) -> Callable[[int], Outcome]:
-        setup = WorkerSetup(self._plan.model_directory, variant.model, self._plan.vcpus, self._plan.style)
+        setup = WorkerSetup(self._plan.model_directory, variant.model, self._plan.vcpus)
 
         def run(images: int) -> Outcome:
             outcome = run_worker(storage, setup, listed_images(storage, images))
@@ -191,11 +190,9 @@ def parse_plan() -> Plan:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=25.0, help="how long a run of a contender should take")
     parser.add_argument("--vcpus", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--style", choices=get_args(Style), default="shards", help="how the worker uses several vCPUs")
     parser.add_argument("--model-directory", type=Path, default=FOLDER / "model", help="made again with seeded weights")
     options = parser.parse_args()
     return Plan(
-        style=options.style,
         vcpus=options.vcpus,
         seconds=1.0 if options.quick else options.seconds,
         rounds=1 if options.quick else options.rounds,

@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import boto3
 
@@ -21,9 +21,6 @@ from stepvec.cli.installation import ROOT, WORKER_PYTHON
 from stepvec.layout import RunLayout
 from stepvec.records.listing import ShardImage, dump_shard
 from stepvec.records.run_input import RunInput
-
-Style = Literal["supervisor", "shards"]
-"""How a machine of several vCPUs is used: one worker that starts a process for each, or a worker and a shard each."""
 
 _RUN_NUMBERS: Final = itertools.count(1)
 _INPUT: Final = RunInput(
@@ -44,7 +41,6 @@ class WorkerSetup:
     model_directory: Path
     model: str
     vcpus: int
-    style: Style
     settings: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -78,22 +74,18 @@ def run_worker(storage: Storage, setup: WorkerSetup, images: Sequence[ShardImage
     layout = RunLayout(WORK_BUCKET, f"bench-{next(_RUN_NUMBERS)}")
     store = _store(storage)
     store.write(layout.input, json.dumps(_INPUT.to_document()).encode())
-    shards = setup.vcpus if setup.style == "shards" else 1
-    for shard in range(shards):
-        store.write(layout.shard(shard), dump_shard(images[shard::shards]))
-    commands = [
-        [str(WORKER_PYTHON), "-m", "stepvec_worker", "--shard", str(layout.shard(shard))] for shard in range(shards)
-    ]
+    store.write(layout.shard(0), dump_shard(images))
+    command = [str(WORKER_PYTHON), "-m", "stepvec_worker", "--shard", str(layout.shard(0))]
     environment = worker_environment(storage) | {
         "STEPVEC_IMAGE_BUCKET": IMAGE_BUCKET,
         "STEPVEC_TABLE": TABLE,
         "STEPVEC_MODEL": setup.model,
         "STEPVEC_MODEL_DIRECTORY": str(setup.model_directory),
-        "STEPVEC_VCPUS": str(setup.vcpus if setup.style == "supervisor" else 1),
+        "STEPVEC_VCPUS": str(setup.vcpus),
         **setup.settings,
     }
     storage.reset()
-    usage = run_measured(commands, environment, ROOT)
+    usage = run_measured([command], environment, ROOT)
     counts, rows = storage.counts(), storage.rows()
     check_rows(rows, images, setup.model)
     return WorkerOutcome(len(images), counts.stored, usage, counts.cpu_seconds, rows)

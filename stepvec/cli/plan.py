@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import replace
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 
 import typer
 
@@ -20,16 +20,13 @@ from stepvec.cli.workload import count_images
 from stepvec.errors import WeightsError
 from stepvec.item import VectorType, vector_type
 from stepvec.limits import KEY_BYTES
-from stepvec.model import Architecture
+from stepvec.model import Architecture, Engine, Precision
 from stepvec.planning import PlannedModel, plan_run
 from stepvec.prices import load_prices
 from stepvec.records.plans import Workload
 from stepvec.records.run_input import SHARD_SIZE_MAXIMUM, prefixes_of
 from stepvec.stack_names import DATA_STACK, PIPELINE_STACK
 from stepvec.throughput import load_throughput
-
-Engine = Literal["mxnet", "openvino"]
-Precision = Literal["float32", "bf16", "int8"]
 
 DEFAULT_ARCHITECTURE: Final[Architecture] = "resnet18_v2"
 _NO_HASH: Final = "0" * 12
@@ -85,7 +82,7 @@ def plan(
 
 
 def planned_model(
-    name: str, *, architecture: Architecture | None, engine: Engine | None, precision: Precision | None
+    name: str, *, architecture: Architecture | None, engine: str | None, precision: str | None
 ) -> PlannedModel:
     """The model `name` with what is given in its place. An engine alone keeps the precision, and the other way."""
     deployed = PlannedModel.parse(name)
@@ -121,4 +118,6 @@ def _settings_of_project(architecture: Architecture | None) -> DeployedSettings:
         model = str(read_model_card(MODEL_DIRECTORY).identity(config.preprocessing))
     except WeightsError:
         model = f"{architecture or DEFAULT_ARCHITECTURE}/{_NO_HASH}/{config.preprocessing}"
+    # By name, since a plan for int8 needs no calibration yet.
+    model = planned_model(model, architecture=None, engine=config.engine, precision=config.precision).name
     return DeployedSettings(model, vector_type(config.vector_type), config.capacity)

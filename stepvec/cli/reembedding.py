@@ -17,6 +17,7 @@ import numpy.typing as npt
 from stepvec.adapters.model_directory import read_model_card
 from stepvec.cli.installation import ROOT, WORKER_PYTHON
 from stepvec.errors import ConfigurationError
+from stepvec.model import ModelIdentity
 
 MODEL_DIRECTORY: Final = ROOT / "build" / "model"
 _WITHOUT: Final = "or give --sample 0, which compares no vectors."
@@ -59,8 +60,9 @@ def reembedder(model: str) -> Iterator[Reembedder]:
             "The worker's environment is not on this machine, so no image can be embedded again.",
             remedy=f"Run `make setup` in a checkout, {_WITHOUT}",
         )
-    preprocessing = model.split("/")[2] if model.count("/") >= 2 else ""
-    here = str(read_model_card(MODEL_DIRECTORY).identity(preprocessing))
+    identity = ModelIdentity.parse(model)
+    card = read_model_card(MODEL_DIRECTORY)
+    here = str(card.identity(identity.preprocessing, identity.engine, identity.precision))
     if here != model:
         raise ConfigurationError(
             f"The deployment embeds with {model}, and the model in {MODEL_DIRECTORY.relative_to(ROOT)} is {here}.",
@@ -68,7 +70,7 @@ def reembedder(model: str) -> Iterator[Reembedder]:
         )
     command = [str(WORKER_PYTHON), "-m", "stepvec_worker.reembed", "--model-directory", str(MODEL_DIRECTORY)]
     process = subprocess.Popen(
-        [*command, "--preprocessing", preprocessing],
+        [*command, "--model", model],
         # None of the caller's AWS credentials: it decodes untrusted bytes, and needs no AWS.
         env={
             "PATH": os.environ.get("PATH", ""),

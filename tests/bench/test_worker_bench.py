@@ -30,7 +30,7 @@ def test_the_worker_and_the_sample_give_the_vectors_of_the_slow_path(folder):
     assert len(expected) == PHOTOS
     with running_storage(folder / "photos", copies=IMAGES // PHOTOS, latency=REALISTIC) as storage:
         images = listed_images(storage, IMAGES)
-        outcome = run_worker(storage, WorkerSetup(folder / "model", model, 2, "shards"), images)
+        outcome = run_worker(storage, WorkerSetup(folder / "model", model, 2), images)
         check_vectors(outcome.rows, expected)
         assert sum(rows for _, rows in outcome.done) == IMAGES
         assert outcome.usage.peak_mb > 100

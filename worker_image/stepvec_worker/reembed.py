@@ -1,4 +1,4 @@
-"""`python -m stepvec_worker.reembed --model-directory DIR --preprocessing NAME`: vectors of files, for `stepvec audit`.
+"""`python -m stepvec_worker.reembed --model-directory DIR --model NAME`: vectors of files, for `stepvec audit`.
 
 Standard input: the path of a file a line. Standard output: a line of JSON each, {"vector": numbers in base64, float32,
 little-endian} or {"reason", "message"} for a file that gets no vector. Nothing is read from or written to AWS.
@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from stepvec.adapters.model_directory import read_model_card
+from stepvec.model import ModelIdentity
 from stepvec_worker.architectures import load_embedder
 from stepvec_worker.decoding import DecodeLimits, ImageRejected
 from stepvec_worker.preprocessing import pixel_format, prepare
@@ -24,10 +24,17 @@ def main() -> None:
     """Embed one file after the other, as the worker does."""
     parser = argparse.ArgumentParser(prog="stepvec_worker.reembed", description="Embed files.")
     parser.add_argument("--model-directory", type=Path, required=True)
-    parser.add_argument("--preprocessing", required=True)
+    parser.add_argument("--model", required=True, help="as rows name it")
     options = parser.parse_args()
-    identity = read_model_card(options.model_directory).identity(options.preprocessing)
-    embedder = load_embedder(options.model_directory, "cpu", pixel_format(identity.preprocessing), batch_size=1)
+    identity = ModelIdentity.parse(options.model)
+    embedder = load_embedder(
+        options.model_directory,
+        "cpu",
+        pixel_format(identity.preprocessing),
+        batch_size=1,
+        engine=identity.engine,
+        precision=identity.precision,
+    )
     # The worker's own defaults; no setting of the template changes them.
     settings = Settings(image_bucket="", table="", model=str(identity))
     limits = DecodeLimits(bytes=settings.max_image_bytes, pixels=settings.max_image_pixels)
