@@ -73,7 +73,8 @@ def in_a_process(folder: Path, model: Path, engine: str, precision: str, batch_s
     arguments = ["--measure", str(folder / "pixels.npy"), str(model), engine, precision, str(batch_size), str(out)]
     subprocess.run([sys.executable, "-m", "bench.engines", *arguments], cwd=ROOT, check=True)
     with np.load(out) as result:
-        return json.loads(str(result["about"])) | {"vectors": result["vectors"]}
+        about: dict[str, Any] = json.loads(str(result["about"]))
+        return about | {"vectors": result["vectors"]}
 
 
 def seeded_resnet(directory: Path) -> Path:
@@ -136,8 +137,8 @@ def rows_of(folder: Path, model: Path) -> list[list[str]]:
 
 def main() -> None:
     if sys.argv[1:2] == ["--measure"]:
-        pixels, model, engine, precision, size, out = sys.argv[2:]
-        result = measure(Path(model), engine, precision, int(size), list(np.load(pixels)))
+        file, model, engine, precision, size, out = sys.argv[2:]
+        result = measure(Path(model), engine, precision, int(size), list(np.load(file)))
         vectors = result.pop("vectors")
         np.savez(out, about=json.dumps(result), vectors=vectors)
         return
