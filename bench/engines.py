@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -54,7 +53,7 @@ def measure(model: Path, engine: Any, precision: Any, batch_size: int, pixels: l
         embedder.embed(batch)
         count += batch_size
     seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    memory = peak_megabytes()
     vectors = [embedder.embed(pixels[at : at + batch_size]) for at in range(0, len(pixels), batch_size)]
     return {
         "running": embedder.running,
@@ -67,13 +66,20 @@ def measure(model: Path, engine: Any, precision: Any, batch_size: int, pixels: l
     }
 
 
+def peak_megabytes() -> int:
+    """This process's most memory so far. Not ru_maxrss, which a process begins with at its parent's."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) // 1024
+
+
 def in_a_process(folder: Path, model: Path, engine: str, precision: str, batch_size: int) -> dict[str, Any]:
     """`measure` in a fresh process, on the pixels in `folder`."""
     out = folder / "result.npz"
     arguments = ["--measure", str(folder / "pixels.npy"), str(model), engine, precision, str(batch_size), str(out)]
     subprocess.run([sys.executable, "-m", "bench.engines", *arguments], cwd=ROOT, check=True)
     with np.load(out) as result:
-        return json.loads(str(result["about"])) | {"vectors": result["vectors"]}
+        about: dict[str, Any] = json.loads(str(result["about"]))
+        return about | {"vectors": result["vectors"]}
 
 
 def seeded_resnet(directory: Path) -> Path:
@@ -136,8 +142,8 @@ def rows_of(folder: Path, model: Path) -> list[list[str]]:
 
 def main() -> None:
     if sys.argv[1:2] == ["--measure"]:
-        pixels, model, engine, precision, size, out = sys.argv[2:]
-        result = measure(Path(model), engine, precision, int(size), list(np.load(pixels)))
+        file, model, engine, precision, size, out = sys.argv[2:]
+        result = measure(Path(model), engine, precision, int(size), list(np.load(file)))
         vectors = result.pop("vectors")
         np.savez(out, about=json.dumps(result), vectors=vectors)
         return

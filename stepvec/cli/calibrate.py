@@ -25,6 +25,8 @@ from stepvec.records.calibration import Calibration
 from stepvec.weights.make import add_calibration
 
 _DEFAULT_PHOTOS: Final = 300
+_FEW_PHOTOS: Final = 200
+"""Among fewer, neighbours change so seldom that too many layers seem good enough (seen with 40)."""
 
 
 def calibrate(
@@ -51,6 +53,11 @@ def calibrate(
         f"convolutions in int8, mean cosine {calibration.cosine:.4f}, same neighbour {calibration.same_neighbour:.1%}",
         highlight=False,
     )
+    if calibration.photos < _FEW_PHOTOS:
+        errors.print(
+            f"[yellow]{calibration.photos} photos tell little about neighbours:[/] give at least {_FEW_PHOTOS}.",
+            highlight=False,
+        )
     errors.print("Next: stepvec local run PHOTOS --engine openvino --precision int8", highlight=False)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import subprocess
 import sys
 from pathlib import Path
@@ -19,8 +21,7 @@ from stepvec.weights.make import add_calibration
 
 ROOT = Path(__file__).parent.parent.parent
 CARD = ModelCard("resnet18_v2", "a81db45fd7b7" + "0" * 52, "file", "Apache-2.0")
-CALIBRATED = ModelCard(*(getattr(CARD, name) for name in ("architecture", "weights_sha256", "source", "license")),
-                       int8=CalibrationCard("0123abcd" + "0" * 56, 300, "openvino 1"))  # fmt: skip
+CALIBRATED = dataclasses.replace(CARD, int8=CalibrationCard("0123abcd" + "0" * 56, 300, "openvino 1"))
 BASE = "resnet18_v2/a81db45fd7b7/standard-1"
 
 
@@ -90,8 +91,6 @@ def test_a_card_of_before_calibrations_is_still_read() -> None:
 
 
 def model(directory: Path) -> Path:
-    import hashlib
-
     directory.mkdir()
     (directory / "weights.params").write_bytes(b"weights")
     card = ModelCard("resnet18_v2", hashlib.sha256(b"weights").hexdigest(), "a test", "none")

@@ -27,7 +27,7 @@ mx = pytest.importorskip("mxnet", reason="needs MXNet, which only the worker's e
 
 def embed(model: Path, architecture: Architecture, images: Array) -> Array:
     """MXNet's vectors of normalised images."""
-    format_ = PixelFormat(*images.shape[2:], "float32")
+    format_ = PixelFormat(images.shape[2], images.shape[3], "float32")
     return load_embedder(model, "cpu", format_, len(images)).embed(as_pixels(images, architecture))
 
 

@@ -178,4 +178,4 @@ def neighbours(vectors: FloatArray) -> NDArray[np.intp]:
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     similarity = unit @ unit.T
     np.fill_diagonal(similarity, -2)
-    return np.argmax(similarity, axis=1)
+    return np.asarray(similarity.argmax(axis=1))
