@@ -14,9 +14,12 @@ from PIL import Image
 from stepvec_worker import colours, native_messages
 from stepvec_worker.colours import to_rgb
 from stepvec_worker.decoding import DecodeLimits, ImageRejected, decode
+from stepvec_worker.fetching import ImageFetcher
 from stepvec_worker.jpeg_bombs import MOST_SCANS, jpeg_bomb
 from stepvec_worker.preprocessing import prepare
 
+from stepvec.outcome import FailureReason
+from stepvec.records.listing import ShardImage
 from tools.corpus.bombs import bombs, talkative_tiff
 from tools.corpus.damage import mutate, seeds, truncations
 from tools.corpus.disguises import disguises
@@ -133,3 +136,27 @@ def test_16_bits_take_no_memory_beyond_the_picture() -> None:
     image = Image.new("I;16", (4_000, 4_000))  # 16 megapixels: 32 MB, and 64 MB in RGB
     _, _, megabytes = in_a_process_of_its_own(lambda: to_rgb(image).mode)
     assert megabytes < 200
+
+
+class LyingBucket:
+    """S3 with an object of 10 GB that a manifest says to be of 5 bytes."""
+
+    closed = False
+
+    def get_object(self, **request: object) -> dict[str, object]:
+        return {"ContentLength": 10 * 1024**3, "Body": self}
+
+    def read(self) -> bytes:
+        raise AssertionError("10 GB were read into memory")
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_the_size_that_a_manifest_says_is_not_believed() -> None:
+    bucket = LyingBucket()
+    fetcher = ImageFetcher(bucket, "images", most_bytes=64 * 1024 * 1024)  # type: ignore[arg-type]
+    with pytest.raises(ImageRejected) as caught:
+        fetcher.fetch(ShardImage("a.jpg", 5, "etag", "a.jpg"))
+    assert caught.value.reason is FailureReason.TOO_LARGE
+    assert bucket.closed
