@@ -60,8 +60,8 @@ def write_corpus_section(
         f"ended with exit codes {sorted(run.exit_codes)} and logged {run.log_bytes / 1000:.0f} KB."
     )
     mutations = (
-        f"Small files of each format, changed at random: {len(mutated) * MUTATIONS:,}. "
-        f"{_failed(mutated)} of {MUTATIONS} crashed or hung; the slowest took {_most(mutated, 'seconds'):.1f} s of CPU, "
+        f"Small files of each format, changed at random: {len(mutated) * MUTATIONS:,}. {_failed(mutated)} "
+        f"of {MUTATIONS} crashed or hung; the slowest took {_most(mutated, 'seconds'):.1f} s of CPU, "
         f"the largest {_most(mutated, 'megabytes'):.0f} MB."
     )
     measured = f"Measured {datetime.now(UTC):%Y-%m-%d} on {describe_machine()}, by `make corpus RECORD=1`."
