@@ -65,8 +65,8 @@ class MatchedRow:
 def compare(rows: Iterable[StoredMark], images: Iterable[ListedImage], *, model: str) -> Iterator[Finding | MatchedRow]:
     """What differs between the rows and the images, and the rows that match.
 
-    Both must be in the order of their keys' UTF-8 bytes, as S3 lists, which is that of code points. A key may have several rows (of two id schemes).
-    Holds one key of each at a time.
+    Both must be in the order of their keys' UTF-8 bytes, as S3 lists: that of their code points. A key may have
+    several rows (of two id schemes). Holds one key of each at a time.
     """
     grouped = groupby(rows, key=attrgetter("key"))
     listed = iter(images)

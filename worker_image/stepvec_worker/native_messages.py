@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 from typing import Final
 
-from PIL import Image
+from PIL import _imaging
 
 _HANDLER_SETTERS: Final = ("TIFFSetErrorHandler", "TIFFSetWarningHandler")
 """https://libtiff.gitlab.io/libtiff/functions/TIFFError.html: NULL means that nothing is printed."""
@@ -21,7 +21,7 @@ def silence_libtiff() -> bool:
     Returns False where there is none to be found: Pillow built without it, or with it linked statically.
     """
     # Symbols are looked up in the module and in what it links, which is the very copy of libtiff that it calls.
-    library = ctypes.CDLL(Image.core.__file__)
+    library = ctypes.CDLL(_imaging.__file__)
     try:
         setters = [getattr(library, name) for name in _HANDLER_SETTERS]
     except AttributeError:
