@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import resource
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 
@@ -20,6 +23,7 @@ from stepvec_worker.preprocessing import prepare
 
 from stepvec.outcome import FailureReason
 from stepvec.records.listing import ShardImage
+from tests.worker.pictures import REPOSITORY
 from tools.corpus.bombs import bombs, talkative_tiff
 from tools.corpus.damage import mutate, seeds, truncations
 from tools.corpus.disguises import disguises
@@ -160,3 +164,39 @@ def test_the_size_that_a_manifest_says_is_not_believed() -> None:
         fetcher.fetch(ShardImage("a.jpg", 5, "etag", "a.jpg"))
     assert caught.value.reason is FailureReason.TOO_LARGE
     assert bucket.closed
+
+
+DECODE_IN_THREADS = """
+import resource, sys
+from concurrent.futures import ThreadPoolExecutor
+from stepvec_worker.decoding import DecodeLimits
+from stepvec_worker.preprocessing import prepare
+from tools.corpus.files import png, zeros
+from threading import Barrier, Lock
+
+data, lock, all_here = png(4_000, 4_000, zeros(4_000 * 16_001), colour=6), Lock(), Barrier(8)
+
+def work(_):
+    all_here.wait()
+    with lock:
+        prepare(data, DecodeLimits(), "standard-1", "resnet18_v2")
+
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+with ThreadPoolExecutor(8) as pool:
+    list(pool.map(work, range(16)))
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
+"""
+
+
+def test_threads_that_decoded_large_images_keep_no_memory() -> None:
+    """One image of 16 megapixels takes 200 MB; eight threads take it in turns."""
+    dockerfile = (REPOSITORY / "worker_image" / "Dockerfile").read_text()
+    (threshold,) = re.findall(r"^ENV .*MALLOC_MMAP_THRESHOLD_=(\d+)", dockerfile, re.MULTILINE)
+    result = subprocess.run(
+        [sys.executable, "-c", DECODE_IN_THREADS],
+        env={"MALLOC_MMAP_THRESHOLD_": threshold, "PYTHONPATH": f"{REPOSITORY}{os.pathsep}{REPOSITORY}/worker_image"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert int(result.stdout) < 350
