@@ -65,17 +65,17 @@ class MatchedRow:
 def compare(rows: Iterable[StoredMark], images: Iterable[ListedImage], *, model: str) -> Iterator[Finding | MatchedRow]:
     """What differs between the rows and the images, and the rows that match.
 
-    Both must be in the order of their keys' UTF-8 bytes, as S3 lists. A key may have several rows (of two id schemes).
-    Holds one key of each at a time.
+    Both must be in the order of their keys' UTF-8 bytes, as S3 lists: that of their code points. A key may have
+    several rows (of two id schemes). Holds one key of each at a time.
     """
     grouped = groupby(rows, key=attrgetter("key"))
     listed = iter(images)
     group, image = next(grouped, None), next(listed, None)
     while group is not None or image is not None:
-        if image is not None and (group is None or image.key.encode() < group[0].encode()):
+        if image is not None and (group is None or image.key < group[0]):
             yield Finding(FindingKind.IMAGE_WITHOUT_ROW, image.key, "", "No row has this key.")
             image = next(listed, None)
-        elif group is not None and (image is None or group[0].encode() < image.key.encode()):
+        elif group is not None and (image is None or group[0] < image.key):
             yield from map(_without_image, group[1])
             group = next(grouped, None)
         elif group is not None and image is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from stepvec.cli.deployment import RunOfDeployment
 from stepvec.item import encode_item
+from stepvec.records.listing import read_shard
 from tests.local.conftest import Pipeline, photo
 from tests.local.test_client import stepvec
 
@@ -118,7 +120,9 @@ def test_a_repair_does_what_is_missing(pipeline: Pipeline) -> None:
     run = RunOfDeployment(pipeline.deployment, f"{folder}-first")
     run.start({"Paths": [folder], "ShardSize": 2})
     assert run.wait().status == "SUCCEEDED"
-    lost = [f"{folder}/2.jpg", f"{folder}/3.jpg"]
+    shard = pipeline.s3.get_object(Bucket=run.layout.bucket, Key=run.layout.shard(1).key)["Body"].read()
+    lost = [image.key for image in read_shard(io.BytesIO(shard), where="shard 1")]
+    assert len(lost) == 2
     for key in lost:
         pipeline.delete_row(key)
     for uri in (run.layout.report, run.layout.verified(1)):

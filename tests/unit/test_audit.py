@@ -6,10 +6,10 @@ import random
 from datetime import UTC, datetime
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from stepvec.audit import (
     Finding,
@@ -90,7 +90,7 @@ def test_as_sets_would_say_for_any_keys(stored: set[str], listed: set[str]) -> N
     assert {key for kind, key in found if kind == "match"} == stored & listed
 
 
-def item(vector: NDArray[np.float32], data_type: str = "float32", model: str = MODEL) -> VectorItem:
+def item(vector: npt.NDArray[np.float32], data_type: str = "float32", model: str = MODEL) -> VectorItem:
     encoded = encode_vector(vector, data_type)  # type: ignore[arg-type]
     return VectorItem(
         "i",

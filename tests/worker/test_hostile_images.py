@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import resource
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 
@@ -14,9 +17,13 @@ from PIL import Image
 from stepvec_worker import colours, native_messages
 from stepvec_worker.colours import to_rgb
 from stepvec_worker.decoding import DecodeLimits, ImageRejected, decode
+from stepvec_worker.fetching import ImageFetcher
 from stepvec_worker.jpeg_bombs import MOST_SCANS, jpeg_bomb
 from stepvec_worker.preprocessing import prepare
 
+from stepvec.outcome import FailureReason
+from stepvec.records.listing import ShardImage
+from tests.worker.pictures import REPOSITORY
 from tools.corpus.bombs import bombs, talkative_tiff
 from tools.corpus.damage import mutate, seeds, truncations
 from tools.corpus.disguises import disguises
@@ -137,3 +144,63 @@ def test_16_bits_take_no_memory_beyond_the_picture() -> None:
     image = Image.new("I;16", (4_000, 4_000))  # 16 megapixels: 32 MB, and 64 MB in RGB
     _, _, megabytes = in_a_process_of_its_own(lambda: to_rgb(image).mode)
     assert megabytes < 200
+
+
+class LyingBucket:
+    """S3 with an object of 10 GB that a manifest says to be of 5 bytes."""
+
+    closed = False
+
+    def get_object(self, **request: object) -> dict[str, object]:
+        return {"ContentLength": 10 * 1024**3, "Body": self}
+
+    def read(self) -> bytes:
+        raise AssertionError("10 GB were read into memory")
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_the_size_that_a_manifest_says_is_not_believed() -> None:
+    bucket = LyingBucket()
+    fetcher = ImageFetcher(bucket, "images", most_bytes=64 * 1024 * 1024)  # type: ignore[arg-type]
+    with pytest.raises(ImageRejected) as caught:
+        fetcher.fetch(ShardImage("a.jpg", 5, "etag", "a.jpg"))
+    assert caught.value.reason is FailureReason.TOO_LARGE
+    assert bucket.closed
+
+
+DECODE_IN_THREADS = """
+import resource, sys
+from concurrent.futures import ThreadPoolExecutor
+from stepvec_worker.decoding import DecodeLimits
+from stepvec_worker.preprocessing import prepare
+from tools.corpus.files import png, zeros
+from threading import Barrier, Lock
+
+data, lock, all_here = png(4_000, 4_000, zeros(4_000 * 16_001), colour=6), Lock(), Barrier(8)
+
+def work(_):
+    all_here.wait()
+    with lock:
+        prepare(data, DecodeLimits(), "standard-1", "resnet18_v2")
+
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+with ThreadPoolExecutor(8) as pool:
+    list(pool.map(work, range(16)))
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
+"""
+
+
+def test_threads_that_decoded_large_images_keep_no_memory() -> None:
+    """One image of 16 megapixels takes 200 MB; eight threads take it in turns."""
+    dockerfile = (REPOSITORY / "worker_image" / "Dockerfile").read_text()
+    (threshold,) = re.findall(r"^ENV .*MALLOC_MMAP_THRESHOLD_=(\d+)", dockerfile, re.MULTILINE)
+    result = subprocess.run(
+        [sys.executable, "-c", DECODE_IN_THREADS],
+        env={"MALLOC_MMAP_THRESHOLD_": threshold, "PYTHONPATH": f"{REPOSITORY}{os.pathsep}{REPOSITORY}/worker_image"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert int(result.stdout) < 350

@@ -9,6 +9,7 @@ another than is right for it, or cost the worker its process. --record writes do
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections import Counter
 from pathlib import Path
@@ -39,6 +40,7 @@ def main() -> None:
     mutated = measure_mutations(options.mutations)
     print("all of them as one run")
     run = run_corpus(files)
+    write_outcomes(options.folder / "outcomes.jsonl", files, alone, run)
     problems = judge(files, alone, mutated, run)
     for problem in problems:
         print(f"wrong: {problem}")
@@ -54,6 +56,15 @@ def main() -> None:
         write_corpus_section(files, alone, mutated, run, verdict, missing)
     print(verdict)
     sys.exit(1 if problems or crashed or hung else 0)
+
+
+def write_outcomes(path: Path, files: list[CorpusFile], alone: list[dict[str, Any]], run: Outcomes) -> None:
+    """A line of JSON a file: what became of it alone, with message, seconds and megabytes, and in the run."""
+    lines = [
+        json.dumps({"key": file.key, "run": run.by_key.get(file.key), **result})
+        for file, result in zip(files, alone, strict=True)
+    ]
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
 def judge(

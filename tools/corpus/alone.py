@@ -20,6 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from PIL import Image
 from stepvec_worker.decoding import DecodeLimits, ImageRejected
 from stepvec_worker.preprocessing import prepare
 from stepvec_worker.settings import Settings
@@ -81,6 +82,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Decode each image alone.")
     parser.add_argument("--mutations", type=int, default=0, help="mutations of each seed, instead of files")
     mutations = parser.parse_args().mutations
+    # Here and not in each child: Pillow loads its decoders when it first needs one.
+    Image.init()
     for result in _mutated(mutations) if mutations else _files():
         print(json.dumps(asdict(result)), flush=True)
 

@@ -55,13 +55,14 @@ def write_corpus_section(
         ((result["megabytes"], file) for file, result in zip(files, alone, strict=True)), key=lambda pair: pair[0]
     )
     costs = (
-        f"Longest: {seconds:.1f} s of CPU ({file.path.name}). Most memory of one image: {megabytes:.0f} MB over the "
-        f"worker's own ({largest.path.name}); the worker's peak over the run was {run.peak_megabytes} MB. All jobs "
-        f"ended with exit code 0 and logged {run.log_bytes / 1000:.0f} KB. The run took {run.seconds:.0f} s."
+        f"Longest: {seconds:.1f} s of CPU (`{file.path.name}`). Most memory of one image: {megabytes:.0f} MB beside "
+        f"the worker's own (`{largest.path.name}`); the worker's peak was {run.peak_megabytes} MB. The jobs "
+        f"ended with exit codes {sorted(run.exit_codes)} and logged {run.log_bytes / 1000:.0f} KB."
     )
     mutations = (
-        f"Random changes of small files of each format: {len(mutated) * MUTATIONS:,}, none crashed or hung; the "
-        f"slowest {MUTATIONS} took {_most(mutated, 'seconds'):.1f} s, the largest {_most(mutated, 'megabytes'):.0f} MB."
+        f"Small files of each format, changed at random: {len(mutated) * MUTATIONS:,}. {_failed(mutated)} "
+        f"of {MUTATIONS} crashed or hung; the slowest took {_most(mutated, 'seconds'):.1f} s of CPU, "
+        f"the largest {_most(mutated, 'megabytes'):.0f} MB."
     )
     measured = f"Measured {datetime.now(UTC):%Y-%m-%d} on {describe_machine()}, by `make corpus RECORD=1`."
     left_out = [f"Left out: {'; '.join(missing)}."] if missing else []
@@ -87,8 +88,15 @@ def _by_source(files: list[CorpusFile], run: Outcomes) -> str:
 
 
 def _spot_check(run: Outcomes) -> str:
-    rows = [[f"`{Path(key).name}`", what, run.by_key[key]] for key, what in SPOT_CHECK.items() if key in run.by_key]
-    return markdown_table(["file", "what it is", "outcome"], rows)
+    rows = [
+        f"| `{Path(key).name}` | {what} | {run.by_key[key]} |" for key, what in SPOT_CHECK.items() if key in run.by_key
+    ]
+    return "\n".join(["| file | what it is | outcome |", "| --- | --- | --- |", *rows])
+
+
+def _failed(results: list[dict[str, Any]]) -> str:
+    failed = sum(result["outcome"] != EMBEDDED for result in results)
+    return f"{failed or 'No'} batch{'es' if failed > 1 else ''}"
 
 
 def _most(results: list[dict[str, Any]], name: str) -> float:

@@ -130,12 +130,17 @@ def _jobs(cloud: EmbeddedCloud) -> tuple[frozenset[int], int]:
         for status in ("SUCCEEDED", "FAILED")
         for summary in batch.list_jobs(jobQueue=queue, jobStatus=status)["jobSummaryList"]
     ]
-    codes, size = set(), 0
-    for job in batch.describe_jobs(jobs=ids)["jobs"] if ids else []:
-        group = job["container"]["logConfiguration"]["options"]["awslogs-group"]
-        for attempt in job["attempts"]:
-            codes.add(int(attempt["container"].get("exitCode", -1)))
-            stream = attempt["container"]["logStreamName"]
-            events = logs.get_log_events(logGroupName=group, logStreamName=stream, startFromHead=True)["events"]
-            size += sum(len(event["message"].encode()) for event in events)
-    return frozenset(codes), size
+    attempts = [attempt["container"] for job in batch.describe_jobs(jobs=ids)["jobs"] for attempt in job["attempts"]]
+    written = {attempt["logStreamName"] for attempt in attempts}
+    size = 0
+    for group in logs.describe_log_groups()["logGroups"]:
+        name = group["logGroupName"]
+        for stream in logs.describe_log_streams(logGroupName=name)["logStreams"]:
+            if stream["logStreamName"] in written:
+                size += _log_bytes(logs, name, stream["logStreamName"])
+    return frozenset(int(attempt.get("exitCode", -1)) for attempt in attempts), size
+
+
+def _log_bytes(logs: Any, group: str, stream: str) -> int:
+    events = logs.get_log_events(logGroupName=group, logStreamName=stream, startFromHead=True)["events"]
+    return sum(len(event["message"].encode()) for event in events)

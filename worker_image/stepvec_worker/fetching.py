@@ -89,7 +89,7 @@ class ImageFetcher:
         try:
             # IfMatch: an object overwritten since it was listed must not get a row with the old ETag.
             answer = self._client.get_object(Bucket=self._bucket, Key=image.key, IfMatch=f'"{image.etag}"')
-            if answer["ContentLength"] > self._most_bytes:
+            if answer.get("ContentLength", 0) > self._most_bytes:
                 # The listing said less: a manifest may say anything.
                 answer["Body"].close()
                 raise ImageRejected(
