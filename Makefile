@@ -103,6 +103,15 @@ bench: setup build/photos $(STAMPS)/bench ## Measure the worker against its peer
 bench-memory: setup ## Measure the worker's memory: long shards, huge photos
 	$(PYTHON) -m bench.memory $(BENCH)
 
+.PHONY: bench-engines
+bench-engines: setup ## Measure each engine and precision alone, on PHOTOS=folder (some minutes)
+	PYTHONPATH=.:worker_image .venv-worker/bin/python -m bench.engines $(PHOTOS) --record
+
+.PHONY: bench-decoding
+bench-decoding: setup build/photos ## Measure decoding, its cosines, and reading from S3 (some minutes)
+	PYTHONPATH=.:worker_image .venv-worker/bin/python -m bench.decoding
+	PYTHONPATH=.:worker_image .venv-worker/bin/python -m bench.fetching
+
 .PHONY: bench-overhead
 bench-overhead: setup ## Measure where the time of a one-photo run goes
 	$(PYTHON) -m bench.overhead

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 from stepvec_worker.architectures import Embedder, load_embedder
-from stepvec_worker.architectures.loading import DEFAULT_BATCH_SIZE
 from stepvec_worker.decoding import DecodeLimits
 from stepvec_worker.pixels import Pixels
 from stepvec_worker.preprocessing import pixel_format, prepare
+from stepvec_worker.settings import Settings
 
 from stepvec.model import ModelIdentity
 
@@ -42,10 +42,13 @@ def main() -> None:
     begin = time.process_time()
     pixels = [_prepare(content, identity) for content in contents]
     decoded = time.process_time()
-    embedder = _embedder(options.model_directory, identity, batch_size=DEFAULT_BATCH_SIZE)
+    batch_size = Settings(image_bucket="", table="", model=options.model).batch_size
+    embedder = _embedder(options.model_directory, identity, batch_size=batch_size)
+    # The first call builds the graph, which the worker does before its steady part.
+    embedder.embed(pixels[:1])
     loaded = time.process_time()
-    for first in range(0, len(pixels), DEFAULT_BATCH_SIZE):
-        embedder.embed(pixels[first : first + DEFAULT_BATCH_SIZE])
+    for first in range(0, len(pixels), batch_size):
+        embedder.embed(pixels[first : first + batch_size])
     embedded = time.process_time()
     decode_ms, model_ms = (1000 * seconds / len(pixels) for seconds in (decoded - begin, embedded - loaded))
     print(json.dumps({"decode_ms": decode_ms, "model_ms": model_ms}))
