@@ -36,7 +36,7 @@ class FolderTable:
         self.folder = folder
 
     def marks(self, image_ids: Iterable[str], *, consistent: bool) -> Iterator[dict[str, StoredMark]]:
-        assert consistent
+        assert not consistent
         found = {}
         for name in image_ids:
             path = self.folder / name

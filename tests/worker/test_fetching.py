@@ -345,7 +345,7 @@ def test_after_many_refusals_the_fast_client_rests(server: ScriptedS3) -> None:
     now = [0.0]
     s3_client = client()
     fast = FastReader(reader(s3_client)._store, clock=lambda: now[0])
-    fetch = ImageFetcher(s3_client, BUCKET, most_bytes=100, fast=fast).fetch
+    fetch = ImageFetcher(s3_client, BUCKET, most_bytes=MOST_BYTES, fast=fast).fetch
     refused: list[Answer] = [s3.without_date, s3.good]
     server.answers["/images/a.jpg"] = refused * fast_get.REFUSALS_IN_A_ROW + [s3.good]
 

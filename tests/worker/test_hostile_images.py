@@ -183,7 +183,7 @@ data, lock, all_here = png(4_000, 4_000, zeros(4_000 * 16_001), colour=6), Lock(
 def work(_):
     all_here.wait()
     with lock:
-        prepare(data, DecodeLimits(), "standard-1", "resnet18_v2")
+        prepare(data, DecodeLimits(), "standard-1")
 
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 with ThreadPoolExecutor(8) as pool:
