@@ -26,7 +26,7 @@ BROKEN_BODY: Final = (
     TimeoutError,
 )
 """A body that breaks off. boto3 retries a request until its headers are there; the body is ours to retry."""
-BODY_ATTEMPTS: Final = 5
+BODY_ATTEMPTS: Final = 8
 """Tries of one body."""
 
 

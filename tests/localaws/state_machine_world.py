@@ -22,9 +22,11 @@ import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError
 from moto.batch.models import batch_backends
 
+from stepvec import codec
 from stepvec.item import StoredMark
 from stepvec.layout import parse_shard_uri
 from stepvec.outcome import FailureReason, ImageFailure
+from stepvec.records.capacity import Capacity
 from stepvec.records.listing import ShardImage, read_shard
 from stepvec.records.reports import ShardReport, StageSeconds
 from tests.conftest import ROOT
@@ -220,6 +222,9 @@ _ENVIRONMENT: Final = {
     "STEPVEC_MODEL": MODEL,
     "STEPVEC_VECTOR_TYPE": "float32",
     "STEPVEC_WORKER_LOG_GROUP": "logs",
+    "STEPVEC_CAPACITY": codec.to_json(
+        Capacity("cpu", 4, 1, ("c7i",), 30, spot=True, shard_size=5_000, vcpu_hour_usd=0.03)
+    ),
     "STEPVEC_TOPIC_ARN": "arn:aws:sns:us-east-1:123456789012:topic",
 }
 

@@ -133,7 +133,13 @@ def items(draw: st.DrawFn) -> VectorItem:
         etag=draw(st.text("0123456789abcdef-", min_size=1, max_size=40)),
         model=draw(st.sampled_from(["resnet18_v2/a81db45fd7b7/standard-1", "m"])),
         run=draw(RUNS),
+        modified=draw(st.none() | st.datetimes(datetime(1970, 1, 1), timezones=st.just(UTC)).map(_whole_seconds)),
+        scale=draw(st.floats(1e-30, 1e30)) if data_type == "int8" else None,
     )
+
+
+def _whole_seconds(moment: datetime) -> datetime:
+    return moment.replace(microsecond=0)
 
 
 @PROPERTY
@@ -141,9 +147,17 @@ def items(draw: st.DrawFn) -> VectorItem:
 def test_an_item_is_read_as_it_was_written(item: VectorItem) -> None:
     row = encode_item(item)
     assert decode_item(row) == item
-    assert decode_mark(row) == StoredMark(item.image_id, item.key, item.etag, item.model, item.run)
+    assert decode_mark(row) == StoredMark(
+        item.image_id,
+        item.key,
+        item.etag,
+        item.model,
+        item.run,
+        None if item.modified is None else int(item.modified.timestamp()),
+    )
     assert WRITE_UNIT_BYTES * (write_units(row) - 1) < item_bytes(row) <= WRITE_UNIT_BYTES * write_units(row)
     assert item_bytes(row) > len(item.vector) + len(item.key.encode())
-    for name in row:
+    # Rows of other writers have no Modified.
+    for name in row.keys() - {"Modified"}:
         with pytest.raises(RecordError):
             decode_item({other: value for other, value in row.items() if other != name})

@@ -102,7 +102,12 @@ class Written:
         self.run, self.store = run, MemoryStore()
         self.outcomes: Counter[Outcome] = Counter()
         entries = [self._write_shard(number, shard) for number, shard in enumerate(run.shards)]
-        self.store.write(LAYOUT.input, json.dumps({"Paths": ["a/"], "MaxFailures": run.max_failures}).encode())
+        self.store.write(
+            LAYOUT.input,
+            json.dumps(
+                {"Paths": ["a/"], "ImageId": "key", "ShardSize": 5, "Reembed": False, "MaxFailures": run.max_failures}
+            ).encode(),
+        )
         self.store.write_record(LAYOUT.shards, entries)
         refused = tuple(failure(f"refused-{number}", FailureReason.ID_CONFLICT) for number in range(run.refused))
         step = ShardingStep(tuple(entries), refused, run.unchanged, run.duplicates)
