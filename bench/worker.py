@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import psutil
+
 from bench.alone_run import Alone, measure_alone, median_alone, slow_vectors
 from bench.checks import FloatArray, check_vectors
 from bench.outcomes import Contender, Figures, Outcome, figures, in_turns
@@ -34,11 +36,13 @@ PHOTOS: Final = 300
 COPIES: Final = 40
 """Names that each photo has: 12,000 images, enough for half a minute of 400 images a second."""
 CHECKED_VECTORS: Final = 50
-PROBE_IMAGES: Final = 160
+PROBE_IMAGES: Final = 100
 PROBE_RATE: Final = 40
 """Images a second that settings of the DataLoader are tried with; the rate itself is what is looked for."""
-BUSY_LOAD: Final = 0.5
-"""Processes that run or want to, on average, before the bench begins: more than the bench's own start."""
+BUSY_PERCENT: Final = 5.0
+"""Of all cores, before the bench begins. The load average would count what has ended minutes ago, too."""
+IDLE_SECONDS: Final = 3.0
+"""How long the machine is watched for it."""
 ONE_AT_A_TIME: Final = "one at a time"
 DATALOADER: Final = "DataLoader, stores nothing"
 
@@ -155,7 +159,7 @@ def main() -> None:
     """Measure, check, print, and write the tables unless it is a quick run."""
     end_children_on_sigterm()
     plan, photos = parse_plan(), FOLDER / "photos"
-    busy = busy_note(os.getloadavg()[0])
+    busy = busy_note(psutil.cpu_percent(interval=IDLE_SECONDS))
     print(busy, flush=True)
     make_photos(PICTURES, photos, PHOTOS)
     bench = WorkerBench(plan, photos)
@@ -176,11 +180,13 @@ def main() -> None:
     print(f"\n{final_line(near, labels, limits, one_at_a_time=ONE_AT_A_TIME, dataloader=DATALOADER)}")
 
 
-def busy_note(load: float) -> str:
+def busy_note(percent: float) -> str:
     """A sentence for figures that are taken beside other work; "" where the machine has none."""
-    if load < BUSY_LOAD:
+    if percent < BUSY_PERCENT:
         return ""
-    return f"**The machine did other work as well** (load average {load:.1f} before the first run): trust no figure."
+    return (
+        f"**The machine did other work as well** ({percent:.0f} % of its cores before the first run): trust no figure."
+    )
 
 
 def parse_plan() -> Plan:
