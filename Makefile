@@ -145,9 +145,10 @@ dashboard: setup build/photos $(STAMPS)/dashboard ## Draw docs/images/dashboard.
 
 .PHONY: lock
 lock: ## Resolve requirements/*.in into requirements/*.txt again
+	@# OpenVINO does without openvino-telemetry, which would tell its maker of each import.
 	for name in tools project lambda-runtime worker worker-gpu worker-test lambda dashboard bench corpus-tools; do \
 	  $(UV) pip compile --quiet --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
-	    --no-emit-find-links requirements/$$name.in --output-file requirements/$$name.txt; \
+	    --no-emit-package openvino-telemetry --no-emit-find-links requirements/$$name.in --output-file requirements/$$name.txt; \
 	done
 	$(UV) pip compile --quiet --no-deps --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
 	  --no-emit-find-links requirements/photos.in --output-file requirements/photos.txt

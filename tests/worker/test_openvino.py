@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -289,3 +290,8 @@ def test_as_many_layers_as_the_vectors_allow(calibrated: Path) -> None:
 
     assert calibration.layers == {}
     assert (calibration.cosine, calibration.same_neighbour) == (1.0, 1.0)
+
+
+def test_openvino_tells_nobody_of_its_use() -> None:
+    """Its package openvino-telemetry reports each import to its maker, from wherever it is installed."""
+    assert importlib.util.find_spec("openvino_telemetry") is None
