@@ -18,6 +18,11 @@ from stepvec.weights.specs import parameter_shapes
 from tests.golden.seeded import Array
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """As the worker's supervisor forks before there is a model, so do its tests."""
+    items.sort(key=lambda item: item.get_closest_marker("forks") is None)
+
+
 @pytest.fixture(scope="session")
 def efficientnet(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The model directory of the trained EfficientNet-Lite0."""

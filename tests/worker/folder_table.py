@@ -6,6 +6,7 @@ import ctypes
 import faulthandler
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -52,14 +53,18 @@ class FolderTable:
         draft.write_text(f"{row.etag} {row.run}")
         draft.rename(self.folder / row.image_id)
         with (self.folder / ".log").open("a") as log:
-            log.write(f"{row.image_id}\n")
+            log.write(f"{row.image_id} {os.getpid()}\n")
         return None
 
     def names(self) -> set[str]:
         return {path.name for path in self.folder.iterdir() if not path.name.startswith(".")}
 
     def writes(self) -> list[str]:
-        return (self.folder / ".log").read_text().split()
+        return (self.folder / ".log").read_text().split()[::2]
+
+    def writers(self) -> Counter[int]:
+        """How many rows each process has written."""
+        return Counter(map(int, (self.folder / ".log").read_text().split()[1::2]))
 
 
 @dataclass

@@ -116,6 +116,21 @@ def test_only_new_processes_get_suspects(shard: ShardFile) -> None:
     assert fresh.alone
 
 
+def test_a_process_told_that_nothing_is_left_gets_nothing_that_comes_back_later(shard: ShardFile) -> None:
+    # It asks for two chunks at once: told to finish by the first answer, it would end with the second in hand.
+    dealer = Dealer(shard, 2)
+    dealer.join(1)
+    chunks = list(iter(lambda: dealer.deal(1), None))
+    dealer.join(2)
+    assert dealer.deal(2) is None
+    dealer.lose(1, [], CRASHED)
+    assert dealer.deal(2) is None
+    dealer.leave(2)
+    assert dealer.has_work
+    dealer.join(3)
+    assert [dealer.deal(3) for _ in chunks] == chunks
+
+
 def test_a_process_that_leaves_with_work_in_hand_is_an_error(shard: ShardFile) -> None:
     dealer = Dealer(shard, 1)
     dealer.join(1)

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from stepvec_worker.assignment import Assignment
 from stepvec_worker.messages import Progress
+from stepvec_worker.peak_memory import peak_memory_mb
 from stepvec_worker.settings import Settings
 from stepvec_worker.shard_file import open_shard
 from stepvec_worker.supervisor import DEATHS_WITHOUT_PROGRESS, Supervisor
@@ -27,7 +28,7 @@ from stepvec.outcome import FailureReason
 from stepvec.records.listing import ShardImage, dump_shard
 from tests.worker.folder_table import FolderEmbedding, FolderTable, images
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = [pytest.mark.timeout(60), pytest.mark.forks]
 
 
 class Run:
@@ -100,7 +101,9 @@ def test_each_image_of_a_shard_has_one_outcome(tmp_path: Path, processes: int) -
     usage = run.supervisor.usage
     assert usage.downloaded_bytes == sum(len(image.key) for image in shard if image.key.endswith("good"))
     assert usage.write_units == 3.0 * processes
-    assert 20 * (processes + 1) < usage.peak_memory_mb < 300 * (processes + 1)
+    # Each process begins as large as the one that forked it, which here is pytest.
+    forked = peak_memory_mb()
+    assert 20 * (processes + 1) < usage.peak_memory_mb < (forked + 50) * (processes + 1)
 
 
 def test_a_small_shard_starts_no_more_processes_than_it_needs(tmp_path: Path) -> None:
@@ -164,9 +167,13 @@ def test_processes_killed_from_outside_at_random_moments_lose_no_image(tmp_path:
     next_kill = [10]
 
     def kill_some(run: Run, progress: Progress) -> None:
-        # More than half of the time something is in decode, and it must not be blamed.
-        living = multiprocessing.active_children()
-        if living and progress.embedded >= next_kill[0]:
+        # More than half of the time something is in decode, and it must not be blamed. What has written a batch is
+        # past the suspects of its predecessor: one killed twice in decode of one image is rightly blamed for it.
+        if progress.embedded < next_kill[0]:
+            return
+        writers = run.table.writers()
+        living = [process for process in multiprocessing.active_children() if writers[process.pid or 0] > 8]
+        if living:
             next_kill[0] = progress.embedded + chance.randint(5, 80)
             time.sleep(chance.uniform(0, 0.02))
             chance.choice(living).kill()

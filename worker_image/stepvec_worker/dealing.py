@@ -42,6 +42,7 @@ class Dealer:
         self._suspects: deque[Deal] = deque()
         self._held: dict[int, dict[int, Deal]] = {}
         self._fresh: set[int] = set()
+        self._finishing: set[int] = set()
 
     @property
     def has_work(self) -> bool:
@@ -59,9 +60,16 @@ class Dealer:
         self._fresh.add(process)
 
     def deal(self, process: int) -> Deal | None:
-        """What the process is to do next; None when nothing is left for it."""
+        """What the process is to do next; None when nothing is left for it.
+
+        None is the last word: it ends then, and what a dying process gives back later is for another.
+        """
+        if process in self._finishing:
+            return None
         chunk = self._suspect(process) or self._next()
-        if chunk is not None:
+        if chunk is None:
+            self._finishing.add(process)
+        else:
             self._held[process][chunk.chunk] = chunk
         return chunk
 
@@ -82,14 +90,18 @@ class Dealer:
                 blamed.append(Blamed(chunk.first, reason))
             else:
                 self._suspects.appendleft(chunk)
-        self._fresh.discard(process)
+        self._forget(process)
         return blamed
 
     def leave(self, process: int) -> None:
         """The process ended as it should, with nothing left."""
-        self._fresh.discard(process)
+        self._forget(process)
         if self._held.pop(process):
             raise AssertionError("a process ended before it acknowledged all that it held")
+
+    def _forget(self, process: int) -> None:
+        self._fresh.discard(process)
+        self._finishing.discard(process)
 
     def _suspect(self, process: int) -> Deal | None:
         if process not in self._fresh:
