@@ -54,6 +54,11 @@ class RunLayout:
         """The normalised input of the execution."""
         return self._uri("input.json")
 
+    @property
+    def started(self) -> S3Uri:
+        """When the execution began that these files are of."""
+        return self._uri("started.json")
+
     def listing(self, number: int) -> S3Uri:
         """Listing file `number`, counted from 0."""
         return self._uri(f"listing/{number}.jsonl.gz")

@@ -35,7 +35,7 @@ PUTS_OF_A_SHARD: Final = 4
 GETS_OF_A_SHARD: Final = 12
 """Input, shard and report by the worker and VerifyShard; two files by VerifyRun, each looked for before it is read."""
 REQUESTS_OF_A_RUN: Final = 8
-"""Input, shards.json, failures.jsonl, report.json: written once, read once or twice."""
+"""Start, input, shards.json, failures.jsonl, report.json: written once, read once or twice."""
 PROGRESS_SECONDS: Final = 5
 """A worker writes how far it is this often."""
 

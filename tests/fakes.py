@@ -60,6 +60,9 @@ class MemoryStore(ObjectStore):
     def write(self, uri: S3Uri, body: bytes, *, content_type: str = "application/json") -> None:
         self.files[uri.bucket, uri.key] = body
 
+    def write_first(self, uri: S3Uri, body: bytes, *, content_type: str = "application/json") -> bool:
+        return self.files.setdefault((uri.bucket, uri.key), body) is body
+
     def upload(self, uri: S3Uri, stream: IO[bytes]) -> None:
         self.files[uri.bucket, uri.key] = stream.read()
 

@@ -15,6 +15,7 @@ from botocore.exceptions import (
 from stepvec.errors import AccessDeniedError, StorageError
 
 ACCESS_DENIED_CODES: Final = frozenset({"AccessDenied", "AccessDeniedException", "403"})
+EXISTING_CODES: Final = frozenset({"PreconditionFailed", "412"})
 MISSING_CODES: Final = frozenset({"NoSuchKey", "NotFound", "404"})
 
 BROKEN_BODY: Final = (

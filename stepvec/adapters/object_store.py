@@ -15,7 +15,14 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar
 from botocore.exceptions import BotoCoreError, ClientError
 
 from stepvec import codec
-from stepvec.adapters.failures import BODY_ATTEMPTS, BROKEN_BODY, MISSING_CODES, error_code, explain
+from stepvec.adapters.failures import (
+    BODY_ATTEMPTS,
+    BROKEN_BODY,
+    EXISTING_CODES,
+    MISSING_CODES,
+    error_code,
+    explain,
+)
 from stepvec.adapters.listing_answer import shorten_listing_answers
 from stepvec.adapters.vector_table import backoff_seconds
 from stepvec.layout import S3Uri
@@ -124,6 +131,21 @@ class ObjectStore:
         """Write the whole file at `uri`."""
         with _explained(f"writing {uri}"):
             self._client.put_object(Bucket=uri.bucket, Key=uri.key, Body=body, ContentType=content_type)
+
+    def write_first(self, uri: S3Uri, body: bytes, *, content_type: str = "application/json") -> bool:
+        """Write the whole file at `uri`, unless there is one: then False.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
+        """
+        try:
+            self._client.put_object(
+                Bucket=uri.bucket, Key=uri.key, Body=body, ContentType=content_type, IfNoneMatch="*"
+            )
+        except (ClientError, BotoCoreError) as error:
+            if error_code(error) in EXISTING_CODES:
+                return False
+            raise explain("S3", f"writing {uri}", error) from error
+        return True
 
     def upload(self, uri: S3Uri, stream: IO[bytes]) -> None:
         """Write the file at `uri` from a stream, in parts where it is large."""

@@ -248,6 +248,21 @@ def test_a_wrong_input_gets_one_clear_error_and_starts_nothing(
     assert _job_count(pipeline) == jobs
 
 
+def test_a_name_used_again_reads_nothing_of_the_run_before(pipeline: Pipeline) -> None:
+    # Step Functions frees a name after 90 days; what that run left in the work bucket is there for longer.
+    folder, work = pipeline.folder(), pipeline.deployment.work_bucket
+    pipeline.put(f"{folder}/a.jpg", photo(1))
+    started = json.dumps({"started": "2026-01-01T00:00:00Z"}).encode()
+    pipeline.s3.put_object(Bucket=work, Key="runs/used-again/started.json", Body=started)
+    jobs = _job_count(pipeline)
+    run = pipeline.run({"Paths": [folder]}, name="used-again")
+    assert (run.status, run.ended.error) == ("FAILED", "InvalidInput")
+    assert "The name 'used-again' is that of the run of 2026-01-01T00:00:00Z" in run.ended.cause
+    assert _job_count(pipeline) == jobs
+    files = pipeline.s3.list_objects_v2(Bucket=work, Prefix="runs/used-again/")["Contents"]
+    assert [entry["Key"] for entry in files] == ["runs/used-again/started.json"]
+
+
 def _job_count(pipeline: Pipeline) -> int:
     batch = pipeline.cloud.client("batch")
     (queue,) = (entry["jobQueueArn"] for entry in batch.describe_job_queues()["jobQueues"])

@@ -49,6 +49,15 @@ def test_listing_goes_on_after_a_page_and_after_a_key(sample):
     assert [entry["Key"] for entry in after["Contents"]] == keys[5:]
 
 
+def test_put_if_none_match(sample):
+    bucket = sample.data["BucketName"]
+    sample.s3.put_object(Bucket=bucket, Key="first", Body=b"one", IfNoneMatch="*")
+    with pytest.raises(ClientError) as failed:
+        sample.s3.put_object(Bucket=bucket, Key="first", Body=b"two", IfNoneMatch="*")
+    assert failed.value.response["Error"]["Code"] == "PreconditionFailed"
+    assert sample.s3.get_object(Bucket=bucket, Key="first")["Body"].read() == b"one"
+
+
 def test_get_if_match(sample):
     bucket = sample.data["BucketName"]
     etag = sample.s3.put_object(Bucket=bucket, Key="match", Body=b"one")["ETag"]

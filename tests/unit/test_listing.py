@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lambdas.list_images import manifest as manifest_module
+from lambdas.list_images.beginning import begin_run
 from lambdas.list_images.lister import list_images
 from lambdas.list_images.manifest import open_manifest
 from lambdas.list_images.sources import ImageSource, PrefixSource
@@ -243,6 +244,16 @@ def test_an_inventory_that_cannot_be_used_is_refused(text: str, problem: str) ->
 def test_shard_files_hold_any_key_and_are_the_same_bytes_each_time(images: list[ShardImage]) -> None:
     assert list(read_shard(io.BytesIO(dump_shard(images)), where="x")) == images
     assert dump_shard(images) == dump_shard(images)
+
+
+def test_a_run_begins_once_however_often_its_first_round_is_tried() -> None:
+    store = MemoryStore()
+    for _ in range(2):
+        begin_run(store, LAYOUT, "2026-11-22T00:00:00Z")
+    assert store.document(LAYOUT.started) == {"started": "2026-11-22T00:00:00Z"}
+    with pytest.raises(InvalidInputError, match="The name 'r' is that of the run of 2026-11-22T00:00:00Z"):
+        begin_run(store, LAYOUT, "2027-02-21T00:00:00Z")
+    assert store.document(LAYOUT.started) == {"started": "2026-11-22T00:00:00Z"}
 
 
 def test_a_line_that_is_wrong_is_named() -> None:
