@@ -138,9 +138,10 @@ def test_a_repair_does_what_is_missing(pipeline: Pipeline) -> None:
 
 def test_a_repair_is_refused_while_the_run_goes_and_where_it_left_no_report(pipeline: Pipeline) -> None:
     folder = pipeline.folder()
-    for number in range(50):
+    # A job an image: it goes on for much longer than the command needs, on any machine.
+    for number in range(40):
         pipeline.put(f"{folder}/{number}.jpg", photo(number))
-    run = pipeline.start({"Paths": [folder]})
+    run = pipeline.start({"Paths": [folder], "ShardSize": 1})
     refused = stepvec(pipeline, "repair", run.name)
     assert refused.returncode == 1
     assert f"The run {run.name} still goes" in refused.stderr
