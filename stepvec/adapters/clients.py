@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import boto3
+import botocore
 from botocore.config import Config
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ MAX_ATTEMPTS: Final = 8
 
 https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html
 """
+
+_USER_AGENT: Final = f"stepvec Boto3/{boto3.__version__} Botocore/{botocore.__version__}"
 
 
 def _config(connections: int, *, attempts: int = MAX_ATTEMPTS, **options: Any) -> Config:
@@ -39,9 +42,11 @@ def dynamodb_client(connections: int = 10) -> DynamoDBClient:
     """A DynamoDB client for up to `connections` threads, of the region and endpoint that the environment names.
 
     It tries a request once: VectorTable tries again, for longer than botocore would. Parameters are not validated:
-    items are made by `encode_item`, and the check costs a tenth of a put's CPU time.
+    items are made by `encode_item`, and the check costs a tenth of a put's CPU time. So does botocore's own User-Agent,
+    which it puts together twice a request.
     """
-    return boto3.client("dynamodb", config=_config(connections, attempts=1, parameter_validation=False))
+    config = _config(connections, attempts=1, parameter_validation=False, user_agent=_USER_AGENT)
+    return boto3.client("dynamodb", config=config)
 
 
 def logs_client() -> CloudWatchLogsClient:
