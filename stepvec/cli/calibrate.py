@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -24,14 +24,23 @@ from stepvec.layout import S3Uri
 from stepvec.records.calibration import Calibration
 from stepvec.weights.make import add_calibration
 
+if TYPE_CHECKING:
+    from stepvec.adapters.object_store import ObjectStore
+
 _DEFAULT_PHOTOS: Final = 300
 _FEW_PHOTOS: Final = 200
 """Among fewer, neighbours change so seldom that too many layers seem good enough (seen with 40)."""
+_MOST_PAGES: Final = 100
+"""Pages of a bucket's listing that photos are taken from: 100,000 objects, some ten seconds."""
 
 
 def calibrate(
     photos: Annotated[
-        str, typer.Argument(metavar="DIRECTORY_OR_S3_URI", help="Photos like those that will be embedded.")
+        str,
+        typer.Argument(
+            metavar="DIRECTORY_OR_S3_URI",
+            help="Photos like those that will be embedded; of a prefix in S3, among its first 100,000 objects.",
+        ),
     ],
     model: Annotated[
         Path, typer.Option(metavar="DIRECTORY", help="The model, as `stepvec weights` made it.")
@@ -73,8 +82,7 @@ def _local_photos(where: str, images: int) -> Iterator[list[Path]]:
 
     uri = S3Uri.parse(where)
     store = ObjectStore(s3_client(connections=2))
-    # The first of the listing: a bucket may have millions.
-    found = [object_.key for object_ in store.list_page(uri.bucket, uri.key, "").objects if is_image(object_.key)]
+    found = list(photos_under(store, uri))
     if not found:
         raise InvalidInputError(f"There is no photo under {where}.", remedy="Give another prefix.")
     with tempfile.TemporaryDirectory(prefix="stepvec-photos-") as folder:
@@ -84,6 +92,17 @@ def _local_photos(where: str, images: int) -> Iterator[list[Path]]:
             with store.open(S3Uri(uri.bucket, key)) as stream:
                 paths[-1].write_bytes(stream.read())
         yield paths
+
+
+def photos_under(store: ObjectStore, uri: S3Uri, *, pages: int = _MOST_PAGES) -> Iterator[str]:
+    """Keys of the photos under a prefix, which means what it means in Paths: "images" is "images/"."""
+    prefix, after = f"{uri.key.rstrip('/')}/", ""
+    for _ in range(pages):
+        page = store.list_page(uri.bucket, prefix, after)
+        yield from (entry.key for entry in page.objects if is_image(entry.key))
+        if page.is_last:
+            return
+        after = page.objects[-1].key
 
 
 def spread(elements: Sequence[Any], count: int) -> list[Any]:

@@ -9,14 +9,17 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from stepvec.cli.calibrate import photos_under, spread
 from stepvec.cli.gallery import nearest_neighbours, write_gallery
 from stepvec.cli.photos import collect_photos
 from stepvec.cli.results import write_vectors
 from stepvec.errors import InvalidInputError
 from stepvec.item import VECTOR_TYPES, VectorItem, VectorType
+from stepvec.layout import S3Uri
 from stepvec.outcome import FailureReason, ImageFailure
 from stepvec.records.reports import RunCost, RunReport
 from stepvec.vectors import encode_vector
+from tests.fakes import MemoryStore
 
 
 def touch(*paths: Path) -> None:
@@ -32,6 +35,19 @@ def test_a_folders_photos_keep_their_paths_below_its_name(tmp_path: Path) -> Non
         "photos/a/1.jpg": tmp_path / "a" / "1.jpg",
         "photos/a/deep/2.PNG": tmp_path / "a" / "deep" / "2.PNG",
     }
+
+
+def test_photos_to_calibrate_on_are_spread_over_the_prefix_and_not_its_first_page() -> None:
+    store = MemoryStore(page_size=10)
+    for folder, count in (("images", 95), ("images-old", 5)):
+        for number in range(count):
+            store.add_image("b", f"{folder}/{number:02d}.{'txt' if number % 5 == 0 else 'jpg'}")
+    found = list(photos_under(store, S3Uri("b", "images")))
+    assert found == [f"images/{number:02d}.jpg" for number in range(95) if number % 5]
+    assert spread(found, 4) == ["images/01.jpg", "images/24.jpg", "images/48.jpg", "images/72.jpg"]
+    assert spread(found[:3], 4) == found[:3]
+    assert list(photos_under(store, S3Uri("b", "images/"), pages=2)) == found[:16]
+    assert list(photos_under(store, S3Uri("b", "ima"))) == []
 
 
 def test_photos_of_one_name_are_told_apart(tmp_path: Path) -> None:
