@@ -42,7 +42,8 @@ test: setup setup-tests ## Set everything up and run all tests
 	$(call say,Tests of the worker's modules in the worker's own environment)
 	.venv-worker-test/bin/python -m pytest tests/worker
 	$(call say,All other tests: core and Lambdas and templates and the pipeline end to end)
-	$(PYTHON) -m pytest tests --ignore=tests/worker --durations=10
+	@# A file is one process's: those of an embedded AWS share it.
+	$(PYTHON) -m pytest tests --ignore=tests/worker --durations=10 --numprocesses=auto --maxprocesses=4 --dist=loadfile
 	@echo
 	@echo "Next: make demo shows the pipeline at work; make check runs linters and types; docs/local.md says what"
 	@echo "      the embedded AWS does as AWS does, and what it does not."

@@ -22,7 +22,7 @@ VECTOR_TYPES: Final[tuple[VectorType, ...]] = get_args(VectorType)
 BYTES_PER_NUMBER: Final[dict[VectorType, int]] = {"float32": 4, "float16": 2, "int8": 1}
 
 PARTITION_KEY: Final = "ImageId"
-MARK_ATTRIBUTES: Final = (PARTITION_KEY, "Key", "ETag", "Model", "Run", "Modified")
+MARK_ATTRIBUTES: Final = (PARTITION_KEY, "Key", "ETag", "Model", "Run", "Modified", "Created")
 """The attributes that tell whether an image is already embedded: a projection without the vector."""
 
 AttributeValue = Mapping[str, Any]
@@ -74,10 +74,21 @@ class StoredMark:
     run: str
     modified: int | None = None
     """Seconds since 1970."""
+    created: str = ""
+    """As the row says it, ISO 8601."""
 
     def is_embedding_of(self, etag: str, model: str) -> bool:
         """Whether the row holds the vector of the object with this ETag by this model."""
         return self.etag == etag and self.model == model
+
+    def was_written_since(self, moment: datetime) -> bool:
+        """Whether the row says that it was written then or later; one that says nothing of it was not."""
+        try:
+            created = datetime.fromisoformat(self.created)
+        except ValueError:
+            return False
+        # The original sample's have no time zone.
+        return created.tzinfo is not None and created >= moment
 
 
 def vector_type(text: str) -> VectorType:
@@ -140,6 +151,7 @@ def decode_mark(item: Mapping[str, AttributeValue]) -> StoredMark:
         model=item.get("Model", {}).get("S", ""),
         run=item.get("Run", {}).get("S", ""),
         modified=int(item["Modified"]["N"]) if "Modified" in item else None,
+        created=item.get("Created", {}).get("S", ""),
     )
 
 

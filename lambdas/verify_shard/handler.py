@@ -6,6 +6,7 @@ import json
 import os
 import time
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from aws_lambda_powertools.metrics import MetricUnit
@@ -54,15 +55,14 @@ def handle(event: dict[str, Any], context: LambdaContext) -> Any:  # noqa: ARG00
     uri = layout.shard(entry.shard)
     with store.open(uri) as stream:
         images = list(read_shard(stream, where=str(uri)))
-    with store.open(layout.input) as stream:
-        reembed = bool(json.loads(stream.read())["Reembed"])
     report = store.find_record(ShardReport, layout.shard_report(entry.shard))
     table = VectorTable(dynamodb_client(connections=8), settings.table)
     marks: dict[str, StoredMark] = {}
     # Strongly consistent: these rows were written seconds ago, and this count is the proof.
     for batch in table.marks((image.image_id for image in images), consistent=True):
         marks.update(batch)
-    verdict = verify(images, marks, report.failures if report else (), Expectation(layout.run, settings.model, reembed))
+    expected = Expectation(layout.run, settings.model, _embedded_again_since(layout))
+    verdict = verify(images, marks, report.failures if report else (), expected)
     verified = VerifiedShard(
         run=layout.run,
         shard=entry.shard,
@@ -88,6 +88,14 @@ def handle(event: dict[str, Any], context: LambdaContext) -> Any:  # noqa: ARG00
     counts = codec.to_document(replace(verified, failures=()))
     logger.info("verified", **counts)
     return counts
+
+
+def _embedded_again_since(layout: RunLayout) -> datetime | None:
+    with store.open(layout.input) as stream:
+        if not json.loads(stream.read())["Reembed"]:
+            return None
+    with store.open(layout.started) as stream:
+        return datetime.fromisoformat(json.loads(stream.read())["started"])
 
 
 def _explain(error: dict[str, Any]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum, auto
 from typing import Final
 
@@ -22,7 +23,7 @@ class Outcome(Enum):
     EMBEDDED = auto()
     """Its row is there, written by this run."""
     UNCHANGED = auto()
-    """Its row is there, written by another run."""
+    """Its row is there, written by another run; if embedding again was asked for, since then."""
     FAILED = auto()
     """The worker says why it has none."""
     MISSING = auto()
@@ -35,7 +36,8 @@ class Expectation:
 
     run: str
     model: str
-    reembed: bool
+    since: datetime | None = None
+    """When embedding again was asked for; None where it was not."""
 
 
 def outcome(image: ShardImage, mark: StoredMark | None, failed_ids: Collection[str], expected: Expectation) -> Outcome:
@@ -46,8 +48,9 @@ def outcome(image: ShardImage, mark: StoredMark | None, failed_ids: Collection[s
         return Outcome.MISSING
     if mark.run == expected.run:
         return Outcome.EMBEDDED
-    # Embedding again was asked for, and this row is an older run's.
-    return Outcome.MISSING if expected.reembed else Outcome.UNCHANGED
+    # Another run over the same images may have embedded it again in the meantime.
+    is_fresh = expected.since is None or mark.was_written_since(expected.since)
+    return Outcome.UNCHANGED if is_fresh else Outcome.MISSING
 
 
 @dataclass(frozen=True, slots=True)

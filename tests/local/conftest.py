@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import json
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -49,6 +50,11 @@ class Finished:
         return {name: getattr(report, name) for name in names if getattr(report, name)}
 
 
+def _run_name() -> str:
+    """Of no other run, nor of one in another process of these tests."""
+    return f"run-{os.getpid()}-{next(_numbers)}"
+
+
 class Pipeline:
     """What a user does with a deployment."""
 
@@ -67,14 +73,14 @@ class Pipeline:
 
     def run(self, run_input: Any, *, name: str | None = None) -> Finished:
         """Start an execution and wait for its end."""
-        run = RunOfDeployment(self.deployment, name or f"run-{next(_numbers)}")
+        run = RunOfDeployment(self.deployment, name or _run_name())
         run.start(run_input)
         ended = run.wait()
         lines = run.failures().splitlines() if ended.report else []
         return Finished(ended, [json.loads(line) for line in lines])
 
     def start(self, run_input: Any) -> RunOfDeployment:
-        run = RunOfDeployment(self.deployment, f"run-{next(_numbers)}")
+        run = RunOfDeployment(self.deployment, _run_name())
         run.start(run_input)
         return run
 

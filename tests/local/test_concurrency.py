@@ -36,6 +36,19 @@ def test_two_executions_at_once_embed_every_photo_and_both_find_all(pipeline: Pi
     assert stored(pipeline, together, range(PHOTOS)) == stored(pipeline, alone, range(PHOTOS))
 
 
+def test_two_that_embed_again_at_once_take_each_others_rows_for_new(pipeline: Pipeline) -> None:
+    folder = pipeline.folder()
+    put(pipeline, folder, {number: number for number in range(PHOTOS)})
+    assert pipeline.run({"Paths": [folder]}).counts() == {"embedded": PHOTOS}
+    before = stored(pipeline, folder, range(PHOTOS))
+    runs = [pipeline.start({"Paths": [folder], "ShardSize": 30, "Reembed": True}) for _ in range(2)]
+    for run in finished(*runs):
+        assert run.status == "SUCCEEDED"
+        assert run.report.embedded + run.report.unchanged == PHOTOS
+    assert {pipeline.row(f"{folder}/{number:02d}.jpg").run for number in range(PHOTOS)} <= {run.name for run in runs}
+    assert stored(pipeline, folder, range(PHOTOS)) == before
+
+
 def test_photos_overwritten_while_a_run_goes_end_with_the_newest_vector(pipeline: Pipeline) -> None:
     """The second run reads the new objects while the first, which listed the old ones, still writes."""
     expected, folder = pipeline.folder(), pipeline.folder()

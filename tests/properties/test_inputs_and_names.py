@@ -154,6 +154,7 @@ def test_an_item_is_read_as_it_was_written(item: VectorItem) -> None:
         item.model,
         item.run,
         None if item.modified is None else int(item.modified.timestamp()),
+        row["Created"]["S"],
     )
     assert WRITE_UNIT_BYTES * (write_units(row) - 1) < item_bytes(row) <= WRITE_UNIT_BYTES * write_units(row)
     assert item_bytes(row) > len(item.vector) + len(item.key.encode())

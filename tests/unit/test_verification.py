@@ -1,6 +1,7 @@
 """VerifyShard and VerifyRun: one outcome an image, and sums that hold."""
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
@@ -29,7 +30,8 @@ from stepvec.records.steps import (
 from tests.fakes import MemoryStore
 
 MODEL = "resnet18_v2/a81db45fd7b7/standard-1"
-EXPECTED = Expectation("r", MODEL, reembed=False)
+EXPECTED = Expectation("r", MODEL)
+ASKED = datetime(2026, 11, 25, 12, tzinfo=UTC)
 CAPACITY = Capacity("cpu", 4, 1, ("c7i", "m7i", "c6i", "m6i"), 30, spot=True, shard_size=5, vcpu_hour_usd=0.03)
 PIPELINE = Pipeline("images", "table", MODEL, "float32", CAPACITY)
 INPUT = {"Paths": ["a/"], "ImageId": "key", "ShardSize": 5, "Reembed": False, "MaxFailures": 0}
@@ -37,8 +39,8 @@ IMAGE = ShardImage("a.jpg", 1, "e", "a.jpg")
 NO_IDS: frozenset[str] = frozenset()
 
 
-def mark(*, etag: str = "e", model: str = MODEL, run: str = "r", name: str = "a.jpg") -> StoredMark:
-    return StoredMark(name, name, etag, model, run)
+def mark(*, etag: str = "e", model: str = MODEL, run: str = "r", name: str = "a.jpg", created: str = "") -> StoredMark:
+    return StoredMark(name, name, etag, model, run, created=created)
 
 
 @pytest.mark.parametrize(
@@ -47,6 +49,11 @@ def mark(*, etag: str = "e", model: str = MODEL, run: str = "r", name: str = "a.
         (mark(), NO_IDS, False, Outcome.EMBEDDED),
         (mark(run="other"), NO_IDS, False, Outcome.UNCHANGED),
         (mark(run="other"), NO_IDS, True, Outcome.MISSING),
+        (mark(run="other", created="2026-11-25T11:59:59.999+00:00"), NO_IDS, True, Outcome.MISSING),
+        (mark(run="other", created="2026-11-25T12:00:00.000+00:00"), NO_IDS, True, Outcome.UNCHANGED),
+        (mark(run="other", created="2026-11-25 13:00:00"), NO_IDS, True, Outcome.MISSING),
+        (mark(run="other", created="yesterday"), NO_IDS, True, Outcome.MISSING),
+        (mark(run="other", created="2026-11-25T13:00:00Z", etag="older"), NO_IDS, True, Outcome.MISSING),
         (mark(), NO_IDS, True, Outcome.EMBEDDED),
         (mark(etag="older"), NO_IDS, False, Outcome.MISSING),
         (mark(model="resnet18_v1/a81db45fd7b7/standard-1"), NO_IDS, False, Outcome.MISSING),
@@ -58,7 +65,7 @@ def mark(*, etag: str = "e", model: str = MODEL, run: str = "r", name: str = "a.
 def test_the_table_decides_the_outcome(
     stored: StoredMark | None, failed: frozenset[str], reembed: bool, expected: Outcome
 ) -> None:
-    assert outcome(IMAGE, stored, failed, Expectation("r", MODEL, reembed)) is expected
+    assert outcome(IMAGE, stored, failed, Expectation("r", MODEL, ASKED if reembed else None)) is expected
 
 
 def test_a_shard_is_counted() -> None:
