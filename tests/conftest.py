@@ -12,6 +12,14 @@ ROOT = Path(__file__).resolve().parent.parent
 CLOTHING = ROOT.parent / "shared" / "data" / "clothing"
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Names bytes by their length: zip and gzip write the time into theirs.
+
+    All processes of pytest-xdist must find the same names, and they begin in different seconds.
+    """
+    return f"{argname} of {len(val)} bytes" if isinstance(val, bytes) else None
+
+
 @pytest.fixture(scope="session")
 def assembly(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The app, synthesized once as `stepvec local` does it: in a process of its own, without AWS credentials."""
