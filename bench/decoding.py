@@ -113,12 +113,10 @@ import json, sys
 from pathlib import Path
 from stepvec_worker.decoding import DecodeLimits
 from stepvec_worker.preprocessing import prepare
-# Not getrusage: its peak is inherited from the process that started this one.
-status = lambda: dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-peak = lambda: int(status()["VmHWM"].split()[0]) / 1024
-data, before = Path(sys.argv[1]).read_bytes(), peak()
+from bench.peak import peak_mb
+data, before = Path(sys.argv[1]).read_bytes(), peak_mb()
 prepare(data, DecodeLimits(), sys.argv[2])
-print(json.dumps(peak() - before))
+print(json.dumps(peak_mb() - before))
 """
 
 

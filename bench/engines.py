@@ -26,6 +26,7 @@ from stepvec_worker.decoding import DecodeLimits
 from stepvec_worker.pixels import Pixels
 from stepvec_worker.preprocessing import pixel_format, prepare
 
+from bench.peak import peak_mb
 from bench.report import markdown_table, write_section
 from stepvec import codec
 from stepvec.adapters.model_directory import model_files, read_model_card
@@ -53,7 +54,7 @@ def measure(model: Path, engine: Any, precision: Any, batch_size: int, pixels: l
         embedder.embed(batch)
         count += batch_size
     seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu
-    memory = peak_megabytes()
+    memory = int(peak_mb())
     vectors = [embedder.embed(pixels[at : at + batch_size]) for at in range(0, len(pixels), batch_size)]
     return {
         "running": embedder.running,
@@ -64,12 +65,6 @@ def measure(model: Path, engine: Any, precision: Any, batch_size: int, pixels: l
         "memory": memory,
         "vectors": np.concatenate(vectors),
     }
-
-
-def peak_megabytes() -> int:
-    """This process's most memory so far. Not ru_maxrss, which a process begins with at its parent's."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) // 1024
 
 
 def in_a_process(folder: Path, model: Path, engine: str, precision: str, batch_size: int) -> dict[str, Any]:

@@ -10,15 +10,15 @@ from __future__ import annotations
 import importlib
 import json
 import os
-import re
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import boto3
+
+from bench.peak import peak_mb
 
 LAMBDA_SECONDS: Final = 900.0
 PEER: Final = "peer"
@@ -56,14 +56,6 @@ def list_as_the_sample(event: Any, context: Any) -> Any:  # noqa: ARG001 - calle
     return {"counts": {"listed": len(keys)}, "done": True}
 
 
-def _peak_mb() -> float:
-    """Not getrusage's ru_maxrss: that begins with the size of the process that started this one."""
-    found = re.search(r"^VmHWM:\s+(\d+) kB$", Path("/proc/self/status").read_text(), re.MULTILINE)
-    if found is None:
-        raise RuntimeError("/proc/self/status has no VmHWM: this needs Linux.")
-    return int(found[1]) / 1024
-
-
 def main() -> None:
     """Run the rounds of one function and say what they took."""
     name, event = sys.argv[1], json.load(sys.stdin)
@@ -76,7 +68,7 @@ def main() -> None:
     measured = {
         "wall_seconds": time.perf_counter() - wall,
         "cpu_seconds": time.process_time() - cpu,
-        "peak_mb": _peak_mb(),
+        "peak_mb": peak_mb(),
         "rounds": rounds,
     }
     json.dump({"answer": answer, "measured": measured}, answer_stream)

@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -59,14 +60,12 @@ def worker_environment(storage: Storage) -> dict[str, str]:
 
 def listed_images(storage: Storage, count: int) -> list[ShardImage]:
     """The first `count` images of the bucket. Raises ValueError where it has fewer."""
-    store, images, after = _store(storage), list[ShardImage](), ""
-    while len(images) < count:
-        page = store.list_page(IMAGE_BUCKET, "photos/", after)
-        images += [ShardImage(image.key, image.size, image.etag, image.key) for image in page.objects]
-        if page.is_last and len(images) < count:
-            raise ValueError(f"The bucket has {len(images)} images, not {count}.")
-        after = images[-1].key
-    return images[:count]
+    pages = _store(storage).list_pages(IMAGE_BUCKET, "photos/")
+    listed = islice(chain.from_iterable(page.objects for page in pages), count)
+    images = [ShardImage(image.key, image.size, image.etag, image.key) for image in listed]
+    if len(images) < count:
+        raise ValueError(f"The bucket has {len(images)} images, not {count}.")
+    return images
 
 
 def run_worker(storage: Storage, setup: WorkerSetup, images: Sequence[ShardImage]) -> WorkerOutcome:

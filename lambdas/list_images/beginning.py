@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
-
+from stepvec import codec
 from stepvec.adapters.object_store import ObjectStore
 from stepvec.errors import InvalidInputError
 from stepvec.layout import RunLayout
+from stepvec.records.steps import RunStart
 
 
 def begin_run(store: ObjectStore, layout: RunLayout, started: str) -> None:
@@ -16,10 +16,9 @@ def begin_run(store: ObjectStore, layout: RunLayout, started: str) -> None:
     and the files of its first run are still there: what a shard's worker once reported must not count for another.
     Raises InvalidInputError where another execution has the folder.
     """
-    if store.write_first(layout.started, json.dumps({"started": started}).encode()):
+    if store.write_first(layout.started, codec.to_json(RunStart(started)).encode()):
         return
-    with store.open(layout.started) as stream:
-        before = str(json.loads(stream.read())["started"])
+    before = store.read_record(RunStart, layout.started).started
     if before != started:
         raise InvalidInputError(
             f"The name {layout.run!r} is that of the run of {before}, whose files are kept.",

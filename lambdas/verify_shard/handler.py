@@ -24,7 +24,7 @@ from stepvec.item import StoredMark
 from stepvec.layout import RunLayout
 from stepvec.records.listing import read_shard
 from stepvec.records.reports import ShardReport, VerifiedShard
-from stepvec.records.steps import ShardEntry
+from stepvec.records.steps import RunStart, ShardEntry
 from stepvec.telemetry import logger, metrics
 
 
@@ -94,8 +94,7 @@ def _embedded_again_since(layout: RunLayout) -> datetime | None:
     with store.open(layout.input) as stream:
         if not json.loads(stream.read())["Reembed"]:
             return None
-    with store.open(layout.started) as stream:
-        return datetime.fromisoformat(json.loads(stream.read())["started"])
+    return datetime.fromisoformat(store.read_record(RunStart, layout.started).started)
 
 
 def _explain(error: dict[str, Any]) -> str:

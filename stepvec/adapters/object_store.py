@@ -74,6 +74,14 @@ class ObjectStore:
         )
         return ObjectPage(objects, is_last=not page["IsTruncated"])
 
+    def list_pages(self, bucket: str, prefix: str) -> Iterator[ObjectPage]:
+        """All pages of the listing of `prefix`."""
+        after, is_last = "", False
+        while not is_last:
+            page = self.list_page(bucket, prefix, after)
+            yield page
+            after, is_last = (page.objects[-1].key if page.objects else after), page.is_last
+
     def head(self, bucket: str, key: str) -> ListedImage | None:
         """Size and ETag of one object; None where it does not exist."""
         try:

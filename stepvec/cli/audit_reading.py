@@ -62,14 +62,11 @@ def list_images(deployment: Deployment, prefixes: tuple[str, ...], reading: Read
     """The images under `prefixes` (sorted, none within another), in the order of their keys' UTF-8 bytes."""
     store = ObjectStore(deployment.client("s3"))
     for prefix in prefixes:
-        after, is_last = "", False
-        while not is_last:
-            page = store.list_page(deployment.image_bucket, prefix, after)
+        for page in store.list_pages(deployment.image_bucket, prefix):
             for entry in page.objects:
                 if is_image(entry.key):
                     reading.images += 1
                     yield entry
-            after, is_last = (page.objects[-1].key if page.objects else after), page.is_last
 
 
 def check_vectors(

@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -22,6 +23,7 @@ from stepvec.errors import ConfigurationError, InvalidInputError, WeightsError
 from stepvec.images import is_image
 from stepvec.layout import S3Uri
 from stepvec.records.calibration import Calibration
+from stepvec.records.run_input import prefixes_of
 from stepvec.weights.make import add_calibration
 
 if TYPE_CHECKING:
@@ -96,13 +98,9 @@ def _local_photos(where: str, images: int) -> Iterator[list[Path]]:
 
 def photos_under(store: ObjectStore, uri: S3Uri, *, pages: int = _MOST_PAGES) -> Iterator[str]:
     """Keys of the photos under a prefix, which means what it means in Paths: "images" is "images/"."""
-    prefix, after = f"{uri.key.rstrip('/')}/", ""
-    for _ in range(pages):
-        page = store.list_page(uri.bucket, prefix, after)
+    (prefix,) = prefixes_of([str(uri)], uri.bucket)
+    for page in islice(store.list_pages(uri.bucket, prefix), pages):
         yield from (entry.key for entry in page.objects if is_image(entry.key))
-        if page.is_last:
-            return
-        after = page.objects[-1].key
 
 
 def spread(elements: Sequence[Any], count: int) -> list[Any]:

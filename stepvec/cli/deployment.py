@@ -138,15 +138,13 @@ class RunOfDeployment:
 
     def _read_progress(self) -> None:
         """Read those progress files again that changed."""
-        prefix, after, is_last = self.layout.progress(0).key.removesuffix("0.json"), "", False
-        while not is_last:
-            page = self._store.list_page(self.layout.bucket, prefix, after)
+        prefix = self.layout.progress(0).key.removesuffix("0.json")
+        for page in self._store.list_pages(self.layout.bucket, prefix):
             for entry in page.objects:
                 if self._progress.get(entry.key, ("", None))[0] != entry.etag:
                     number = int(entry.key.removeprefix(prefix).removesuffix(".json"))
                     record = self._store.read_record(ShardProgress, self.layout.progress(number))
                     self._progress[entry.key] = (entry.etag, record)
-            after, is_last = (page.objects[-1].key if page.objects else ""), page.is_last
 
 
 def list_runs(deployment: Deployment, count: int) -> list[tuple[str, str, datetime]]:

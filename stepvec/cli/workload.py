@@ -17,12 +17,9 @@ def count_images(
     key_bytes: Counter[int] = Counter()
     size = 0
     for prefix in prefixes:
-        after, is_last = "", False
-        while not is_last:
-            page = store.list_page(bucket, prefix, after)
+        for page in store.list_pages(bucket, prefix):
             images = [entry for entry in page.objects if is_image(entry.key)]
             size += sum(entry.size for entry in images)
             key_bytes.update(len(entry.key.encode("utf-8", "surrogatepass")) for entry in images)
-            after, is_last = (page.objects[-1].key if page.objects else ""), page.is_last
             on_progress(key_bytes.total())
     return Workload(bytes=size, key_bytes=dict(key_bytes))

@@ -17,6 +17,13 @@ NO_SUFFIX: Final = "(none)"
 
 
 @dataclass(frozen=True, slots=True)
+class RunStart:
+    """When the execution began whose files these are (started.json), ISO 8601 as Step Functions says it."""
+
+    started: str
+
+
+@dataclass(frozen=True, slots=True)
 class ListingCounts:
     """What the listing has found so far."""
 

@@ -5,7 +5,6 @@ The oracle is written from docs/architecture.md, never from the definition.
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -160,7 +159,6 @@ def last_tries(turn: int) -> Scenario:
     deadline=None,
     # A scenario is read at a glance, and shrinking it would run hundreds more.
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
-    derandomize=bool(os.environ.get("CI")),
     suppress_health_check=[HealthCheck.too_slow],
 )
 @example(last_tries(0))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Final
 
 from hypothesis import HealthCheck, settings
@@ -15,7 +14,6 @@ from stepvec.records.listing import ListedImage
 PROPERTY: Final = settings(
     max_examples=100,
     deadline=None,
-    derandomize=bool(os.environ.get("CI")),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 

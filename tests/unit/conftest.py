@@ -1,11 +1,9 @@
-import os
-
 import pytest
 from hypothesis import settings
 from pytest_socket import disable_socket
 
 # A busy machine is no failure. With the variable CI, Hypothesis tries the same examples each time by itself.
-settings.register_profile("patient", deadline=None, derandomize=bool(os.environ.get("CI")))
+settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
 
 
