@@ -83,11 +83,12 @@ check: setup lint $(STAMPS)/npm ## Linters, types and the synthesized template: 
 	.venv/bin/cfn-lint --ignore-checks W3005 -- cdk.out/*.template.json
 
 .PHONY: lint
-lint: $(STAMPS)/project ## ruff (lint and format), mypy strict, hadolint, shellcheck
-	$(call say,ruff and mypy and hadolint and shellcheck)
+lint: $(STAMPS)/project ## ruff (lint and format), mypy strict, import-linter, typos, hadolint, shellcheck
+	$(call say,ruff and mypy and import-linter and hadolint and shellcheck)
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
+	PYTHONPATH=.:worker_image .venv/bin/lint-imports --no-cache | grep -A 100 "^Contracts$$"
 	.venv/bin/hadolint worker_image/Dockerfile
 	.venv/bin/shellcheck .ci/run tools/image/*.sh
 
@@ -124,22 +125,22 @@ bench-listing: setup ## Measure ListImages and ShardImages on up to a million sy
 
 .PHONY: faults
 faults: setup ## Inject every kind of fault and prove that nothing is lost (KIND=, SEED=, SCALE=, RECORD=1)
-	$(PYTHON) -m tools.faults $(foreach kind,$(KIND),--kind $(kind)) $(if $(SEED),--seed $(SEED)) \
+	$(PYTHON) -m resilience.faults $(foreach kind,$(KIND),--kind $(kind)) $(if $(SEED),--seed $(SEED)) \
 	  $(if $(SCALE),--scale $(SCALE)) $(if $(RECORD),--record)
 
 .PHONY: soak
 soak: setup build/photos ## 20,000 photos under faults: nothing lost, memory flat, no slower at the end (IMAGES=, SEED=, RECORD=1)
-	$(PYTHON) -m tools.faults.soak $(if $(IMAGES),--images $(IMAGES)) $(if $(SEED),--seed $(SEED)) \
+	$(PYTHON) -m resilience.soak $(if $(IMAGES),--images $(IMAGES)) $(if $(SEED),--seed $(SEED)) \
 	  $(if $(RECORD),--record)
 
 .PHONY: corpus
 corpus: setup $(STAMPS)/corpus ## Send some 1,900 hostile images through the worker (some minutes)
 	@# RECORD=1 writes the tables into docs/reliability.md.
-	$(PYTHON) -m tools.corpus build/corpus $(if $(RECORD),--record)
+	$(PYTHON) -m resilience.corpus build/corpus $(if $(RECORD),--record)
 
 .PHONY: policies
 policies: setup ## Take each permission statement away and see that some run misses it
-	$(PYTHON) -m tools.policies
+	$(PYTHON) -m resilience.policies
 
 .PHONY: dashboard
 dashboard: setup build/photos $(STAMPS)/dashboard ## Draw docs/images/dashboard.png from real runs here (some minutes)

@@ -12,13 +12,13 @@ import time
 from pathlib import Path
 
 import numpy as np
-from stepvec_worker.architectures import Embedder, load_embedder
-from stepvec_worker.decoding import DecodeLimits
-from stepvec_worker.pixels import Pixels
-from stepvec_worker.preprocessing import pixel_format, prepare
+from stepvec_worker.engines import Embedder, load_embedder
+from stepvec_worker.images.decoding import DecodeLimits
+from stepvec_worker.images.pixels import Pixels
+from stepvec_worker.images.preprocessing import pixel_format, prepare
 from stepvec_worker.settings import Settings
 
-from stepvec.model import ModelIdentity
+from stepvec.rows.model import ModelIdentity
 
 
 def main() -> None:

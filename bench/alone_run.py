@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from bench.checks import FloatArray
-from bench.processes import run_measured
-from stepvec.cli.installation import ROOT, WORKER_PYTHON
+from local_pipeline.installation import ROOT, WORKER_PYTHON
+from testkit.processes import run_measured
 
 
 @dataclass(frozen=True, slots=True)

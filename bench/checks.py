@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from stepvec.records.listing import ShardImage
+from stepvec.runs.listing import ShardImage
 
 FloatArray = NDArray[np.float32]
 

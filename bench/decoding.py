@@ -23,12 +23,12 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import mxnet
 import numpy as np
 from PIL import Image
-from stepvec_worker.decoding import decode, decode_fast
-from stepvec_worker.preprocessing import DECODED_SHORT_SIDE, prepare, preprocess
+from stepvec_worker.images.decoding import decode, decode_fast
+from stepvec_worker.images.preprocessing import DECODED_SHORT_SIDE, prepare, preprocess
 
 from bench.decoding_cosines import LIMITS, SHORT_SIDES, Cosines, measure
 from bench.decoding_pictures import ROOT, as_jpeg, enlarged, enlarged_jpegs, mosaic_jpegs, real_photos
-from bench.report import markdown_table, write_section
+from testkit.report import markdown_table, write_section
 
 SIZES: Final = {"256 x 256": (256, 256), "800 x 600": (800, 600), "1600 x 1200": (1600, 1200), "24 MP": (4000, 6000)}
 SECONDS_EACH: Final = 1.5
@@ -111,9 +111,9 @@ def cosine_table(name: str, cosines: Cosines) -> str:
 _PEAK: Final = """
 import json, sys
 from pathlib import Path
-from stepvec_worker.decoding import DecodeLimits
-from stepvec_worker.preprocessing import prepare
-from bench.peak import peak_mb
+from stepvec_worker.images.decoding import DecodeLimits
+from stepvec_worker.images.preprocessing import prepare
+from testkit.peak import peak_mb
 data, before = Path(sys.argv[1]).read_bytes(), peak_mb()
 prepare(data, DecodeLimits(), sys.argv[2])
 print(json.dumps(peak_mb() - before))

@@ -20,20 +20,20 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from stepvec_worker.architectures import load_embedder
-from stepvec_worker.calibration import Agreement, Calibrator, cosines, neighbours
-from stepvec_worker.decoding import DecodeLimits
-from stepvec_worker.pixels import Pixels
-from stepvec_worker.preprocessing import pixel_format, prepare
+from stepvec_worker.engines import load_embedder
+from stepvec_worker.images.decoding import DecodeLimits
+from stepvec_worker.images.pixels import Pixels
+from stepvec_worker.images.preprocessing import pixel_format, prepare
+from stepvec_worker.int8.calibration import Agreement, Calibrator, cosines, neighbours
 
-from bench.peak import peak_mb
-from bench.report import markdown_table, write_section
 from stepvec import codec
-from stepvec.adapters.model_directory import model_files, read_model_card
-from stepvec.model import ModelCard
+from stepvec.rows.model import ModelCard
 from stepvec.weights.make import add_calibration
+from stepvec.weights.model_directory import model_files, read_model_card
 from stepvec.weights.params_file import read_params, write_params
 from stepvec.weights.specs import parameter_shapes
+from testkit.peak import peak_mb
+from testkit.report import markdown_table, write_section
 
 ENGINES: Final = (("mxnet", "float32"), ("openvino", "float32"), ("openvino", "bf16"), ("openvino", "int8"))
 BATCHES: Final = (1, 8, 32)

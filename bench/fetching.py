@@ -20,12 +20,12 @@ from typing import Any, Final
 
 import boto3
 from botocore.config import Config
-from stepvec_worker.fast_get import fast_reader
-from stepvec_worker.fetching import ImageFetcher
+from stepvec_worker.images.fast_get import fast_reader
+from stepvec_worker.images.fetching import ImageFetcher
 
-from bench.report import markdown_table, write_section
 from stepvec.adapters.clients import s3_client
-from stepvec.records.listing import ShardImage
+from stepvec.runs.listing import ShardImage
+from testkit.report import markdown_table, write_section
 
 THREADS: Final = 8
 BUCKET: Final = "images"

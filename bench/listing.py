@@ -17,10 +17,10 @@ from typing import Any, Final
 from bench.listing_rounds import LAMBDA_SECONDS, PEER
 from bench.listing_runs import PREFIX, SHARD_SIZE, Server, Took, run_function, serving
 from bench.listing_server import IMAGE_BUCKET, TABLE_WITH_ROWS
-from bench.report import markdown_table, write_section
 from lambdas.list_images import lister
 from lambdas.shard_images import sharder
 from stepvec.limits import BATCH_GET_ITEMS, LIST_PAGE_KEYS
+from testkit.report import markdown_table, write_section
 
 KEYS: Final = (10_000, 100_000, 1_000_000)
 FAR: Final = 100_000_000

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from bench.listing_server import IMAGE_BUCKET
 from bench.synthetic_images import MODEL, etag_of, key_of, size_of
-from stepvec.cli.installation import LAMBDA_PYTHON, ROOT
+from local_pipeline.installation import LAMBDA_PYTHON, ROOT
 
 WORK_BUCKET: Final = "work"
 PREFIX: Final = "images"

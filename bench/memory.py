@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from bench.photos import make_huge_photos, make_tiny_photos
-from bench.processes import end_children_on_sigterm
-from bench.report import markdown_table, write_section
-from bench.seeded_model import make_seeded_model
-from bench.storage.client import running_storage
-from bench.storage.server import Latency
 from bench.worker_run import WorkerSetup, listed_images, run_worker
-from stepvec.cli.installation import ROOT
+from local_pipeline.installation import ROOT
+from testkit.photos import make_huge_photos, make_tiny_photos
+from testkit.processes import end_children_on_sigterm
+from testkit.report import markdown_table, write_section
+from testkit.seeded_model import make_seeded_model
+from testkit.storage.client import running_storage
+from testkit.storage.server import Latency
 
 FOLDER: Final = ROOT / "build" / "bench"
 SHORT_SHARD: Final = 100

@@ -6,8 +6,8 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from bench.processes import Usage
 from bench.steady import steady_part
+from testkit.processes import Usage
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,13 +18,13 @@ from typing import Any, Final
 import numpy as np
 from PIL import Image
 
-from bench.report import markdown_table, write_section
+from local_pipeline.cloud import deployment_of
+from local_pipeline.installation import LAMBDA_PYTHON, WORKER_PYTHON, synthesize
 from localaws import EmbeddedCloud
 from stepvec.adapters.object_store import ObjectStore
-from stepvec.cli.deployment import Deployment, RunOfDeployment
-from stepvec.cli.installation import LAMBDA_PYTHON, WORKER_PYTHON, synthesize
-from stepvec.cli.local import deployment_of
-from stepvec.records.reports import ShardReport
+from stepvec.client.deployment import Deployment, RunOfDeployment
+from stepvec.runs.reports import ShardReport
+from testkit.report import markdown_table, write_section
 
 TARGET_SECONDS: Final = 10.0
 STEPS: Final = ("ListImages", "ShardImages", "EmbedShards", "VerifyRun")

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Final
 
 from bench.outcomes import Outcome
-from bench.processes import run_measured
-from bench.storage.client import IMAGE_BUCKET, TABLE, Storage
 from bench.worker_run import WorkerOutcome, worker_environment
-from stepvec.cli.installation import ROOT, WORKER_PYTHON
-from stepvec.model import WEIGHTS_FILE
-from stepvec.records.listing import ShardImage
+from local_pipeline.installation import ROOT, WORKER_PYTHON
+from stepvec.rows.model import WEIGHTS_FILE
+from stepvec.runs.listing import ShardImage
+from testkit.processes import run_measured
+from testkit.storage.client import IMAGE_BUCKET, TABLE, Storage
 
 TORCH_PYTHON: Final = ROOT / ".venv-bench" / "bin" / "python"
 MALLOC: Final = {"MALLOC_MMAP_THRESHOLD_": "1073741824", "MALLOC_TRIM_THRESHOLD_": "2147483647"}

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from stepvec.model import Engine, ModelCard, Precision
+from stepvec.rows.model import Engine, ModelCard, Precision
 
 _OPENVINO: Final[tuple[tuple[str, str, Precision], ...]] = (
     ("worker, OpenVINO float32", "openvino-f32", "float32"),

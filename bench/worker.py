@@ -19,16 +19,16 @@ from bench.alone_run import Alone, measure_alone, median_alone, slow_vectors
 from bench.checks import FloatArray, check_vectors
 from bench.outcomes import Contender, Figures, Outcome, figures, in_turns
 from bench.peer_runs import LoaderSetting, loader_settings, run_loader, run_one_at_a_time
-from bench.photos import make_photos
-from bench.processes import end_children_on_sigterm
-from bench.report import write_section
-from bench.seeded_model import make_seeded_model
-from bench.storage.client import REALISTIC, Storage, running_storage
-from bench.storage.server import Latency
 from bench.variants import Variant, variants
 from bench.worker_run import WorkerSetup, listed_images, run_worker
 from bench.worker_tables import efficiency_table, final_line, speed_table
-from stepvec.cli.installation import ROOT
+from local_pipeline.installation import ROOT
+from testkit.photos import make_photos
+from testkit.processes import end_children_on_sigterm
+from testkit.report import write_section
+from testkit.seeded_model import make_seeded_model
+from testkit.storage.client import REALISTIC, Storage, running_storage
+from testkit.storage.server import Latency
 
 PICTURES: Final = ROOT / "build" / "photos" / "skimage" / "data"
 FOLDER: Final = ROOT / "build" / "bench"

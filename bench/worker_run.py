@@ -15,13 +15,13 @@ import boto3
 
 from bench.checks import check_rows
 from bench.outcomes import Outcome
-from bench.processes import run_measured
-from bench.storage.client import IMAGE_BUCKET, TABLE, WORK_BUCKET, Storage
+from local_pipeline.installation import ROOT, WORKER_PYTHON
 from stepvec.adapters.object_store import ObjectStore
-from stepvec.cli.installation import ROOT, WORKER_PYTHON
-from stepvec.layout import RunLayout
-from stepvec.records.listing import ShardImage, dump_shard
-from stepvec.records.run_input import RunInput
+from stepvec.runs.layout import RunLayout
+from stepvec.runs.listing import ShardImage, dump_shard
+from stepvec.runs.run_input import RunInput
+from testkit.processes import run_measured
+from testkit.storage.client import IMAGE_BUCKET, TABLE, WORK_BUCKET, Storage
 
 _RUN_NUMBERS: Final = itertools.count(1)
 _INPUT: Final = RunInput(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from bench.alone_run import Alone
 from bench.outcomes import Figures
-from bench.report import markdown_table
+from testkit.report import markdown_table
 
 
 def speed_table(found: Mapping[str, Figures], reference: str, vcpus: int) -> str:

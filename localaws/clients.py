@@ -7,7 +7,7 @@ from typing import Any, Final, cast
 import boto3
 from botocore.config import Config
 
-from localaws.credentials import Credentials
+from localaws.iam.credentials import Credentials
 
 _READ_TIMEOUT_SECONDS: Final = 920
 """Above the longest timeout of a Lambda function."""

@@ -16,22 +16,22 @@ from typing import Any, Self
 from moto.batch.models import batch_backends
 from moto.core import DEFAULT_ACCOUNT_ID
 
-from localaws.assembly import read_assembly
+from localaws.batch.container_engine import ContainerEngine
+from localaws.batch.slots import Slots
 from localaws.clients import make_client
-from localaws.container_engine import ContainerEngine
+from localaws.cloudformation.assembly import read_assembly
+from localaws.cloudformation.deployer import Deployer
 from localaws.context import Context, set_current
-from localaws.credentials import Credentials, CredentialStore
-from localaws.deployer import Deployer
 from localaws.errors import InstallationError, LocalCloudError
+from localaws.functions.pool import LambdaPool
 from localaws.iam.authorizer import Authorizer
+from localaws.iam.credentials import Credentials, CredentialStore
 from localaws.iam.gate import Application, Gate
-from localaws.lambda_pool import LambdaPool
-from localaws.moto_state import reset_moto, stop_work
 from localaws.patches import install_patches
+from localaws.patches.moto_state import reset_moto, stop_work
 from localaws.reports import Denial, NotLocal
 from localaws.scheduler import start_ticking
 from localaws.server import Server
-from localaws.slots import Slots
 
 
 class EmbeddedCloud:

@@ -9,16 +9,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from localaws.container_engine import ContainerEngine
-from localaws.credentials import CredentialStore
-from localaws.dockerfile import Image
+from localaws.batch.container_engine import ContainerEngine
+from localaws.batch.dockerfile import Image
+from localaws.batch.slots import Slots
 from localaws.errors import LocalCloudError
 from localaws.iam.authorizer import Authorizer
+from localaws.iam.credentials import CredentialStore
 from localaws.processes import STOP_GRACE_SECONDS, Children, child_environment
-from localaws.slots import Slots
 
 if TYPE_CHECKING:
-    from localaws.lambda_pool import LambdaPool
+    from localaws.functions.pool import LambdaPool
 
 
 @dataclass(slots=True)

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Final
 
-from localaws.credentials import Credentials
+from localaws.iam.credentials import Credentials
 
 STOP_GRACE_SECONDS: Final = 30.0
 """From SIGTERM to SIGKILL, as the ECS agent waits before it kills a container."""

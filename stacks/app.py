@@ -18,7 +18,7 @@ from stacks.assets import stage_lambda_code, stage_worker_context
 from stacks.config import CONTEXT_KEY, PipelineConfig, read_config
 from stacks.data_stack import DataStack
 from stacks.pipeline_stack import PipelineStack
-from stepvec.adapters.model_directory import read_model_card
+from stepvec.weights.model_directory import read_model_card
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 MODEL_DIRECTORY: Final = ROOT / "build" / "model"

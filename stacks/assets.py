@@ -6,8 +6,8 @@ import shutil
 from pathlib import Path
 from typing import Final
 
-from stepvec.adapters.model_directory import model_files, read_model_card
 from stepvec.errors import ConfigurationError
+from stepvec.weights.model_directory import model_files, read_model_card
 
 LAMBDA_PACKAGES: Final = Path("build") / "lambda-packages"
 """Third-party packages of the Lambda zip, installed from requirements/lambda.txt by `make setup`."""
@@ -22,8 +22,8 @@ def stage_lambda_code(root: Path, target: Path) -> Path:
         raise ConfigurationError(f"There is no {LAMBDA_PACKAGES}.", remedy="Run `make setup`.")
     _copy(packages, target, leave_out=("bin",))
     _copy(root / "lambdas", target / "lambdas")
-    # The functions have no numpy, which weights and vectors need, and no terminal.
-    _copy(root / "stepvec", target / "stepvec", leave_out=("cli", "weights", "vectors.py"))
+    # The functions have no numpy, which weights and vectors need, and no user.
+    _copy(root / "stepvec", target / "stepvec", leave_out=("client", "audit", "weights", "rows/vectors.py"))
     return target
 
 
@@ -32,7 +32,7 @@ def stage_worker_context(root: Path, target: Path, model_directory: Path) -> Pat
     _copy(root / "worker_image", target)
     shutil.copy(root / "requirements" / "worker.txt", target / "requirements.txt")
     shutil.copy(root / "requirements" / "worker-gpu.txt", target / "requirements-gpu.txt")
-    _copy(root / "stepvec", target / "stepvec", leave_out=("cli",))
+    _copy(root / "stepvec", target / "stepvec", leave_out=("client", "audit"))
     (target / "model").mkdir()
     for name in model_files(read_model_card(model_directory)):
         shutil.copy(model_directory / name, target / "model" / name)
@@ -42,6 +42,7 @@ def stage_worker_context(root: Path, target: Path, model_directory: Path) -> Pat
 def _copy(source: Path, target: Path, *, leave_out: tuple[str, ...] = ()) -> None:
     def ignore(folder: str, names: list[str]) -> set[str]:
         ignored = set(_NOT_SOURCE(folder, names))
-        return ignored | set(leave_out) if Path(folder) == source else ignored
+        inside = Path(folder).relative_to(source)
+        return ignored | {name for name in names if (inside / name).as_posix() in leave_out}
 
     shutil.copytree(source, target, ignore=ignore, dirs_exist_ok=True)

@@ -19,7 +19,7 @@ from stacks.instances import compute_environments
 from stacks.log_groups import log_group
 from stacks.network import Network
 from stepvec.exit_codes import DO_NOT_RETRY, TERMINATED, TRY_AGAIN
-from stepvec.model import ModelIdentity
+from stepvec.rows.model import ModelIdentity
 
 JOB_ATTEMPTS: Final = 5
 JOB_ATTEMPT_HOURS: Final = 6

@@ -12,16 +12,16 @@ from typing import Any, Final
 from stacks.devices import DEVICES, Device
 from stepvec import codec
 from stepvec.errors import ConfigurationError, InvalidInputError, RecordError
-from stepvec.item import VECTOR_TYPES
+from stepvec.estimate.capacity import Capacity
 from stepvec.limits import (
     LOG_RETENTION_DAYS,
     MAP_CONCURRENCY,
     QUEUE_BATCH_WINDOW_SECONDS,
     SCHEDULE_WINDOW_MINUTES,
 )
-from stepvec.model import ENGINES, PRECISIONS, PREPROCESSINGS, check_engine
-from stepvec.records.capacity import Capacity
-from stepvec.records.run_input import SHARD_SIZE_MAXIMUM, parse_run_input
+from stepvec.rows.item import VECTOR_TYPES
+from stepvec.rows.model import ENGINES, PRECISIONS, PREPROCESSINGS, check_engine
+from stepvec.runs.run_input import SHARD_SIZE_MAXIMUM, parse_run_input
 from stepvec.schedules import parse_schedule
 
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,39}")

@@ -13,8 +13,8 @@ from stacks.data_stack import DataStack
 from stacks.functions import Functions
 from stacks.metrics import FIVE_MINUTES, MINUTE, matched_events, of_table, own
 from stacks.workflow import Workflow
-from stepvec.cost import SERVICES
-from stepvec.outcome import FailureReason
+from stepvec.estimate.cost import SERVICES
+from stepvec.runs.outcome import FailureReason
 
 THIRD: Final = 8
 """Of a dashboard's 24 columns."""

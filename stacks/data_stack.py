@@ -11,7 +11,7 @@ from constructs import Construct
 
 from stacks.config import PipelineConfig
 from stacks.encryption import create_key
-from stepvec.item import PARTITION_KEY
+from stepvec.rows.item import PARTITION_KEY
 
 KEEP: Final = cdk.RemovalPolicy.RETAIN
 OLD_VERSIONS_DAYS: Final = 30

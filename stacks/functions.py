@@ -18,8 +18,8 @@ from stacks.data_stack import DataStack
 from stacks.encryption import allow_use
 from stacks.log_groups import log_group
 from stepvec import codec
-from stepvec.model import ModelIdentity
-from stepvec.usage import FUNCTION_MEMORY_MB
+from stepvec.estimate.request_counts import FUNCTION_MEMORY_MB
+from stepvec.rows.model import ModelIdentity
 
 TIMEOUT_MINUTES: Final = 15
 RUNTIME: Final = lambda_.Runtime.PYTHON_3_11

@@ -9,7 +9,7 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_events as events
 
-from stepvec.telemetry import NAMESPACE
+from stepvec.adapters.telemetry import NAMESPACE
 
 MINUTE: Final = cdk.Duration.minutes(1)
 FIVE_MINUTES: Final = cdk.Duration.minutes(5)

@@ -19,7 +19,7 @@ from stacks.notifications import Notifications
 from stacks.triggers import Triggers
 from stacks.workflow import Workflow
 from stepvec import codec
-from stepvec.model import ModelIdentity
+from stepvec.rows.model import ModelIdentity
 
 
 class PipelineStack(cdk.Stack):

@@ -21,7 +21,6 @@ from stacks.data_stack import DataStack
 from stacks.functions import Functions
 from stacks.workflow import Workflow
 from stepvec.errors import ConfigurationError
-from stepvec.images import IMAGE_SUFFIXES
 from stepvec.limits import (
     EVENT_PATTERN_CHARACTERS,
     QUEUE_BATCH_MESSAGES,
@@ -29,6 +28,7 @@ from stepvec.limits import (
     QUEUE_RETENTION_DAYS,
     QUEUE_VISIBILITY_TIMEOUTS,
 )
+from stepvec.runs.images import IMAGE_SUFFIXES
 
 START_TIMEOUT_SECONDS: Final = 60
 """StartOnUpload reads a batch, writes one file and makes one call: seconds, even for 10,000 messages."""

@@ -23,7 +23,7 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
 @pytest.fixture(scope="session")
 def assembly(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The app, synthesized once as `stepvec local` does it: in a process of its own, without AWS credentials."""
-    from stepvec.cli.installation import synthesize
+    from local_pipeline.installation import synthesize
 
     folder = tmp_path_factory.mktemp("assembly") / "cdk.out"
     synthesize(folder)

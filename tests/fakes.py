@@ -13,9 +13,9 @@ from typing import IO, Any
 from stepvec.adapters.object_store import ObjectPage, ObjectStore, ObjectVersion
 from stepvec.adapters.vector_table import VectorTable
 from stepvec.errors import StorageError
-from stepvec.item import StoredMark, VectorItem
-from stepvec.layout import S3Uri
-from stepvec.records.listing import ListedImage
+from stepvec.rows.item import StoredMark, VectorItem
+from stepvec.runs.layout import S3Uri
+from stepvec.runs.listing import ListedImage
 
 WRITTEN = datetime(2026, 11, 22, tzinfo=UTC)
 """When every object of a MemoryStore was written."""

@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import Final
 
 from stacks.config import PipelineConfig
-from stepvec import usage
-from stepvec.cli.plan_view import BOUNDS, duration
-from stepvec.item import VectorType
-from stepvec.planning import PlannedModel, plan_run
-from stepvec.prices import Prices, load_prices
-from stepvec.records.capacity import Capacity
-from stepvec.records.plans import Plan, Workload
-from stepvec.throughput import Throughput, WorkerThroughput, load_throughput
+from stepvec.adapters.figures import load_prices, load_throughput
+from stepvec.estimate import request_counts as usage
+from stepvec.estimate.capacity import Capacity
+from stepvec.estimate.planning import PlannedModel, plan_run
+from stepvec.estimate.plans import Plan, Workload
+from stepvec.estimate.prices import Prices
+from stepvec.estimate.throughput import Throughput, WorkerThroughput
+from stepvec.rows.item import VectorType
+from stepvec_cli.views.plan import BOUNDS, duration
 
 DOCUMENT: Final = Path(__file__).resolve().parent.parent / "docs" / "cost.md"
 BEGIN: Final = "<!-- begin million: python -m tools.cost_tables -->\n"

@@ -20,11 +20,11 @@ from typing import Any, Final
 import numpy as np
 from PIL import Image
 
+from local_pipeline.cloud import deployment_of
+from local_pipeline.installation import LAMBDA_PYTHON, ROOT, WORKER_PYTHON, synthesize
 from localaws import EmbeddedCloud
-from stepvec.cli.deployment import Deployment, RunOfDeployment
-from stepvec.cli.installation import LAMBDA_PYTHON, ROOT, WORKER_PYTHON, synthesize
-from stepvec.cli.local import deployment_of
-from stepvec.images import is_image
+from stepvec.client.deployment import Deployment, RunOfDeployment
+from stepvec.runs.images import is_image
 from stepvec.stack_names import PIPELINE_STACK
 from tools.dashboard_picture import draw, identity
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from stepvec import codec
 from stepvec.adapters.object_store import ObjectStore
 from stepvec.errors import InvalidInputError
-from stepvec.layout import RunLayout
-from stepvec.records.steps import RunStart
+from stepvec.runs.layout import RunLayout
+from stepvec.runs.steps import RunStart
 
 
 def begin_run(store: ObjectStore, layout: RunLayout, started: str) -> None:

@@ -16,12 +16,12 @@ from lambdas.list_images.manifest import open_manifest
 from lambdas.list_images.sources import ImageSource, PrefixSource
 from stepvec import codec
 from stepvec.adapters.clients import s3_client
+from stepvec.adapters.environment import read_environment
 from stepvec.adapters.object_store import ObjectStore
-from stepvec.environment import read_environment
-from stepvec.layout import RunLayout
-from stepvec.records.run_input import RunInput, parse_run_input
-from stepvec.records.steps import ListingCounts, ListingCursor, ListingState
-from stepvec.telemetry import logger, metrics
+from stepvec.adapters.telemetry import logger, metrics
+from stepvec.runs.layout import RunLayout
+from stepvec.runs.run_input import RunInput, parse_run_input
+from stepvec.runs.steps import ListingCounts, ListingCursor, ListingState
 
 
 @dataclass(frozen=True, slots=True)

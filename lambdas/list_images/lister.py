@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import Final, Protocol
 
 from lambdas.list_images.sources import ImageSource
-from stepvec.images import IMAGE_SUFFIXES, suffix
-from stepvec.layout import RunLayout, S3Uri
-from stepvec.records.listing import ListedImage, dump_listing
-from stepvec.records.steps import NO_SUFFIX, ListingCounts, ListingCursor, ListingState
+from stepvec.runs.images import IMAGE_SUFFIXES, suffix
+from stepvec.runs.layout import RunLayout, S3Uri
+from stepvec.runs.listing import ListedImage, dump_listing
+from stepvec.runs.steps import NO_SUFFIX, ListingCounts, ListingCursor, ListingState
 
 STOP_BEFORE_MILLISECONDS: Final = 60_000
 """A round ends when less than this is left of the function's time: enough to write the last listing file."""

@@ -16,10 +16,10 @@ from typing import IO, Any, Final
 from lambdas.list_images.sources import ImageSource, SourcePage
 from stepvec.adapters.object_store import ObjectStore
 from stepvec.errors import InvalidInputError
-from stepvec.layout import S3Uri, is_key
 from stepvec.limits import KEY_BYTES, LAMBDA_DISK_BYTES, LIST_PAGE_KEYS
-from stepvec.records.listing import ListedImage
-from stepvec.records.steps import ListingCursor
+from stepvec.runs.layout import S3Uri, is_key
+from stepvec.runs.listing import ListedImage
+from stepvec.runs.steps import ListingCursor
 
 HEAD_THREADS: Final = 32
 """HeadObject requests at a time, for manifest lines that give no ETag."""

@@ -8,10 +8,10 @@ from typing import Protocol
 
 from stepvec.adapters.object_store import ObjectPage
 from stepvec.errors import InvalidInputError
-from stepvec.images import IMAGE_SUFFIXES, is_image
-from stepvec.records.listing import ListedImage
-from stepvec.records.run_input import WHOLE_BUCKET
-from stepvec.records.steps import ListingCursor
+from stepvec.runs.images import IMAGE_SUFFIXES, is_image
+from stepvec.runs.listing import ListedImage
+from stepvec.runs.run_input import WHOLE_BUCKET
+from stepvec.runs.steps import ListingCursor
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Sequence
 
-from stepvec.records.listing import ShardImage
+from stepvec.runs.listing import ShardImage
 
 
 def shard_count(images: Sequence[ShardImage], *, most_images: int, most_bytes: int) -> int:

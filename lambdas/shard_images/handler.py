@@ -13,13 +13,13 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from lambdas.shard_images.sharder import STOP_BEFORE_MILLISECONDS, Sharder
 from stepvec import codec
 from stepvec.adapters.clients import dynamodb_client, s3_client
+from stepvec.adapters.environment import read_environment
 from stepvec.adapters.object_store import ObjectStore
+from stepvec.adapters.telemetry import logger, metrics
 from stepvec.adapters.vector_table import VectorTable
-from stepvec.environment import read_environment
-from stepvec.layout import RunLayout
-from stepvec.records.run_input import parse_run_input
-from stepvec.records.steps import ListingState, ShardingCounts, ShardingState
-from stepvec.telemetry import logger, metrics
+from stepvec.runs.layout import RunLayout
+from stepvec.runs.run_input import parse_run_input
+from stepvec.runs.steps import ListingState, ShardingCounts, ShardingState
 
 
 @dataclass(frozen=True, slots=True)

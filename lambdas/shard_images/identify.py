@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from stepvec.errors import InvalidInputError
-from stepvec.images import ImageIdScheme, image_id
-from stepvec.item import StoredMark
-from stepvec.outcome import FailureReason, ImageFailure
-from stepvec.records.listing import ListedImage, ShardImage
+from stepvec.rows.item import StoredMark
+from stepvec.runs.images import ImageIdScheme, image_id
+from stepvec.runs.listing import ListedImage, ShardImage
+from stepvec.runs.outcome import FailureReason, ImageFailure
 
 WINDOW_IMAGES_MAXIMUM: Final = 250_000
 """Distinct keys of one window at the most, five times a partition's average."""

@@ -19,10 +19,9 @@ from lambdas.shard_images.identify import identify, partition_of, refuse_taken_i
 from stepvec.adapters.object_store import ObjectStore
 from stepvec.adapters.vector_table import VectorTable
 from stepvec.errors import InvalidInputError
-from stepvec.item import StoredMark
-from stepvec.layout import RunLayout, S3Uri
-from stepvec.outcome import ImageFailure
-from stepvec.records.listing import (
+from stepvec.rows.item import StoredMark
+from stepvec.runs.layout import RunLayout, S3Uri
+from stepvec.runs.listing import (
     ListedImage,
     ShardImage,
     dump_lines,
@@ -31,8 +30,9 @@ from stepvec.records.listing import (
     read_listing,
     read_shard,
 )
-from stepvec.records.run_input import SHARDS_MAXIMUM, RunInput
-from stepvec.records.steps import ShardEntry, ShardingCounts, ShardingCursor, ShardingState, ShardingStep
+from stepvec.runs.outcome import ImageFailure
+from stepvec.runs.run_input import SHARDS_MAXIMUM, RunInput
+from stepvec.runs.steps import ShardEntry, ShardingCounts, ShardingCursor, ShardingState, ShardingStep
 
 STOP_BEFORE_MILLISECONDS: Final = 180_000
 """A round ends when less than this is left of the function's time: one window (50,000 images) takes less."""

@@ -12,11 +12,11 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from lambdas.start_on_upload.uploads import Batch, dump_manifest, read_batch
 from stepvec.adapters.clients import s3_client, states_client
+from stepvec.adapters.environment import read_environment
 from stepvec.adapters.executions import start_once
 from stepvec.adapters.object_store import ObjectStore
-from stepvec.environment import read_environment
-from stepvec.layout import S3Uri
-from stepvec.telemetry import logger, metrics
+from stepvec.adapters.telemetry import logger, metrics
+from stepvec.runs.layout import S3Uri
 
 
 @dataclass(frozen=True, slots=True)

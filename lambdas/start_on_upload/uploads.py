@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from stepvec.errors import RecordError
-from stepvec.images import is_image
 from stepvec.limits import KEY_BYTES
-from stepvec.records.listing import ListedImage
+from stepvec.runs.images import is_image
+from stepvec.runs.listing import ListedImage
 
 EVENT_SOURCE: Final = "aws.s3"
 EVENT_TYPE: Final = "Object Created"

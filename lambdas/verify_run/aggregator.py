@@ -13,10 +13,10 @@ from lambdas.verify_run.reckoning import Pipeline, RunTimes, cost_of_run, plan_o
 from lambdas.verify_run.tally import Tally
 from stepvec import codec
 from stepvec.adapters.object_store import ObjectStore
-from stepvec.layout import RunLayout
-from stepvec.outcome import ImageFailure
-from stepvec.records.reports import RunReport, ShardReport, VerifiedShard
-from stepvec.records.steps import ShardEntry, ShardingState, ShardingStep
+from stepvec.runs.layout import RunLayout
+from stepvec.runs.outcome import ImageFailure
+from stepvec.runs.reports import RunReport, ShardReport, VerifiedShard
+from stepvec.runs.steps import ShardEntry, ShardingState, ShardingStep
 
 READ_THREADS: Final = 32
 

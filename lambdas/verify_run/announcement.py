@@ -6,9 +6,9 @@ from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from stepvec.adapters.telemetry import logger
 from stepvec.limits import SUBJECT_CHARACTERS
-from stepvec.records.reports import RunReport
-from stepvec.telemetry import logger
+from stepvec.runs.reports import RunReport
 
 _ELLIPSIS: Final = "..."
 

@@ -14,14 +14,14 @@ from lambdas.verify_run.announcement import announce
 from lambdas.verify_run.reckoning import Pipeline
 from stepvec import codec
 from stepvec.adapters.clients import s3_client, sns_client
+from stepvec.adapters.environment import read_environment
 from stepvec.adapters.object_store import ObjectStore
-from stepvec.environment import read_environment
-from stepvec.item import vector_type
-from stepvec.layout import RunLayout
-from stepvec.records.capacity import Capacity
-from stepvec.records.reports import RunReport
-from stepvec.records.steps import ShardingState
-from stepvec.telemetry import NAMESPACE, SERVICE, logger, metrics
+from stepvec.adapters.telemetry import NAMESPACE, SERVICE, logger, metrics
+from stepvec.estimate.capacity import Capacity
+from stepvec.rows.item import vector_type
+from stepvec.runs.layout import RunLayout
+from stepvec.runs.reports import RunReport
+from stepvec.runs.steps import ShardingState
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,16 +12,15 @@ from datetime import datetime
 from typing import Any, Final
 
 from lambdas.verify_run.tally import Tally
-from stepvec import usage
-from stepvec.cost import Usage, cost_of, vcpu_hour_usd
-from stepvec.item import VectorType
-from stepvec.planning import PlannedModel, plan_run
-from stepvec.prices import load_prices
-from stepvec.records.capacity import Capacity
-from stepvec.records.plans import Workload
-from stepvec.records.reports import PlannedRun, RunCost
-from stepvec.records.steps import ListingCounts
-from stepvec.throughput import load_throughput
+from stepvec.adapters.figures import load_prices, load_throughput
+from stepvec.estimate import request_counts as usage
+from stepvec.estimate.capacity import Capacity
+from stepvec.estimate.cost import Usage, cost_of, vcpu_hour_usd
+from stepvec.estimate.planning import PlannedModel, plan_run
+from stepvec.estimate.plans import Workload
+from stepvec.rows.item import VectorType
+from stepvec.runs.reports import PlannedRun, RunCost
+from stepvec.runs.steps import ListingCounts
 
 TYPICAL_KEY_BYTES: Final = 60
 """Of the keys, for the plan: the report does not know how long they were."""

@@ -9,9 +9,9 @@ from datetime import datetime
 from typing import Final
 
 from stepvec.errors import RecordError
-from stepvec.outcome import ImageFailure
-from stepvec.records.reports import ShardReport, VerifiedShard
-from stepvec.records.steps import ShardEntry
+from stepvec.runs.outcome import ImageFailure
+from stepvec.runs.reports import ShardReport, VerifiedShard
+from stepvec.runs.steps import ShardEntry
 
 SHARD_ERRORS_NAMED: Final = 20
 """Shards whose error the report quotes; all are in verified/."""

@@ -17,15 +17,15 @@ from lambdas.verify_shard.job_log import last_words
 from lambdas.verify_shard.verifier import Expectation, Outcome, verify
 from stepvec import codec
 from stepvec.adapters.clients import dynamodb_client, logs_client, s3_client
+from stepvec.adapters.environment import read_environment
 from stepvec.adapters.object_store import ObjectStore
+from stepvec.adapters.telemetry import logger, metrics
 from stepvec.adapters.vector_table import VectorTable
-from stepvec.environment import read_environment
-from stepvec.item import StoredMark
-from stepvec.layout import RunLayout
-from stepvec.records.listing import read_shard
-from stepvec.records.reports import ShardReport, VerifiedShard
-from stepvec.records.steps import RunStart, ShardEntry
-from stepvec.telemetry import logger, metrics
+from stepvec.rows.item import StoredMark
+from stepvec.runs.layout import RunLayout
+from stepvec.runs.listing import read_shard
+from stepvec.runs.reports import ShardReport, VerifiedShard
+from stepvec.runs.steps import RunStart, ShardEntry
 
 
 @dataclass(frozen=True, slots=True)

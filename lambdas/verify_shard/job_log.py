@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from stepvec.telemetry import logger
+from stepvec.adapters.telemetry import logger
 
 if TYPE_CHECKING:
     from mypy_boto3_logs import CloudWatchLogsClient

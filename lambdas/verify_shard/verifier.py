@@ -9,9 +9,9 @@ from datetime import datetime
 from enum import Enum, auto
 from typing import Final
 
-from stepvec.item import StoredMark
-from stepvec.outcome import ImageFailure
-from stepvec.records.listing import ShardImage
+from stepvec.rows.item import StoredMark
+from stepvec.runs.listing import ShardImage
+from stepvec.runs.outcome import ImageFailure
 
 MISSING_NAMED: Final = 20
 """Missing keys that a verified shard names."""

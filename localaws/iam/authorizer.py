@@ -9,7 +9,7 @@ from typing import Any
 
 from moto.iam.models import Policy
 
-from localaws.credentials import CredentialStore, Principal
+from localaws.iam.credentials import CredentialStore, Principal
 from localaws.iam.policy import Decision, Requirement, evaluate
 from localaws.reports import Denial
 

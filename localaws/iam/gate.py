@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from moto.core.request import Request
 
-from localaws.credentials import CredentialStore, Principal
 from localaws.iam.authorizer import AccessDenied, Authorizer
+from localaws.iam.credentials import CredentialStore, Principal
 from localaws.iam.permissions import requirements_of
 from localaws.iam.requests import Operation, read_operation
 from localaws.iam.s3_permissions import deleted_keys, missing_object_requirement

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 from urllib.parse import unquote
 
-from localaws.credentials import as_list
+from localaws.iam.credentials import as_list
 from localaws.iam.policy import Requirement
 from localaws.iam.requests import Operation
 from localaws.iam.s3_permissions import s3_requirements

@@ -9,8 +9,8 @@ from enum import Enum
 from functools import lru_cache
 from typing import Any
 
-from localaws.credentials import as_list
 from localaws.errors import LocalCloudError
+from localaws.iam.credentials import as_list
 
 
 class Decision(Enum):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from localaws.credentials import as_list
+from localaws.iam.credentials import as_list
 
 
 def statements_for_service(document: Mapping[str, Any], service: str) -> dict[str, Any]:

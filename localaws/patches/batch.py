@@ -11,8 +11,8 @@ from moto.batch import models
 from moto.batch.models import BatchBackend, Job
 from moto.batch.responses import BatchResponse
 
-from localaws.batch_container import job_vcpus
-from localaws.batch_runner import JobRunner
+from localaws.batch.container import job_vcpus
+from localaws.batch.runner import JobRunner
 from localaws.context import current
 
 _submission = threading.local()

@@ -11,7 +11,7 @@ from moto.awslambda.models import LambdaFunction
 
 from localaws.context import current
 from localaws.errors import LocalCloudError
-from localaws.lambda_runtime import Outcome
+from localaws.functions.runtime import Outcome
 
 
 def _invoke(function: Any, event: Any) -> Outcome:

@@ -17,7 +17,7 @@ from moto.s3 import notifications
 from moto.sqs.models import Queue, sqs_backends
 
 from localaws.context import current
-from localaws.event_source import check_mapping, start_polling
+from localaws.functions.event_source import check_mapping, start_polling
 from localaws.iam.policy import Decision, Requirement, evaluate
 from localaws.iam.resource_policy import statements_for_service
 from localaws.reports import Denial

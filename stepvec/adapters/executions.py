@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from stepvec.adapters.failures import error_code, explain
+from stepvec.adapters.aws_errors import error_code, explain
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient

@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar
 from botocore.exceptions import BotoCoreError, ClientError
 
 from stepvec import codec
-from stepvec.adapters.failures import (
+from stepvec.adapters.aws_errors import (
     BODY_ATTEMPTS,
     BROKEN_BODY,
     EXISTING_CODES,
@@ -23,11 +23,11 @@ from stepvec.adapters.failures import (
     error_code,
     explain,
 )
-from stepvec.adapters.listing_answer import shorten_listing_answers
+from stepvec.adapters.list_objects import shorten_listing_answers
 from stepvec.adapters.vector_table import backoff_seconds
-from stepvec.layout import S3Uri
 from stepvec.limits import LIST_PAGE_KEYS
-from stepvec.records.listing import ListedImage
+from stepvec.runs.layout import S3Uri
+from stepvec.runs.listing import ListedImage
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

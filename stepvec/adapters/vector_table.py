@@ -12,10 +12,18 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 
-from stepvec.adapters.failures import error_code, explain
+from stepvec.adapters.aws_errors import error_code, explain
 from stepvec.errors import StorageError
-from stepvec.item import MARK_ATTRIBUTES, PARTITION_KEY, StoredMark, VectorItem, decode_mark, encode_item, write_units
 from stepvec.limits import BATCH_GET_ITEMS
+from stepvec.rows.item import (
+    MARK_ATTRIBUTES,
+    PARTITION_KEY,
+    StoredMark,
+    VectorItem,
+    decode_mark,
+    encode_item,
+    write_units,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

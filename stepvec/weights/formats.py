@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from stepvec.errors import WeightsError
-from stepvec.model import ARCHITECTURES, Architecture
+from stepvec.rows.model import ARCHITECTURES, Architecture
 from stepvec.weights.efficientnet import package_names
 from stepvec.weights.gluon import legacy_names, structured_names, without_legacy_prefix
 from stepvec.weights.params_file import read_params

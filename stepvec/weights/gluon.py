@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from typing import Final
 
-from stepvec.model import Architecture
+from stepvec.rows.model import Architecture
 from stepvec.weights.specs import parameter_shapes
 from stepvec.weights.state_dict import State
 

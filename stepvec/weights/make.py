@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from stepvec import codec
-from stepvec.adapters.model_directory import read_model_card
 from stepvec.errors import WeightsError
-from stepvec.model import CALIBRATION_FILE, MODEL_FILE, WEIGHTS_FILE, CalibrationCard, ModelCard
-from stepvec.records.calibration import Calibration
+from stepvec.rows.model import CALIBRATION_FILE, MODEL_FILE, WEIGHTS_FILE, CalibrationCard, ModelCard
+from stepvec.weights.calibration import Calibration
+from stepvec.weights.model_directory import read_model_card
 from stepvec.weights.params_file import write_params
 from stepvec.weights.sources import Source
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Final, Literal, Protocol, get_args
 
 from stepvec.errors import InvalidInputError, StorageError, WeightsError
-from stepvec.layout import S3Uri
-from stepvec.model import Architecture
+from stepvec.rows.model import Architecture
+from stepvec.runs.layout import S3Uri
 from stepvec.weights.download import download
 from stepvec.weights.formats import MAXIMUM_BYTES, Weights, file_in_zip, read_weights, too_large
 

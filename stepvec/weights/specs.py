@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from stepvec.model import Architecture
+from stepvec.rows.model import Architecture
 
 Shape = tuple[int, ...]
 FloatArray = NDArray[np.float32]

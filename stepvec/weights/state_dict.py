@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepvec.errors import WeightsError
-from stepvec.model import Architecture
+from stepvec.rows.model import Architecture
 from stepvec.weights.specs import IGNORED_GAMMA, Parameters, parameter_shapes
 
 State = Mapping[str, NDArray[Any]]

@@ -16,10 +16,10 @@ import pytest
 from bench.alone_run import Alone
 from bench.checks import WrongResultError, check_rows, check_vectors
 from bench.outcomes import Contender, Figures, Outcome, in_turns
-from bench.processes import Usage, run_measured
 from bench.steady import steady_part, value_at
 from bench.worker_tables import efficiency_table, final_line, speed_table
-from stepvec.records.listing import ShardImage
+from stepvec.runs.listing import ShardImage
+from testkit.processes import Usage, run_measured
 
 BURN = "import time\nwhile time.process_time() < {seconds}: pass"
 TREE = (
@@ -138,7 +138,7 @@ def test_a_vector_that_is_not_the_slow_paths_is_no_result():
 
 
 def test_the_tree_of_this_process_is_found():
-    from bench.processes import tree
+    from testkit.processes import tree
 
     assert os.getpid() in tree(os.getpid())
     assert Path(f"/proc/{os.getpid()}").exists()

@@ -11,9 +11,9 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from bench.storage.client import IMAGE_BUCKET, TABLE, WORK_BUCKET, Storage, running_storage
-from bench.storage.conditions import ConditionError, parse_condition
-from bench.storage.server import Latency
+from testkit.storage.client import IMAGE_BUCKET, TABLE, WORK_BUCKET, Storage, running_storage
+from testkit.storage.conditions import ConditionError, parse_condition
+from testkit.storage.server import Latency
 
 PHOTOS = {"a.jpg": b"first" * 20_000, "b.jpg": b"second"}
 NEWER = {

@@ -7,10 +7,10 @@ import pytest
 from bench.alone_run import measure_alone, slow_vectors
 from bench.checks import check_vectors
 from bench.peer_runs import run_one_at_a_time
-from bench.photos import make_tiny_photos
-from bench.seeded_model import make_seeded_model
-from bench.storage.client import REALISTIC, running_storage
 from bench.worker_run import WorkerSetup, listed_images, run_worker
+from testkit.photos import make_tiny_photos
+from testkit.seeded_model import make_seeded_model
+from testkit.storage.client import REALISTIC, running_storage
 
 IMAGES = 72
 PHOTOS = 8

@@ -11,7 +11,7 @@ import pytest
 
 from stacks.config import PipelineConfig, read_config
 from stepvec import limits
-from stepvec.environment import PREFIX
+from stepvec.adapters.environment import PREFIX
 from stepvec.errors import ConfigurationError, WeightsError
 from stepvec.exit_codes import DO_NOT_RETRY, TERMINATED, TRY_AGAIN
 from stepvec.stack_names import DATA_STACK, PIPELINE_STACK
@@ -222,7 +222,7 @@ def test_the_lambda_zip_holds_what_it_imports_and_little_else(assembly: Path) ->
 
 
 def test_synthesis_is_repeatable(assembly: Path, tmp_path: Path) -> None:
-    from stepvec.cli.installation import synthesize
+    from local_pipeline.installation import synthesize
 
     synthesize(tmp_path / "again")
     for stack in ("StepvecData", PIPELINE):

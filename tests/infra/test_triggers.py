@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from local_pipeline.installation import synthesize
 from stacks.config import settings_of
 from stacks.triggers import START_TIMEOUT_SECONDS, key_patterns
 from stepvec import limits
-from stepvec.cli.installation import synthesize
 from stepvec.errors import ConfigurationError
 from tests.infra.test_templates import PIPELINE, listed, of_type, one, statements
 

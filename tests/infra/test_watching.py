@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from stepvec import limits
-from stepvec.outcome import FailureReason
+from stepvec.runs.outcome import FailureReason
 from tests.conftest import ROOT
 from tests.infra.test_templates import PIPELINE, of_type, one
 

@@ -16,11 +16,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from local_pipeline.cloud import deployment_of
+from local_pipeline.installation import LAMBDA_PYTHON, WORKER_PYTHON
 from localaws import EmbeddedCloud
-from stepvec.cli.deployment import Deployment, Ended, RunOfDeployment
-from stepvec.cli.installation import LAMBDA_PYTHON, WORKER_PYTHON
-from stepvec.cli.local import deployment_of
-from stepvec.item import VectorItem, decode_item
+from stepvec.client.deployment import Deployment, Ended, RunOfDeployment
+from stepvec.rows.item import VectorItem, decode_item
 
 SLOTS = 2
 _numbers = itertools.count()

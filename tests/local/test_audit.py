@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stepvec.cli.deployment import RunOfDeployment
-from stepvec.item import encode_item
-from stepvec.records.listing import read_shard
+from stepvec.client.deployment import RunOfDeployment
+from stepvec.rows.item import encode_item
+from stepvec.runs.listing import read_shard
 from tests.local.conftest import Pipeline, photo
 from tests.local.test_client import stepvec
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stepvec.vectors import decode_vector
+from stepvec.rows.vectors import decode_vector
 from tests.local.conftest import Finished, Pipeline, photo
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from stepvec.vectors import decode_vector
+from stepvec.rows.vectors import decode_vector
 from tests.local.conftest import Pipeline, photo
 from tests.local.test_cli import STEPVEC, WITHOUT_AWS
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stepvec.cli.deployment import RunOfDeployment
+from stepvec.client.deployment import RunOfDeployment
 from tests.local.conftest import Finished, Pipeline, photo, wait_until
 
 PHOTOS = 60

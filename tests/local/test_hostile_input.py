@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from resilience.corpus.names import hostile_keys
 from tests.local.conftest import Finished, Pipeline, photo
-from tools.corpus.names import hostile_keys
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,8 @@ import psutil
 import pytest
 
 from stepvec import codec
-from stepvec.cli.deployment import RunOfDeployment
-from stepvec.records.reports import ShardReport
+from stepvec.client.deployment import RunOfDeployment
+from stepvec.runs.reports import ShardReport
 from tests.local.conftest import Pipeline, photo, wait_until
 
 

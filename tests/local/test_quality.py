@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from stepvec.cli.deployment import read_rows
-from stepvec.cli.gallery import nearest_neighbours
-from stepvec.cli.photos import collect_photos, upload_photos
-from stepvec.vectors import decode_vector
+from local_pipeline.gallery import nearest_neighbours
+from local_pipeline.photos import collect_photos, upload_photos
+from stepvec.client.deployment import read_rows
+from stepvec.rows.vectors import decode_vector
 from tests.local.conftest import Pipeline
 
 LEAST_ACCURACY = 0.72

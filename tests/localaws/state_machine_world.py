@@ -23,12 +23,12 @@ from botocore.exceptions import ClientError, ConnectTimeoutError
 from moto.batch.models import batch_backends
 
 from stepvec import codec
-from stepvec.item import StoredMark
-from stepvec.layout import parse_shard_uri
-from stepvec.outcome import FailureReason, ImageFailure
-from stepvec.records.capacity import Capacity
-from stepvec.records.listing import ShardImage, read_shard
-from stepvec.records.reports import ShardReport, StageSeconds
+from stepvec.estimate.capacity import Capacity
+from stepvec.rows.item import StoredMark
+from stepvec.runs.layout import parse_shard_uri
+from stepvec.runs.listing import ShardImage, read_shard
+from stepvec.runs.outcome import FailureReason, ImageFailure
+from stepvec.runs.reports import ShardReport, StageSeconds
 from tests.conftest import ROOT
 from tests.fakes import MemoryStore, MemoryTable
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from localaws.container_engine import HARDENED, ContainerEngine
+from localaws.batch.container_engine import HARDENED, ContainerEngine
 
 
 @pytest.fixture

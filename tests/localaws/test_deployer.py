@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from localaws.assembly import FileAsset, read_assembly
-from localaws.deployer import Deployer
-from localaws.dockerfile import Image, image_command, read_image
+from localaws.batch.dockerfile import Image, image_command, read_image
+from localaws.cloudformation.assembly import FileAsset, read_assembly
+from localaws.cloudformation.deployer import Deployer
+from localaws.cloudformation.intrinsics import Environment, Resolver
 from localaws.errors import AssemblyError, ImageError, LocalCloudError, TemplateError, UnsupportedResourceError
-from localaws.intrinsics import Environment, Resolver
 
 
 def resolver(template=None, **known) -> Any:

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from moto.batch.models import Job
 
-from localaws.batch_container import job_arguments
-from localaws.batch_retry import AttemptEnd, attempts_allowed, is_retried
-from localaws.slots import Slots
+from localaws.batch.container import job_arguments
+from localaws.batch.retry import AttemptEnd, attempts_allowed, is_retried
+from localaws.batch.slots import Slots
 
 RETRY_ON_2 = [{"onExitCode": "2", "action": "RETRY"}, {"onReason": "*", "action": "exit"}]
 

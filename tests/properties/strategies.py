@@ -7,9 +7,9 @@ from typing import Final
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from stepvec.images import is_image
 from stepvec.limits import KEY_BYTES
-from stepvec.records.listing import ListedImage
+from stepvec.runs.images import is_image
+from stepvec.runs.listing import ListedImage
 
 PROPERTY: Final = settings(
     max_examples=100,

@@ -11,8 +11,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from stepvec.errors import InvalidInputError, RecordError
-from stepvec.images import image_id
-from stepvec.item import (
+from stepvec.limits import EXECUTION_NAME_CHARACTERS, KEY_BYTES, WRITE_UNIT_BYTES
+from stepvec.rows.item import (
     BYTES_PER_NUMBER,
     VECTOR_TYPES,
     StoredMark,
@@ -23,9 +23,9 @@ from stepvec.item import (
     item_bytes,
     write_units,
 )
-from stepvec.layout import RunLayout, S3Uri, parse_shard_uri
-from stepvec.limits import EXECUTION_NAME_CHARACTERS, KEY_BYTES, WRITE_UNIT_BYTES
-from stepvec.records.run_input import RunInput, parse_run_input
+from stepvec.runs.images import image_id
+from stepvec.runs.layout import RunLayout, S3Uri, parse_shard_uri
+from stepvec.runs.run_input import RunInput, parse_run_input
 from tests.properties.strategies import KEYS, PATHS, PROPERTY
 
 ANY_PATHS = st.lists(PATHS | PATHS.map("s3://images/".__add__) | st.text(), min_size=1, max_size=5)

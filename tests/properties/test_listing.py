@@ -21,12 +21,12 @@ from lambdas.list_images.manifest import open_manifest
 from lambdas.list_images.sources import ImageSource, PrefixSource
 from stepvec import codec
 from stepvec.errors import InvalidInputError
-from stepvec.images import is_image, suffix
-from stepvec.layout import RunLayout, S3Uri
 from stepvec.limits import STATE_PAYLOAD_BYTES
-from stepvec.records.listing import ListedImage, read_listing
-from stepvec.records.run_input import RunInput, parse_run_input
-from stepvec.records.steps import ListingCounts, ListingCursor, ListingState
+from stepvec.runs.images import is_image, suffix
+from stepvec.runs.layout import RunLayout, S3Uri
+from stepvec.runs.listing import ListedImage, read_listing
+from stepvec.runs.run_input import RunInput, parse_run_input
+from stepvec.runs.steps import ListingCounts, ListingCursor, ListingState
 from tests.fakes import MemoryStore
 from tests.properties.strategies import KEYS, PATHS, PROPERTY
 

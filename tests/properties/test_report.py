@@ -17,13 +17,13 @@ from lambdas.verify_run.reckoning import Pipeline
 from lambdas.verify_run.tally import Tally
 from lambdas.verify_shard.verifier import Expectation, Outcome, outcome, verify
 from stepvec.errors import RecordError
-from stepvec.item import StoredMark
-from stepvec.layout import RunLayout
-from stepvec.outcome import FailureReason, ImageFailure
-from stepvec.records.capacity import Capacity
-from stepvec.records.listing import ShardImage
-from stepvec.records.reports import RunReport, ShardReport, StageSeconds, VerifiedShard
-from stepvec.records.steps import ListingCounts, ShardEntry, ShardingCounts, ShardingCursor, ShardingState, ShardingStep
+from stepvec.estimate.capacity import Capacity
+from stepvec.rows.item import StoredMark
+from stepvec.runs.layout import RunLayout
+from stepvec.runs.listing import ShardImage
+from stepvec.runs.outcome import FailureReason, ImageFailure
+from stepvec.runs.reports import RunReport, ShardReport, StageSeconds, VerifiedShard
+from stepvec.runs.steps import ListingCounts, ShardEntry, ShardingCounts, ShardingCursor, ShardingState, ShardingStep
 from tests.fakes import MemoryStore
 from tests.properties.strategies import PROPERTY
 

@@ -15,14 +15,14 @@ from hypothesis import strategies as st
 from lambdas.shard_images import sharder as sharder_module
 from lambdas.shard_images.sharder import Sharder
 from stepvec import codec
-from stepvec.images import ImageIdScheme, image_id
-from stepvec.item import StoredMark
-from stepvec.layout import RunLayout, S3Uri
 from stepvec.limits import STATE_PAYLOAD_BYTES
-from stepvec.outcome import FailureReason
-from stepvec.records.listing import ListedImage, ShardImage, dump_listing, read_shard
-from stepvec.records.run_input import parse_run_input
-from stepvec.records.steps import ListingCounts, ShardingCounts, ShardingState
+from stepvec.rows.item import StoredMark
+from stepvec.runs.images import ImageIdScheme, image_id
+from stepvec.runs.layout import RunLayout, S3Uri
+from stepvec.runs.listing import ListedImage, ShardImage, dump_listing, read_shard
+from stepvec.runs.outcome import FailureReason
+from stepvec.runs.run_input import parse_run_input
+from stepvec.runs.steps import ListingCounts, ShardingCounts, ShardingState
 from tests.fakes import MemoryStore, MemoryTable
 from tests.properties.strategies import IMAGE_KEYS, ODD_IMAGE_KEYS, PROPERTY, listed
 

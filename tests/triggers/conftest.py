@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from local_pipeline.installation import LAMBDA_PYTHON, WORKER_PYTHON, synthesize
 from localaws import EmbeddedCloud
-from stepvec.cli.installation import LAMBDA_PYTHON, WORKER_PYTHON, synthesize
 from tests.local.conftest import SLOTS, Pipeline, wait_until
 
 WINDOW_SECONDS = 3

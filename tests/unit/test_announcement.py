@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 
 from lambdas.verify_run.announcement import announce, subject_of, text_of
 from stepvec.limits import SUBJECT_CHARACTERS
-from stepvec.records.reports import RunCost, RunReport
+from stepvec.runs.reports import RunCost, RunReport
 
 
 def report(**changes: Any) -> RunReport:

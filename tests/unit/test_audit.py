@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stepvec.audit import (
+from stepvec.audit.compare import (
     Finding,
     FindingKind,
     MatchedRow,
@@ -22,10 +22,10 @@ from stepvec.audit import (
     cosine,
     least_cosine,
 )
-from stepvec.cli.audit_spool import sorted_by_key
-from stepvec.item import StoredMark, VectorItem
-from stepvec.records.listing import ListedImage
-from stepvec.vectors import encode_vector
+from stepvec.audit.sorting import sorted_by_key
+from stepvec.rows.item import StoredMark, VectorItem
+from stepvec.rows.vectors import encode_vector
+from stepvec.runs.listing import ListedImage
 
 MODEL = "resnet18_v2/0123456789ab/standard-1"
 

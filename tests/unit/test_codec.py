@@ -4,9 +4,9 @@ import pytest
 
 from stepvec import codec
 from stepvec.errors import RecordError
-from stepvec.outcome import FailureReason, ImageFailure
-from stepvec.records.reports import StageSeconds
-from stepvec.records.steps import ListingCounts, ListingCursor, ListingState
+from stepvec.runs.outcome import FailureReason, ImageFailure
+from stepvec.runs.reports import StageSeconds
+from stepvec.runs.steps import ListingCounts, ListingCursor, ListingState
 
 FAILURE = ImageFailure("a\n\u2028ü.jpg", "id", FailureReason.TOO_LARGE, "m")
 

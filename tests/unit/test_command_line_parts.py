@@ -9,16 +9,16 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from stepvec.cli.calibrate import photos_under, spread
-from stepvec.cli.gallery import nearest_neighbours, write_gallery
-from stepvec.cli.photos import collect_photos
-from stepvec.cli.results import write_vectors
+from local_pipeline.gallery import nearest_neighbours, write_gallery
+from local_pipeline.photos import collect_photos
+from stepvec.client.parquet import write_vectors
 from stepvec.errors import InvalidInputError
-from stepvec.item import VECTOR_TYPES, VectorItem, VectorType
-from stepvec.layout import S3Uri
-from stepvec.outcome import FailureReason, ImageFailure
-from stepvec.records.reports import RunCost, RunReport
-from stepvec.vectors import encode_vector
+from stepvec.rows.item import VECTOR_TYPES, VectorItem, VectorType
+from stepvec.rows.vectors import encode_vector
+from stepvec.runs.layout import S3Uri
+from stepvec.runs.outcome import FailureReason, ImageFailure
+from stepvec.runs.reports import RunCost, RunReport
+from stepvec_cli.calibrate import photos_under, spread
 from tests.fakes import MemoryStore
 
 

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 import pytest
 
-from stepvec.environment import read_environment
+from stepvec.adapters.environment import read_environment
 from stepvec.errors import ConfigurationError, InvalidInputError, RecordError, StepvecError
-from stepvec.images import image_id, is_image, suffix
-from stepvec.layout import RunLayout, S3Uri, parse_shard_uri
-from stepvec.model import ModelCard, ModelIdentity
-from stepvec.outcome import FAILURE_MESSAGE_CHARACTERS, FailureReason, ImageFailure
+from stepvec.rows.model import ModelCard, ModelIdentity
+from stepvec.runs.images import image_id, is_image, suffix
+from stepvec.runs.layout import RunLayout, S3Uri, parse_shard_uri
+from stepvec.runs.outcome import FAILURE_MESSAGE_CHARACTERS, FailureReason, ImageFailure
 
 
 @pytest.mark.parametrize("key", ["a.jpg", "a/b.JPEG", "x.Png", "ü/ß.webp", "a.b.GIF", "a\nb.bmp", "1.tif", "1.TIFF"])

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from stacks.devices import DEVICES
-from stepvec.cost import SERVICES, UNKNOWN, Usage, cost_of, vcpu_hour_usd
-from stepvec.prices import Price, Prices, load_prices
-from stepvec.records.capacity import Capacity
+from stepvec.adapters.figures import load_prices
+from stepvec.estimate.capacity import Capacity
+from stepvec.estimate.cost import SERVICES, UNKNOWN, Usage, cost_of, vcpu_hour_usd
+from stepvec.estimate.prices import Price, Prices
 
 CAPACITY = Capacity("cpu", 64, 1, ("c7i", "m7i"), 30, spot=True, shard_size=5_000, vcpu_hour_usd=0.0)
 USAGE = Usage(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stepvec.rows import Rows
+from stepvec.rows.units import Rows
 from tools.cost_tables import DOCUMENT, INT8_MODEL, KEY_BYTES, cases, document
 
 

@@ -12,13 +12,13 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from stepvec.cli.gallery import write_gallery
-from stepvec.cli.photos import collect_photos, upload_photos
-from stepvec.cli.results import write_vectors
+from local_pipeline.gallery import write_gallery
+from local_pipeline.photos import collect_photos, upload_photos
+from resilience.corpus.names import hostile_keys
+from stepvec.client.parquet import write_vectors
 from stepvec.errors import InvalidInputError
-from stepvec.outcome import FailureReason, ImageFailure
+from stepvec.runs.outcome import FailureReason, ImageFailure
 from tests.unit.test_command_line_parts import report, rows
-from tools.corpus.names import hostile_keys
 
 
 def test_a_gallery_holds_hostile_keys_as_text(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from localaws.dockerfile import read_image
+from localaws.batch.dockerfile import read_image
 from tools.image.check import ShardRun, problems
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from stepvec.errors import RecordError
-from stepvec.item import VECTOR_TYPES, VectorItem, decode_item, decode_mark, encode_item, item_bytes
-from stepvec.vectors import encode_vector
+from stepvec.rows.item import VECTOR_TYPES, VectorItem, decode_item, decode_mark, encode_item, item_bytes
+from stepvec.rows.vectors import encode_vector
 
 VECTOR = np.linspace(-2, 2, 512, dtype=np.float32)
 

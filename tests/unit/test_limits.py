@@ -7,9 +7,9 @@ from lambdas.shard_images.sharder import PARTITION_LINES
 from stacks.config import PipelineConfig
 from stepvec import codec, limits
 from stepvec.adapters.vector_table import ROUNDS
-from stepvec.layout import RunLayout
-from stepvec.records.run_input import SHARD_SIZE_MAXIMUM, SHARDS_MAXIMUM
-from stepvec.records.steps import (
+from stepvec.runs.layout import RunLayout
+from stepvec.runs.run_input import SHARD_SIZE_MAXIMUM, SHARDS_MAXIMUM
+from stepvec.runs.steps import (
     SUFFIXES_COUNTED,
     ListingCounts,
     ShardEntry,

@@ -15,10 +15,10 @@ from lambdas.list_images.lister import list_images
 from lambdas.list_images.manifest import open_manifest
 from lambdas.list_images.sources import ImageSource, PrefixSource
 from stepvec.errors import InvalidInputError, RecordError
-from stepvec.layout import RunLayout, S3Uri
-from stepvec.records.listing import ListedImage, ShardImage, dump_listing, dump_shard, read_listing, read_shard
-from stepvec.records.run_input import normalise_prefixes
-from stepvec.records.steps import (
+from stepvec.runs.layout import RunLayout, S3Uri
+from stepvec.runs.listing import ListedImage, ShardImage, dump_listing, dump_shard, read_listing, read_shard
+from stepvec.runs.run_input import normalise_prefixes
+from stepvec.runs.steps import (
     OTHER_SUFFIXES,
     SUFFIXES_COUNTED,
     ListingCounts,

@@ -13,10 +13,10 @@ from botocore.config import Config
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stepvec.adapters.listing_answer import shorten_listing_answers
+from stepvec.adapters.list_objects import shorten_listing_answers
 from stepvec.adapters.object_store import ObjectStore
 from stepvec.errors import StorageError
-from stepvec.records.listing import ListedImage
+from stepvec.runs.listing import ListedImage
 from tests.properties.strategies import KEYS, PROPERTY
 
 NAMESPACE = ' xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'

@@ -13,11 +13,11 @@ import pytest
 from stacks.assets import stage_worker_context
 from stacks.config import read_config
 from stepvec import codec
-from stepvec.adapters.model_directory import read_model_card
 from stepvec.errors import ConfigurationError, RecordError, WeightsError
-from stepvec.model import CalibrationCard, ModelCard, ModelIdentity, check_engine
-from stepvec.records.calibration import ActivationRange, Calibration
+from stepvec.rows.model import CalibrationCard, ModelCard, ModelIdentity, check_engine
+from stepvec.weights.calibration import ActivationRange, Calibration
 from stepvec.weights.make import add_calibration
+from stepvec.weights.model_directory import read_model_card
 
 ROOT = Path(__file__).parent.parent.parent
 CARD = ModelCard("resnet18_v2", "a81db45fd7b7" + "0" * 52, "file", "Apache-2.0")

@@ -11,13 +11,13 @@ from typing import Any
 import boto3
 import pytest
 from moto import mock_aws
-from stepvec_worker.newest import ROUNDS, store_newest
+from stepvec_worker.storage.conditional_write import ROUNDS, store_newest
 
 from stepvec.adapters.object_store import ObjectStore, ObjectVersion
 from stepvec.adapters.vector_table import VectorTable
 from stepvec.errors import StorageError
-from stepvec.item import StoredMark, VectorItem
-from stepvec.outcome import FailureReason, ImageFailure
+from stepvec.rows.item import StoredMark, VectorItem
+from stepvec.runs.outcome import FailureReason, ImageFailure
 
 
 @dataclass

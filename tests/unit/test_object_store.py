@@ -9,10 +9,10 @@ from unittest.mock import Mock
 import pytest
 from botocore.exceptions import ResponseStreamingError
 
-from stepvec.adapters.failures import BODY_ATTEMPTS
+from stepvec.adapters.aws_errors import BODY_ATTEMPTS
 from stepvec.adapters.object_store import ObjectStore
 from stepvec.errors import StorageError
-from stepvec.layout import S3Uri
+from stepvec.runs.layout import S3Uri
 
 URI = S3Uri("work", "runs/r/input.json")
 CONTENT = b"the whole file" * 100

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from stepvec.cli.export import Models, rows_of_model
-from stepvec.cli.main import app
-from stepvec.cli.plan import planned_model
-from stepvec.cli.plan_view import duration
-from stepvec.cli.workload import count_images
-from stepvec.item import encode_item
+from stepvec.client.workload import count_images
+from stepvec.rows.item import encode_item
+from stepvec_cli.export import Models, rows_of_model
+from stepvec_cli.main import app
+from stepvec_cli.plan import planned_model
+from stepvec_cli.views.plan import duration
 from tests.fakes import MemoryStore
 from tests.unit.test_command_line_parts import rows
 

@@ -10,16 +10,17 @@ import pytest
 from lambdas.list_images.lister import LINES_PER_FILE
 from lambdas.shard_images import sharder
 from stacks.config import PipelineConfig
-from stepvec import limits, usage
-from stepvec.cost import UNKNOWN
+from stepvec import limits
+from stepvec.adapters.figures import load_prices, load_throughput
 from stepvec.errors import RecordError
-from stepvec.item import VectorType
-from stepvec.planning import SHARD_BYTES, PlannedModel, plan_run
-from stepvec.prices import load_prices
-from stepvec.records.capacity import Capacity
-from stepvec.records.plans import Plan, Workload
-from stepvec.rows import Rows
-from stepvec.throughput import StepThroughput, Throughput, WorkerThroughput, load_throughput
+from stepvec.estimate import request_counts as usage
+from stepvec.estimate.capacity import Capacity
+from stepvec.estimate.cost import UNKNOWN
+from stepvec.estimate.planning import SHARD_BYTES, PlannedModel, plan_run
+from stepvec.estimate.plans import Plan, Workload
+from stepvec.estimate.throughput import StepThroughput, Throughput, WorkerThroughput
+from stepvec.rows.item import VectorType
+from stepvec.rows.units import Rows
 
 MODEL = "resnet18_v2/a81db45fd7b7/standard-1"
 INT8 = f"{MODEL}/openvino-int8-0123abcd"

@@ -11,10 +11,10 @@ import pytest
 from lambdas.verify_run.reckoning import Pipeline, RunTimes, cost_of_run, plan_of
 from lambdas.verify_run.tally import Tally
 from stepvec import codec
-from stepvec.cli.plan_view import comparison_lines
-from stepvec.records.reports import PlannedRun, RunCost, RunReport
-from stepvec.records.steps import ListingCounts
-from stepvec.throughput import load_throughput
+from stepvec.adapters.figures import load_throughput
+from stepvec.runs.reports import PlannedRun, RunCost, RunReport
+from stepvec.runs.steps import ListingCounts
+from stepvec_cli.views.plan import comparison_lines
 from tests.unit.test_announcement import report
 from tests.unit.test_verification import CAPACITY, INPUT, MODEL, PIPELINE, shard
 

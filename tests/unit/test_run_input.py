@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stepvec.errors import InvalidInputError
-from stepvec.records.run_input import normalise_prefixes, parse_run_input
+from stepvec.runs.run_input import normalise_prefixes, parse_run_input
 
 
 def parse(document: Any) -> Any:

@@ -15,12 +15,12 @@ from lambdas.shard_images.balance import balance, shard_count
 from lambdas.shard_images.identify import identify
 from lambdas.shard_images.sharder import Sharder
 from stepvec.errors import InvalidInputError
-from stepvec.item import StoredMark
-from stepvec.layout import RunLayout, S3Uri
-from stepvec.outcome import FailureReason
-from stepvec.records.listing import ListedImage, ShardImage, dump_listing, read_shard
-from stepvec.records.run_input import parse_run_input
-from stepvec.records.steps import ListingCounts, ShardingCounts, ShardingState
+from stepvec.rows.item import StoredMark
+from stepvec.runs.layout import RunLayout, S3Uri
+from stepvec.runs.listing import ListedImage, ShardImage, dump_listing, read_shard
+from stepvec.runs.outcome import FailureReason
+from stepvec.runs.run_input import parse_run_input
+from stepvec.runs.steps import ListingCounts, ShardingCounts, ShardingState
 from tests.fakes import MemoryStore, MemoryTable
 
 LAYOUT = RunLayout("work", "r")

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from lambdas.list_images.manifest import open_manifest
 from lambdas.start_on_upload.uploads import dump_manifest, parse_upload, read_batch
 from stepvec.errors import RecordError
-from stepvec.layout import S3Uri
 from stepvec.limits import EXECUTION_NAME_CHARACTERS
-from stepvec.records.listing import ListedImage
-from stepvec.records.steps import ListingCursor
+from stepvec.runs.layout import S3Uri
+from stepvec.runs.listing import ListedImage
+from stepvec.runs.steps import ListingCursor
 from tests.fakes import MemoryStore
 
 BUCKET = "images"

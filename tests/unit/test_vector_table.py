@@ -11,7 +11,7 @@ from moto import mock_aws
 
 from stepvec.adapters.vector_table import ROUNDS, VectorTable, backoff_seconds
 from stepvec.errors import AccessDeniedError, StorageError
-from stepvec.item import StoredMark, VectorItem
+from stepvec.rows.item import StoredMark, VectorItem
 
 
 class StubbornDynamoDb:

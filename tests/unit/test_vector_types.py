@@ -15,9 +15,9 @@ from hypothesis.extra import numpy as arrays
 
 from stepvec import limits
 from stepvec.errors import RecordError
-from stepvec.item import VECTOR_TYPES, VectorItem, VectorType, decode_item, encode_item, item_bytes, write_units
-from stepvec.model import DIMENSIONS
-from stepvec.vectors import INT8_LARGEST, decode_vector, encode_vector, read_vector
+from stepvec.rows.item import VECTOR_TYPES, VectorItem, VectorType, decode_item, encode_item, item_bytes, write_units
+from stepvec.rows.model import DIMENSIONS
+from stepvec.rows.vectors import INT8_LARGEST, decode_vector, encode_vector, read_vector
 
 LONGEST_RUN = "r" * limits.EXECUTION_NAME_CHARACTERS
 LONGEST_MODEL = "resnet18_v2/a81db45fd7b7/standard-1/openvino-int8-0123abcd"

@@ -13,13 +13,13 @@ from lambdas.verify_run.tally import Tally
 from lambdas.verify_shard.batch_error import ERROR_CHARACTERS, read_job_error
 from lambdas.verify_shard.job_log import pick
 from lambdas.verify_shard.verifier import Expectation, Outcome, outcome, verify
-from stepvec.item import StoredMark
-from stepvec.layout import RunLayout
-from stepvec.outcome import FailureReason, ImageFailure
-from stepvec.records.capacity import Capacity
-from stepvec.records.listing import ShardImage
-from stepvec.records.reports import ShardReport, StageSeconds, VerifiedShard
-from stepvec.records.steps import (
+from stepvec.estimate.capacity import Capacity
+from stepvec.rows.item import StoredMark
+from stepvec.runs.layout import RunLayout
+from stepvec.runs.listing import ShardImage
+from stepvec.runs.outcome import FailureReason, ImageFailure
+from stepvec.runs.reports import ShardReport, StageSeconds, VerifiedShard
+from stepvec.runs.steps import (
     ListingCounts,
     ShardEntry,
     ShardingCounts,

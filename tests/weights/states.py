@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stepvec.model import Architecture
+from stepvec.rows.model import Architecture
 from stepvec.weights.specs import parameter_shapes
 from tests.golden.seeded import Array, seeded_state
 

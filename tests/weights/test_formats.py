@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from stepvec.errors import WeightsError
-from stepvec.model import ARCHITECTURES, DIMENSIONS, Architecture
+from stepvec.rows.model import ARCHITECTURES, DIMENSIONS, Architecture
 from stepvec.weights import formats
 from stepvec.weights.formats import file_in_zip, read_weights
 from stepvec.weights.gluon import legacy_names

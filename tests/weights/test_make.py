@@ -8,7 +8,7 @@ import pytest
 
 from stepvec import codec
 from stepvec.errors import WeightsError
-from stepvec.model import ModelCard
+from stepvec.rows.model import ModelCard
 from stepvec.weights.formats import Weights, read_weights
 from stepvec.weights.make import make_model
 from stepvec.weights.params_file import write_params

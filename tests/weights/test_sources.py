@@ -14,7 +14,7 @@ import pytest
 from moto import mock_aws
 
 from stepvec.errors import InvalidInputError, WeightsError
-from stepvec.layout import S3Uri
+from stepvec.runs.layout import S3Uri
 from stepvec.weights import download, sources
 from stepvec.weights.params_file import write_params
 from stepvec.weights.sources import (

@@ -8,10 +8,10 @@ import typer
 from typer.testing import CliRunner, Result
 
 from stepvec import codec
-from stepvec.cli.weights import weights
-from stepvec.model import ModelCard
+from stepvec.rows.model import ModelCard
 from stepvec.weights import sources
 from stepvec.weights.params_file import write_params
+from stepvec_cli.weights import weights
 from tests.weights.states import gluon_state
 
 

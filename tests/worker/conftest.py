@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from stepvec import codec
-from stepvec.model import Architecture, ModelCard
+from stepvec.rows.model import Architecture, ModelCard
 from stepvec.weights.make import make_model
 from stepvec.weights.params_file import write_params
 from stepvec.weights.sources import EfficientNetPackageSource

@@ -14,18 +14,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from stepvec_worker.assignment import Assignment
-from stepvec_worker.decode_watch import DecodeWatch
-from stepvec_worker.decoding import ImageRejected
-from stepvec_worker.fetching import FetchedImage
-from stepvec_worker.messages import Usage
-from stepvec_worker.peak_memory import peak_memory_mb
-from stepvec_worker.shard_job import ShardJob, ShardTask
+from stepvec_worker.images.decoding import ImageRejected
+from stepvec_worker.images.fetching import FetchedImage
+from stepvec_worker.processes.assignment import Assignment
+from stepvec_worker.processes.decode_watch import DecodeWatch
+from stepvec_worker.processes.messages import Usage
+from stepvec_worker.processes.peak_memory import peak_memory_mb
+from stepvec_worker.processes.shard_job import ShardJob, ShardTask
 
 from stepvec import errors
-from stepvec.item import StoredMark, VectorItem
-from stepvec.outcome import FailureReason, ImageFailure
-from stepvec.records.listing import ShardImage
+from stepvec.rows.item import StoredMark, VectorItem
+from stepvec.runs.listing import ShardImage
+from stepvec.runs.outcome import FailureReason, ImageFailure
 
 MODEL = "resnet18_v2/a81db45fd7b7/standard-1"
 

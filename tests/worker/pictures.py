@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from stepvec_worker.architectures.normalisation import normalisation
+from stepvec_worker.engines.normalisation import normalisation
 
-from stepvec.model import Architecture
+from stepvec.rows.model import Architecture
 from tests.golden.seeded import Array
 
 REPOSITORY = Path(__file__).parent.parent.parent

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from stepvec_worker.architectures import load_embedder
-from stepvec_worker.architectures.mxnet_engine import build_network
-from stepvec_worker.pixels import PixelFormat
+from stepvec_worker.engines import load_embedder
+from stepvec_worker.engines.mxnet_engine import build_network
+from stepvec_worker.images.pixels import PixelFormat
 
-from stepvec.model import ARCHITECTURES, Architecture
+from stepvec.rows.model import ARCHITECTURES, Architecture
 from stepvec.weights.gluon import legacy_names
 from stepvec.weights.params_file import read_params, write_params
 from stepvec.weights.specs import parameter_shapes

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
-from stepvec_worker.colours import to_rgb
-from stepvec_worker.decoding import DecodeLimits, ImageRejected, decode
-from stepvec_worker.preprocessing import preprocess
+from stepvec_worker.images.colours import to_rgb
+from stepvec_worker.images.decoding import DecodeLimits, ImageRejected, decode
+from stepvec_worker.images.preprocessing import preprocess
 
-from stepvec.model import PREPROCESSINGS, Preprocessing
-from stepvec.outcome import FailureReason
+from stepvec.rows.model import PREPROCESSINGS, Preprocessing
+from stepvec.runs.outcome import FailureReason
 from tests.golden.seeded import Array
 from tests.worker.pictures import encoded, scene
 

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from stepvec_worker.cpus import vcpus
+from stepvec_worker.processes.cpus import vcpus
 
 AVAILABLE = len(os.sched_getaffinity(0))
 

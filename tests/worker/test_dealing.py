@@ -9,15 +9,15 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from stepvec_worker.dealing import CHUNK_IMAGES, SMALLEST_CHUNK_IMAGES, Blamed, Dealer
-from stepvec_worker.decode_watch import DecodeWatch, InDecode
-from stepvec_worker.messages import Deal
-from stepvec_worker.shard_file import ShardFile, open_shard
+from stepvec_worker.processes.decode_watch import DecodeWatch, InDecode
+from stepvec_worker.processes.messages import Deal
+from stepvec_worker.processes.shard_queue import CHUNK_IMAGES, SMALLEST_CHUNK_IMAGES, Blamed, Dealer
+from stepvec_worker.storage.shard_file import ShardFile, open_shard
 
 from stepvec.errors import RecordError, StorageError
 from stepvec.limits import BATCH_GET_ITEMS
-from stepvec.outcome import FailureReason
-from stepvec.records.listing import dump_shard
+from stepvec.runs.listing import dump_shard
+from stepvec.runs.outcome import FailureReason
 from tests.worker.folder_table import images
 
 CRASHED = FailureReason.DECODER_CRASHED

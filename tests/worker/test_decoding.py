@@ -9,10 +9,10 @@ import zlib
 import numpy as np
 import pytest
 from PIL import Image, ImageFile
-from stepvec_worker import decoding
-from stepvec_worker.decoding import DecodeLimits, ImageRejected, decode
+from stepvec_worker.images import decoding
+from stepvec_worker.images.decoding import DecodeLimits, ImageRejected, decode
 
-from stepvec.outcome import FailureReason
+from stepvec.runs.outcome import FailureReason
 from tests.worker.pictures import encoded, scene
 
 LIMITS = DecodeLimits()

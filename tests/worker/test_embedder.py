@@ -8,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from stepvec_worker.architectures import Embedder, load_embedder
-from stepvec_worker.architectures.mxnet_runtime import ENVIRONMENT
-from stepvec_worker.architectures.normalisation import normalisation
-from stepvec_worker.pixels import PixelFormat
+from stepvec_worker.engines import Embedder, load_embedder
+from stepvec_worker.engines.mxnet_runtime import ENVIRONMENT
+from stepvec_worker.engines.normalisation import normalisation
+from stepvec_worker.images.pixels import PixelFormat
 
-from stepvec.adapters.model_directory import read_model_card
 from stepvec.errors import ConfigurationError, DeviceError, WeightsError
-from stepvec.model import Architecture
+from stepvec.rows.model import Architecture
+from stepvec.weights.model_directory import read_model_card
 from stepvec.weights.params_file import read_params
 from tests.golden.seeded import Array
 from tests.worker.conftest import write_model
@@ -168,8 +168,8 @@ def test_a_card_knows_its_dimension(efficientnet: Path) -> None:
 
 def test_importing_the_package_imports_no_mxnet_and_loading_sets_its_environment() -> None:
     script = (
-        "import os, sys; import stepvec_worker.architectures; assert 'mxnet' not in sys.modules;"
-        "from stepvec_worker.architectures.mxnet_runtime import import_mxnet; import_mxnet();"
+        "import os, sys; import stepvec_worker.engines; assert 'mxnet' not in sys.modules;"
+        "from stepvec_worker.engines.mxnet_runtime import import_mxnet; import_mxnet();"
         "print(os.environ['OMP_NUM_THREADS'], os.environ['MXNET_CPU_WORKER_NTHREADS'])"
     )
     path = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "worker_image")])

@@ -19,15 +19,15 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, IncompleteReadError
-from stepvec_worker import fast_get
-from stepvec_worker.decoding import ImageRejected
-from stepvec_worker.fast_get import FastReader, fast_reader
-from stepvec_worker.fetching import FetchedImage, ImageFetcher
+from stepvec_worker.images import fast_get
+from stepvec_worker.images.decoding import ImageRejected
+from stepvec_worker.images.fast_get import FastReader, fast_reader
+from stepvec_worker.images.fetching import FetchedImage, ImageFetcher
 
-from stepvec.adapters.failures import BODY_ATTEMPTS
+from stepvec.adapters.aws_errors import BODY_ATTEMPTS
 from stepvec.errors import AccessDeniedError, StorageError
-from stepvec.outcome import FailureReason
-from stepvec.records.listing import ShardImage
+from stepvec.runs.listing import ShardImage
+from stepvec.runs.outcome import FailureReason
 from tests.worker import scripted_s3 as s3
 from tests.worker.scripted_s3 import BODY, ETAG, Answer, ScriptedS3
 

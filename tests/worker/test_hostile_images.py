@@ -14,20 +14,20 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from PIL import Image
-from stepvec_worker import colours, native_messages
-from stepvec_worker.colours import to_rgb
-from stepvec_worker.decoding import DecodeLimits, ImageRejected, decode
-from stepvec_worker.fetching import ImageFetcher
-from stepvec_worker.jpeg_bombs import MOST_SCANS, jpeg_bomb
-from stepvec_worker.preprocessing import prepare
+from stepvec_worker.images import colours, native_messages
+from stepvec_worker.images.colours import to_rgb
+from stepvec_worker.images.decoding import DecodeLimits, ImageRejected, decode
+from stepvec_worker.images.fetching import ImageFetcher
+from stepvec_worker.images.jpeg_bombs import MOST_SCANS, jpeg_bomb
+from stepvec_worker.images.preprocessing import prepare
 
-from stepvec.outcome import FailureReason
-from stepvec.records.listing import ShardImage
+from resilience.corpus.bombs import bombs, talkative_tiff
+from resilience.corpus.damage import mutate, seeds, truncations
+from resilience.corpus.disguises import disguises
+from resilience.corpus.files import EMBEDDED, HostileImage, encoded, scene
+from stepvec.runs.listing import ShardImage
+from stepvec.runs.outcome import FailureReason
 from tests.worker.pictures import REPOSITORY
-from tools.corpus.bombs import bombs, talkative_tiff
-from tools.corpus.damage import mutate, seeds, truncations
-from tools.corpus.disguises import disguises
-from tools.corpus.files import EMBEDDED, HostileImage, encoded, scene
 
 LIMITS = DecodeLimits(bytes=64 * 1024 * 1024, pixels=64_000_000)
 MOST_SECONDS = 10.0
@@ -173,9 +173,9 @@ def test_the_size_that_a_manifest_says_is_not_believed() -> None:
 DECODE_IN_THREADS = """
 import resource, sys
 from concurrent.futures import ThreadPoolExecutor
-from stepvec_worker.decoding import DecodeLimits
-from stepvec_worker.preprocessing import prepare
-from tools.corpus.files import png, zeros
+from stepvec_worker.images.decoding import DecodeLimits
+from stepvec_worker.images.preprocessing import prepare
+from resilience.corpus.files import png, zeros
 from threading import Barrier, Lock
 
 data, lock, all_here = png(4_000, 4_000, zeros(4_000 * 16_001), colour=6), Lock(), Barrier(8)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from stepvec.records.listing import dump_shard
+from stepvec.runs.listing import dump_shard
 from tests.worker.folder_table import images
 
 pytestmark = pytest.mark.timeout(240)
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.timeout(240)
 SCRIPT = """
 import sys
 from pathlib import Path
-from stepvec_worker.peak_memory import peak_memory_mb
+from stepvec_worker.processes.peak_memory import peak_memory_mb
 from tests.worker.test_supervisor import Run
 folder = Path(sys.argv[1])
 (folder / "table").mkdir()

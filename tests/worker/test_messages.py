@@ -6,7 +6,7 @@ import os
 import threading
 
 import pytest
-from stepvec_worker.messages import (
+from stepvec_worker.processes.messages import (
     Acknowledged,
     Deal,
     Ended,
@@ -25,8 +25,8 @@ from stepvec_worker.messages import (
 )
 
 from stepvec.errors import RecordError
-from stepvec.outcome import FailureReason, ImageFailure
-from stepvec.records.reports import StageSeconds
+from stepvec.runs.outcome import FailureReason, ImageFailure
+from stepvec.runs.reports import StageSeconds
 
 FAILURE = ImageFailure("a\nb/\ud800.jpg", "日本", FailureReason.TOO_LARGE, "'\"")
 MESSAGES: list[Message] = [

@@ -11,20 +11,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from stepvec_worker.architectures import Embedder, load_embedder, openvino_engine
-from stepvec_worker.architectures.cpu_features import cpu_flags, is_supported
-from stepvec_worker.calibration import Agreement, Calibrator, best_range, cosines, neighbours
-from stepvec_worker.decoding import DecodeLimits
-from stepvec_worker.pixels import PixelFormat, Pixels
-from stepvec_worker.preprocessing import pixel_format, prepare
+from stepvec_worker.engines import Embedder, load_embedder, openvino_engine
+from stepvec_worker.engines.cpu_features import cpu_flags, is_supported
+from stepvec_worker.images.decoding import DecodeLimits
+from stepvec_worker.images.pixels import PixelFormat, Pixels
+from stepvec_worker.images.preprocessing import pixel_format, prepare
+from stepvec_worker.int8.calibration import Agreement, Calibrator, best_range, cosines, neighbours
 
 from stepvec import codec
-from stepvec.adapters.model_directory import read_model_card
+from stepvec.adapters.telemetry import logger
 from stepvec.errors import ConfigurationError, WeightsError
-from stepvec.model import ARCHITECTURES, PREPROCESSINGS, Architecture, Precision, Preprocessing
-from stepvec.records.calibration import Calibration
-from stepvec.telemetry import logger
+from stepvec.rows.model import ARCHITECTURES, PREPROCESSINGS, Architecture, Precision, Preprocessing
+from stepvec.weights.calibration import Calibration
 from stepvec.weights.make import add_calibration
+from stepvec.weights.model_directory import read_model_card
 from stepvec.weights.params_file import read_params
 from tests.golden.seeded import Array
 from tests.weights.states import GOLDEN
@@ -268,7 +268,7 @@ def test_the_calibrating_process_speaks_json(calibrated: Path, tmp_path: Path) -
     (tmp_path / "a.png").write_bytes(encoded(scene(), "PNG"))
     (tmp_path / "b.png").write_bytes(b"no picture")
     result = subprocess.run(
-        [sys.executable, "-m", "stepvec_worker.calibrate", "--model", str(calibrated)],
+        [sys.executable, "-m", "stepvec_worker.int8.calibrate", "--model", str(calibrated)],
         input=json.dumps([str(tmp_path / "a.png"), str(tmp_path / "b.png")]),
         env=os.environ | {"PYTHONPATH": os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "worker_image")])},
         capture_output=True,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from PIL import Image
-from stepvec_worker.decoding import DecodeLimits
-from stepvec_worker.preprocessing import prepare
+from stepvec_worker.images.decoding import DecodeLimits
+from stepvec_worker.images.preprocessing import prepare
 
 from tests.worker.pictures import encoded, scene
 

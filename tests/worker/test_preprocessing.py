@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from stepvec_worker.architectures import load_embedder
-from stepvec_worker.decoding import DecodeLimits, ImageRejected, decode_fast
-from stepvec_worker.pixels import PixelFormat
-from stepvec_worker.preprocessing import DECODED_SHORT_SIDE, pixel_format, prepare, preprocess
+from stepvec_worker.engines import load_embedder
+from stepvec_worker.images.decoding import DecodeLimits, ImageRejected, decode_fast
+from stepvec_worker.images.pixels import PixelFormat
+from stepvec_worker.images.preprocessing import DECODED_SHORT_SIDE, pixel_format, prepare, preprocess
 
-from stepvec.model import PREPROCESSINGS, Preprocessing
-from stepvec.outcome import FailureReason
+from stepvec.rows.model import PREPROCESSINGS, Preprocessing
+from stepvec.runs.outcome import FailureReason
 from tests.worker.pictures import cosines, encoded, photos, scene
 
 LIMITS = DecodeLimits()

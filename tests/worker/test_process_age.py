@@ -10,7 +10,7 @@ from pathlib import Path
 SCRIPT = """
 import time
 time.sleep(0.5)
-from stepvec_worker.process_age import seconds_since_start
+from stepvec_worker.processes.process_age import seconds_since_start
 print(seconds_since_start())
 """
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from stepvec_worker.architectures import Embedder, load_embedder
-from stepvec_worker.decoding import DecodeLimits
-from stepvec_worker.preprocessing import pixel_format, prepare
+from stepvec_worker.engines import Embedder, load_embedder
+from stepvec_worker.images.decoding import DecodeLimits
+from stepvec_worker.images.preprocessing import pixel_format, prepare
 
-from stepvec.item import VectorItem, VectorType
-from stepvec.vectors import decode_vector, encode_vector
+from stepvec.rows.item import VectorItem, VectorType
+from stepvec.rows.vectors import decode_vector, encode_vector
 from tests.golden.seeded import Array
 from tests.worker.pictures import cosines, encoded, photos
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from PIL import Image
-from stepvec_worker.preprocessing import preprocess
-from stepvec_worker.sample_geometry import sample_crop
+from stepvec_worker.images.preprocessing import preprocess
+from stepvec_worker.images.sample_geometry import sample_crop
 
 from tests.golden.seeded import Array
 from tests.worker.pictures import photos, scene

@@ -9,18 +9,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-from stepvec_worker.bounded import ByteBudget, bounded_map
-from stepvec_worker.chunks import Chunk, ChunkAccount
-from stepvec_worker.decode_watch import DecodeWatch
-from stepvec_worker.decoding import ImageRejected
-from stepvec_worker.fetching import FetchedImage
-from stepvec_worker.shard_job import ShardJob, ShardTask, Totals
+from stepvec_worker.images.decoding import ImageRejected
+from stepvec_worker.images.fetching import FetchedImage
+from stepvec_worker.processes.chunks import Chunk, ChunkAccount
+from stepvec_worker.processes.concurrency import ByteBudget, bounded_map
+from stepvec_worker.processes.decode_watch import DecodeWatch
+from stepvec_worker.processes.shard_job import ShardJob, ShardTask, Totals
 
 from stepvec.adapters.vector_table import batches
 from stepvec.errors import StorageError
-from stepvec.item import StoredMark, VectorItem
-from stepvec.outcome import FailureReason, ImageFailure
-from stepvec.records.listing import ShardImage
+from stepvec.rows.item import StoredMark, VectorItem
+from stepvec.runs.listing import ShardImage
+from stepvec.runs.outcome import FailureReason, ImageFailure
 
 MODEL = "resnet18_v2/a81db45fd7b7/standard-1"
 MODIFIED = datetime(2026, 11, 25, 8, tzinfo=UTC)

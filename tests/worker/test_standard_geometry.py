@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from PIL import Image
-from stepvec_worker.standard_geometry import central_square, upright
+from stepvec_worker.images.standard_geometry import central_square, upright
 
 from tests.golden.seeded import Array
 from tests.worker.pictures import scene

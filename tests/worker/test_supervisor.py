@@ -15,17 +15,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stepvec_worker.assignment import Assignment
-from stepvec_worker.messages import Progress
-from stepvec_worker.peak_memory import peak_memory_mb
+from stepvec_worker.processes.assignment import Assignment
+from stepvec_worker.processes.messages import Progress
+from stepvec_worker.processes.peak_memory import peak_memory_mb
+from stepvec_worker.processes.supervisor import DEATHS_WITHOUT_PROGRESS, Supervisor
+from stepvec_worker.processes.termination import Termination
 from stepvec_worker.settings import Settings
-from stepvec_worker.shard_file import open_shard
-from stepvec_worker.supervisor import DEATHS_WITHOUT_PROGRESS, Supervisor
-from stepvec_worker.termination import Termination
+from stepvec_worker.storage.shard_file import open_shard
 
 from stepvec.errors import AccessDeniedError, ConfigurationError, ProcessLostError, StorageError
-from stepvec.outcome import FailureReason
-from stepvec.records.listing import ShardImage, dump_shard
+from stepvec.runs.listing import ShardImage, dump_shard
+from stepvec.runs.outcome import FailureReason
 from tests.worker.folder_table import FolderEmbedding, FolderTable, images
 
 pytestmark = [pytest.mark.timeout(60), pytest.mark.forks]

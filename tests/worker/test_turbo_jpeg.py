@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import simplejpeg
 from PIL import Image
-from stepvec_worker import decoding, turbo_jpeg
-from stepvec_worker.decoding import Decoded, DecodeLimits, ImageRejected, decode, decode_fast
-from stepvec_worker.preprocessing import DECODED_SHORT_SIDE, prepare, preprocess
-from stepvec_worker.turbo_jpeg import jpeg_scale
+from stepvec_worker.images import decoding, turbo_jpeg
+from stepvec_worker.images.decoding import Decoded, DecodeLimits, ImageRejected, decode, decode_fast
+from stepvec_worker.images.preprocessing import DECODED_SHORT_SIDE, prepare, preprocess
+from stepvec_worker.images.turbo_jpeg import jpeg_scale
 
-from stepvec.model import PREPROCESSINGS
+from stepvec.rows.model import PREPROCESSINGS
 from tests.golden.seeded import Array
 from tests.worker.pictures import encoded, photos, scene
 

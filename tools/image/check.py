@@ -19,13 +19,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from bench.report import markdown_table, write_section
+from local_pipeline.cloud import deployment_of
+from local_pipeline.installation import LAMBDA_PYTHON, ROOT, WORKER_PYTHON, synthesize
+from local_pipeline.photos import collect_photos, upload_photos
 from localaws import EmbeddedCloud
-from localaws.container_engine import HARDENED, ContainerEngine
-from stepvec.cli.deployment import RunOfDeployment
-from stepvec.cli.installation import LAMBDA_PYTHON, ROOT, WORKER_PYTHON, synthesize
-from stepvec.cli.local import deployment_of
-from stepvec.cli.photos import collect_photos, upload_photos
+from localaws.batch.container_engine import HARDENED, ContainerEngine
+from stepvec.client.deployment import RunOfDeployment
+from testkit.report import markdown_table, write_section
 
 PHOTOS: Final = ROOT / "build" / "photos" / "skimage" / "data"
 FIRST_VECTOR: Final = "first vector"

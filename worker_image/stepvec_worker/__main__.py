@@ -7,12 +7,12 @@ import os
 import sys
 from collections.abc import Sequence
 
-from stepvec.environment import read_environment
+from stepvec.adapters.environment import read_environment
+from stepvec.adapters.telemetry import logger
 from stepvec.errors import AccessDeniedError, ProcessLostError, StepvecError, StorageError
 from stepvec.exit_codes import DO_NOT_RETRY, SUCCESS, TERMINATED, TRY_AGAIN
-from stepvec.telemetry import logger
+from stepvec_worker.processes.termination import Termination
 from stepvec_worker.settings import Settings
-from stepvec_worker.termination import Termination
 from stepvec_worker.worker import Worker
 
 

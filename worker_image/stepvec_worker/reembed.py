@@ -13,10 +13,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from stepvec.model import ModelIdentity
-from stepvec_worker.architectures import load_embedder
-from stepvec_worker.decoding import DecodeLimits, ImageRejected
-from stepvec_worker.preprocessing import pixel_format, prepare
+from stepvec.rows.model import ModelIdentity
+from stepvec_worker.engines import load_embedder
+from stepvec_worker.images.decoding import DecodeLimits, ImageRejected
+from stepvec_worker.images.preprocessing import pixel_format, prepare
 from stepvec_worker.settings import Settings
 
 

@@ -11,7 +11,7 @@ class Settings:
 
     batch_size: images that the network takes at a time. MXNet is as fast with 8 as with 32 on a vCPU (36 ms of CPU an
     image of ResNet18), and takes 330 MB instead of 520; it always computes a whole batch, the shard's last one too.
-    vcpus: 0 asks the system (stepvec_worker.cpus). On the CPU, as many processes embed; beside a GPU, one process
+    vcpus: 0 asks the system (processes/cpus.py). On the CPU, as many processes embed; beside a GPU, one process
     decodes as many images at a time. A decoded image may take 4 bytes a pixel, three times over.
     download_threads: GET requests at a time of one process; they wait for the network while others decode.
     write_threads: PUT requests at a time of one process.

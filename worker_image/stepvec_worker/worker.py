@@ -11,17 +11,17 @@ from typing import Final
 
 from stepvec.adapters.clients import s3_client
 from stepvec.adapters.object_store import ObjectStore
+from stepvec.adapters.telemetry import logger
 from stepvec.errors import StorageError
-from stepvec.layout import RunLayout, S3Uri, parse_shard_uri
-from stepvec.records.reports import ShardProgress, ShardReport, StageSeconds
-from stepvec.telemetry import logger
-from stepvec_worker.assignment import Assignment
-from stepvec_worker.cpus import vcpus
-from stepvec_worker.messages import Progress
+from stepvec.runs.layout import RunLayout, S3Uri, parse_shard_uri
+from stepvec.runs.reports import ShardProgress, ShardReport, StageSeconds
+from stepvec_worker.processes.assignment import Assignment
+from stepvec_worker.processes.cpus import vcpus
+from stepvec_worker.processes.messages import Progress
+from stepvec_worker.processes.supervisor import Supervisor
+from stepvec_worker.processes.termination import Termination
 from stepvec_worker.settings import Settings
-from stepvec_worker.shard_file import open_shard
-from stepvec_worker.supervisor import Supervisor
-from stepvec_worker.termination import Termination
+from stepvec_worker.storage.shard_file import open_shard
 
 ATTEMPT_VARIABLE: Final = "AWS_BATCH_JOB_ATTEMPT"
 """https://docs.aws.amazon.com/batch/latest/userguide/job_env_vars.html"""

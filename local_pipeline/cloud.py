@@ -1,0 +1,59 @@
+"""The embedded AWS with the pipeline deployed to it, and the deployment that clients find there."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from local_pipeline.installation import LAMBDA_PYTHON, WORKER_PYTHON, check_installation, synthesize
+from stepvec.client.deployment import Deployment
+
+if TYPE_CHECKING:
+    from localaws import EmbeddedCloud
+
+PROGRESS_SECONDS: Final = "1"
+"""Seconds between two progress files of a worker: someone is watching."""
+
+
+@contextmanager
+def embedded_cloud(
+    slots: int, settings: Mapping[str, Any] | None = None, on_step: Callable[[str], None] = lambda _: None
+) -> Iterator[EmbeddedCloud]:
+    """The embedded AWS with both stacks deployed, ended when the block is left. Raises ConfigurationError.
+
+    `settings` replace those of cdk.json. `on_step` is told, in words, what is about to be done.
+    """
+    check_installation()
+    # moto takes a second to import, and only a local run needs it.
+    from localaws import EmbeddedCloud
+
+    with tempfile.TemporaryDirectory(prefix="stepvec-assembly-") as folder:
+        on_step("Synthesizing the CDK app")
+        synthesize(Path(folder), settings)
+        on_step("Deploying its template on the embedded AWS")
+        cloud = EmbeddedCloud.start(
+            Path(folder),
+            lambda_python=LAMBDA_PYTHON,
+            worker_python=WORKER_PYTHON,
+            slots=slots,
+            environment={"STEPVEC_PROGRESS_SECONDS": PROGRESS_SECONDS},
+        )
+        with cloud:
+            yield cloud
+
+
+def deployment_of(cloud: EmbeddedCloud) -> Deployment:
+    """Where the pipeline's parts are on `cloud`, by the stacks' outputs."""
+    # Whatever the stacks are called: the setting `name` changes that.
+    outputs = {name: value for stack in cloud.outputs.values() for name, value in stack.items()}
+    return Deployment(
+        image_bucket=outputs["ImageBucketName"],
+        work_bucket=outputs["WorkBucketName"],
+        table=outputs["TableName"],
+        state_machine_arn=outputs["StateMachineArn"],
+        model=outputs["Model"],
+        client=cloud.client,
+    )

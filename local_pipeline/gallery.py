@@ -1,0 +1,92 @@
+"""The gallery: a contact sheet in one file, each photo with its nearest neighbours."""
+
+from __future__ import annotations
+
+import base64
+import io
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+from jinja2 import Environment, PackageLoader
+from PIL import Image, ImageOps
+
+from stepvec.runs.images import IMAGE_FORMATS
+from stepvec.runs.outcome import ImageFailure
+from stepvec.runs.reports import RunReport
+
+PHOTOS_SHOWN: Final = 400
+"""Photos of the gallery at the most: it is one file, some 6 KB a photo."""
+NEIGHBOURS: Final = 5
+THUMBNAIL_PIXELS: Final = 160
+_BLOCK: Final = 1_024
+_THREADS: Final = 2
+
+
+def nearest_neighbours(
+    vectors: npt.NDArray[np.float32], count: int
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float32]]:
+    """For each row of `vectors` (N, D) indices of its `count` nearest others by cosine, best first, and those cosines.
+
+    Both are (N, min(count, N - 1)). Memory is that of 1,024 rows of similarities at a time.
+    """
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    unit = vectors / np.where(lengths == 0, 1, lengths)
+    count = max(0, min(count, len(unit) - 1))
+    indices = np.empty((len(unit), count), np.intp)
+    cosines = np.empty((len(unit), count), np.float32)
+    for start in range(0, len(unit), _BLOCK):
+        block = unit[start : start + _BLOCK] @ unit.T
+        rows = np.arange(len(block))
+        block[rows, start + rows] = -np.inf
+        best = np.argsort(-block, axis=1, kind="stable")[:, :count]
+        indices[start : start + _BLOCK] = best
+        cosines[start : start + _BLOCK] = np.take_along_axis(block, best, axis=1)
+    return indices, cosines
+
+
+def write_gallery(
+    path: Path,
+    *,
+    photos: dict[str, Path],
+    keys: list[str],
+    vectors: npt.NDArray[np.float32],
+    report: RunReport,
+    failures: list[ImageFailure],
+) -> None:
+    """Write the gallery of the photos whose `keys` have `vectors`; `photos` says where each key's file is."""
+    order = sorted(range(len(keys)), key=lambda position: keys[position])[:PHOTOS_SHOWN]
+    shown, matrix = [keys[position] for position in order], vectors[order]
+    with ThreadPoolExecutor(_THREADS) as pool:
+        thumbnails = list(pool.map(lambda key: _thumbnail(photos[key]), shown))
+    neighbours, cosines = nearest_neighbours(matrix, NEIGHBOURS)
+    data: list[dict[str, Any]] = [
+        {
+            "key": key,
+            "image": thumbnail,
+            "near": [[int(index), round(float(cosine), 3)] for index, cosine in zip(near, cosine_of_near, strict=True)],
+        }
+        for key, thumbnail, near, cosine_of_near in zip(shown, thumbnails, neighbours, cosines, strict=True)
+    ]
+    templates = Environment(loader=PackageLoader("local_pipeline"), autoescape=True)
+    page = templates.get_template("gallery.html").render(
+        report=report, photos=data, failures=failures, hidden=len(keys) - len(shown)
+    )
+    path.write_text(page, encoding="utf-8")
+
+
+def _thumbnail(path: Path) -> str:
+    with Image.open(path, formats=IMAGE_FORMATS) as image:
+        image.draft("RGB", (THUMBNAIL_PIXELS * 2, THUMBNAIL_PIXELS * 2))
+        upright = ImageOps.exif_transpose(image)
+        if upright.mode.startswith("I;16"):
+            # Pillow clips 16 bits when it converts; the eye wants the upper 8.
+            upright = upright.point(lambda value: value / 256).convert("L")
+        square = ImageOps.fit(upright.convert("RGBA"), (THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
+        flat = Image.new("RGB", square.size, "white")
+        flat.paste(square, mask=square.getchannel("A"))
+    buffer = io.BytesIO()
+    flat.save(buffer, "JPEG", quality=80)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -1,0 +1,94 @@
+"""Photos on disk, and the keys they get in the image bucket."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Final
+
+from stepvec.errors import InvalidInputError
+from stepvec.limits import KEY_BYTES
+from stepvec.runs.images import IMAGE_SUFFIXES, is_image
+
+PREFIX: Final = "photos/"
+_UPLOAD_THREADS: Final = 8
+
+
+def collect_photos(paths: Iterable[Path]) -> dict[str, Path]:
+    """The photos that `paths` name, by key: files as they are, folders with all below them.
+
+    A folder's photos lie under its name; two folders or files of one name are told apart by a number. Raises
+    InvalidInputError for a path that is not there, or is a file of no image suffix, for a name that can be no key, and
+    where there is no photo.
+    """
+    photos: dict[str, Path] = {}
+    for path in paths:
+        if path.is_dir():
+            found = {entry.relative_to(path).as_posix(): entry for entry in _below(path)}
+            base = _free(f"{PREFIX}{path.resolve().name}", {key.split("/")[1] for key in photos})
+            photos |= {f"{base}/{name}": entry for name, entry in found.items()}
+        elif path.is_file() and is_image(path.name):
+            photos[_free(f"{PREFIX}{path.name}", {key.removeprefix(PREFIX) for key in photos})] = path
+        elif path.is_file():
+            raise InvalidInputError(
+                f"{path} has no suffix of an image.", remedy=f"Images end in {', '.join(sorted(IMAGE_SUFFIXES))}."
+            )
+        else:
+            raise InvalidInputError(f"There is no {path}.", remedy="Give photos, or folders of photos.")
+    for key, path in photos.items():
+        _check_key(key, path)
+    if not photos:
+        raise InvalidInputError(
+            "There is no photo in what you gave.", remedy=f"Photos end in {', '.join(sorted(IMAGE_SUFFIXES))}."
+        )
+    return photos
+
+
+def upload_photos(client: Any, bucket: str, photos: dict[str, Path], on_upload: Callable[[], None]) -> None:
+    """Put the photos into the bucket, calling `on_upload` after each.
+
+    Raises InvalidInputError for a file that cannot be read.
+    """
+
+    def upload(photo: tuple[str, Path]) -> None:
+        key, path = photo
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise InvalidInputError(
+                f"{str(path)!a} cannot be read: {error.strerror}.", remedy="Correct that, or leave it out."
+            ) from error
+        client.put_object(Bucket=bucket, Key=key, Body=data)
+
+    with ThreadPoolExecutor(_UPLOAD_THREADS, thread_name_prefix="upload") as pool:
+        for _ in pool.map(upload, photos.items()):
+            on_upload()
+
+
+def _check_key(key: str, path: Path) -> None:
+    """Raises InvalidInputError where `key` is none: a file's name may be any bytes, a key is Unicode text."""
+    try:
+        length = len(key.encode())
+    except UnicodeEncodeError as error:
+        raise InvalidInputError(
+            f"The name of {str(path)!a} is no Unicode text.", remedy="Rename it, or leave it out."
+        ) from error
+    if length > KEY_BYTES:
+        raise InvalidInputError(
+            f"The path of {str(path)!a} is {length:,} bytes long as a key.",
+            remedy=f"A key has {KEY_BYTES:,} at the most: give a folder further down.",
+        )
+
+
+def _below(folder: Path) -> list[Path]:
+    return sorted(entry for entry in folder.rglob("*") if entry.is_file() and is_image(entry.name))
+
+
+def _free(key: str, taken: set[str]) -> str:
+    stem, dot, suffix = key.removeprefix(PREFIX).rpartition(".") if "." in key else (key.removeprefix(PREFIX), "", "")
+    name, number = f"{stem}{dot}{suffix}", 1
+    while name in taken:
+        number += 1
+        name = f"{stem}-{number}{dot}{suffix}"
+    return f"{PREFIX}{name}"

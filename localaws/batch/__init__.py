@@ -1,0 +1,1 @@
+"""AWS Batch: jobs as local processes or containers."""

@@ -1,0 +1,120 @@
+"""What a Batch job's container is locally: a command, an environment and a log stream."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from localaws.batch.dockerfile import image_command
+from localaws.context import Context
+from localaws.errors import ImageError, LocalCloudError
+
+_REFERENCE: Final = re.compile(r"Ref::([\w-]+)")
+_DEFAULT_GROUP: Final = "/aws/batch/job"
+
+ATTEMPT_VARIABLE: Final = "AWS_BATCH_JOB_ATTEMPT"
+"""Set for each attempt anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """How to start the process of one job."""
+
+    command: list[str]
+    folder: Path
+    environment: dict[str, str]
+    log_group: str
+    log_prefix: str
+
+    def new_log_stream_name(self) -> str:
+        """A name for one attempt's log stream, in the form that AWS Batch gives it."""
+        return f"{self.log_prefix}/default/{uuid.uuid4().hex}"
+
+
+def prepare_container(context: Context, job: Any) -> Container:
+    """What moto's `job` runs. Raises LocalCloudError when it cannot run here."""
+    properties = job.job_definition.container_properties
+    if properties is None:
+        raise LocalCloudError(f"Job {job.job_name} has no container.", remedy="Only single-container jobs run locally.")
+    image = context.images.get(properties["image"].rsplit(":", 1)[-1])
+    if image is None:
+        raise ImageError(
+            f"Image {properties['image']} is not an asset of this cloud assembly.",
+            remedy="Build it from a folder of the CDK app (ContainerImage.from_asset).",
+        )
+    arguments = job_arguments(properties, job.container_overrides, job.parameters)
+    options = (properties.get("logConfiguration") or {}).get("options") or {}
+    engine = context.container_engine
+    # A real container has the Dockerfile's ENV from its image.
+    environment = _environment(context, job, properties, {} if engine else dict(image.environment))
+    return Container(
+        command=(
+            engine.command(arguments, [*environment, ATTEMPT_VARIABLE])
+            if engine
+            else image_command(image, arguments, context.worker_python)
+        ),
+        folder=image.folder,
+        environment=environment,
+        log_group=options.get("awslogs-group", _DEFAULT_GROUP),
+        log_prefix=options.get("awslogs-stream-prefix", job.job_definition.name),
+    )
+
+
+def job_arguments(
+    properties: Mapping[str, Any], overrides: Mapping[str, Any], parameters: Mapping[str, str]
+) -> list[str]:
+    """The job's command, each Ref::name replaced by the parameter of that name (left as it is without one)."""
+    command = overrides.get("command") or properties.get("command") or []
+
+    def value(match: re.Match[str]) -> str:
+        return str(parameters.get(match[1], match[0]))
+
+    return [_REFERENCE.sub(value, word) for word in command]
+
+
+def job_vcpus(job: Any) -> float:
+    """How many vCPUs the job asks for."""
+    for requirement in job.container_overrides.get("resourceRequirements") or []:
+        if requirement["type"] == "VCPU":
+            return float(requirement["value"])
+    override = job.container_overrides.get("vcpus")
+    return float(override or job.job_definition._get_resource_requirement("vcpus", 1))
+
+
+def _environment(
+    context: Context, job: Any, properties: Mapping[str, Any], image_environment: Mapping[str, str]
+) -> dict[str, str]:
+    role = properties.get("jobRoleArn")
+    if not role:
+        raise LocalCloudError(
+            f"Job definition {job.job_definition.name} has no jobRoleArn.",
+            remedy="Give the container a job role: locally there is no instance role to fall back on.",
+        )
+    variables = [*(properties.get("environment") or []), *(job.container_overrides.get("environment") or [])]
+    home = context.work_directory / "jobs" / job.job_id.replace(":", "-")
+    home.mkdir(parents=True, exist_ok=True)
+    environment = context.environment(
+        role,
+        session=job.job_id.replace(":", "-")[:64],
+        service="ecs-tasks.amazonaws.com",
+        home=home,
+        execution_environment="AWS_ECS_EC2",
+        template=dict(image_environment) | {variable["name"]: str(variable["value"]) for variable in variables},
+    )
+    environment.update(
+        AWS_BATCH_JOB_ID=job.job_id,
+        AWS_BATCH_JQ_NAME=job.job_queue.name,
+        AWS_BATCH_CE_NAME=_compute_environment(job),
+    )
+    if "index" in job.array_properties:
+        environment["AWS_BATCH_JOB_ARRAY_INDEX"] = str(job.array_properties["index"])
+    return environment
+
+
+def _compute_environment(job: Any) -> str:
+    environments = job.job_queue.environments
+    return str(environments[0].name) if environments else "local"

@@ -1,0 +1,1 @@
+"""Reads a cloud assembly and deploys its stacks."""

@@ -1,0 +1,1 @@
+"""AWS Lambda: functions under AWS's own runtime client."""

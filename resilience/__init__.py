@@ -1,0 +1,1 @@
+"""Proof under stress: injected faults, hostile files, long runs, removed permissions."""

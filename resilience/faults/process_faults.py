@@ -1,0 +1,220 @@
+"""Faults of processes: killed, told to stop, out of memory or disk, at a moment that the seed draws.
+
+A moment is a request: the process that makes it is the one that is hit. The worker may be one process or a tree of
+them, in one process group, as a container is one; nothing here knows which.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Final, Protocol
+
+import psutil
+
+from resilience.faults.calls import Call
+from resilience.faults.injector import Done, Fault
+from resilience.faults.network_faults import image_read
+from resilience.faults.proxy import Exchange
+
+_LINGER_SECONDS: Final = 0.05
+_SPARE_BYTES: Final = 1024 * 1024
+
+
+class NoProcessError(Exception):
+    """The process at the other end of a connection is gone."""
+
+
+GONE: Final = (NoProcessError, ProcessLookupError, psutil.Error)
+"""What a process that has just ended makes of whatever is done to it."""
+
+
+def process_at(port: int) -> psutil.Process:
+    """The process whose end of a loopback connection is `port`. Raises NoProcessError."""
+    for connection in psutil.net_connections("tcp4"):
+        if connection.laddr and connection.laddr.port == port and connection.pid:
+            return psutil.Process(connection.pid)
+    raise NoProcessError(f"no process has port {port}")
+
+
+def group_of(process: psutil.Process) -> list[psutil.Process]:
+    """The processes of its process group, its leader first."""
+    group = os.getpgid(process.pid)
+    members = []
+    for other in psutil.process_iter():
+        try:
+            if os.getpgid(other.pid) == group:
+                members.append(other)
+        except ProcessLookupError:
+            continue
+    return sorted(members, key=lambda member: member.pid != group)
+
+
+class Blow(Protocol):
+    """What is done to the process that makes a request. Raises one of GONE where it has ended."""
+
+    def __call__(self, process: psutil.Process, draw: float) -> None:
+        """Do it."""
+        ...
+
+
+class AtImage:
+    """A blow to a worker when it reads one of `keys`, each once."""
+
+    def __init__(self, kind: str, blow: Blow, keys: list[str]) -> None:
+        self.kind = kind
+        self._blow = blow
+        self._lock = threading.Lock()
+        self._left = set(keys)
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether every moment has come."""
+        return not self._left
+
+    def applies(self, call: Call) -> bool:
+        """At the keys that are left."""
+        return image_read(call) and call.key in self._left
+
+    def inject(self, exchange: Exchange, draw: float, done: Done) -> None:
+        """Hit its process within 50 ms, and pass the request on meanwhile."""
+        key = exchange.call.key
+        with self._lock:
+            is_due = key in self._left
+            self._left.discard(key)
+        response = exchange.forward()
+        if is_due:
+            time.sleep(draw * _LINGER_SECONDS)
+            try:
+                self._blow(process_at(exchange.call.port), draw)
+                done([key])
+            except GONE:
+                # Another blow was faster: this moment comes again with the next attempt.
+                self._left.add(key)
+        exchange.answer(response)
+
+
+class AtKeys:
+    """Another fault, for the calls about some keys only, each once."""
+
+    def __init__(self, fault: Fault, keys: list[str]) -> None:
+        self.kind = fault.kind
+        self._fault = fault
+        self._left = set(keys)
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether every key has had its fault."""
+        return not self._left
+
+    def applies(self, call: Call) -> bool:
+        """At the keys that are left."""
+        return not self._left.isdisjoint(call.images) and self._fault.applies(call)
+
+    def inject(self, exchange: Exchange, draw: float, done: Done) -> None:
+        """As the other fault."""
+        self._left.difference_update(exchange.call.images)
+        self._fault.inject(exchange, draw, done)
+
+
+class AtFunctionCall:
+    """A blow to a Lambda function at its n-th request: `moments` has n by a part of the role's name, each once."""
+
+    def __init__(self, kind: str, blow: Callable[[Exchange, psutil.Process], None], moments: Mapping[str, int]) -> None:
+        self.kind = kind
+        self._blow = blow
+        self._lock = threading.Lock()
+        self._left = dict(moments)
+        self._seen: Counter[str] = Counter()
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether every moment has come."""
+        return not self._left
+
+    def applies(self, call: Call) -> bool:
+        """At the n-th call of a function that is left."""
+        with self._lock:
+            for part, number in self._left.items():
+                if part in call.role and call.service in ("s3", "dynamodb"):
+                    self._seen[part] += 1
+                    return self._seen[part] >= number
+        return False
+
+    def inject(self, exchange: Exchange, draw: float, done: Done) -> None:  # noqa: ARG002 - as every fault
+        """Hit the function's process."""
+        with self._lock:
+            part = next(part for part in self._left if part in exchange.call.role)
+            del self._left[part]
+        try:
+            process = process_at(exchange.call.port)
+        except GONE:
+            self._left[part] = 1
+            exchange.hang_up()
+        done()
+        self._blow(exchange, process)
+
+
+def kill_group(process: psutil.Process, draw: float) -> None:  # noqa: ARG001 - as every blow
+    """SIGKILL to the whole container."""
+    os.killpg(os.getpgid(process.pid), signal.SIGKILL)
+
+
+def terminate(process: psutil.Process, draw: float) -> None:  # noqa: ARG001
+    """SIGTERM to the container's first process, as `docker stop` does."""
+    os.kill(os.getpgid(process.pid), signal.SIGTERM)
+
+
+def run_out_of_memory(process: psutil.Process, draw: float) -> None:
+    """The kernel kills the largest process, or its next allocation fails."""
+    largest = max(group_of(process), key=lambda member: member.memory_info().rss)
+    if draw < 0.5:
+        largest.kill()
+    else:
+        limit = largest.memory_info().vms + _SPARE_BYTES
+        largest.rlimit(resource.RLIMIT_AS, (limit, limit))
+
+
+def crash_function(exchange: Exchange, process: psutil.Process) -> None:
+    """SIGKILL: the function is out of memory."""
+    process.kill()
+    exchange.hang_up()
+
+
+class FullDisk:
+    """No file of a process can grow: RLIMIT_FSIZE of 0, which Python sees as an OSError at its next write."""
+
+    def __init__(self) -> None:
+        self._limited: list[psutil.Process] = []
+
+    def fill(self, process: psutil.Process, draw: float = 0.0) -> None:  # noqa: ARG002 - as every blow
+        """From now on."""
+        process.rlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+        self._limited.append(process)
+
+    def fill_function(self, exchange: Exchange, process: psutil.Process) -> None:
+        """From this request on."""
+        self.fill(process)
+        exchange.answer(exchange.forward())
+
+    def clear(self) -> None:
+        """There is room again, for those that live."""
+        for process in self._limited:
+            if process.is_running():
+                process.rlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        self._limited.clear()
+
+
+def hang(seconds: float) -> Callable[[Exchange, psutil.Process], None]:
+    """A request that is never answered, until its function has timed out `seconds` later."""
+
+    def blow(exchange: Exchange, process: psutil.Process) -> None:  # noqa: ARG001 - as every blow
+        time.sleep(seconds)
+        exchange.reset()
+
+    return blow

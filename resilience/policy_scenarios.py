@@ -1,0 +1,217 @@
+"""Runs that together need every permission that a local run can need. Each gives an outcome that can be compared."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import json
+import time
+import zlib
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from PIL import Image
+
+from local_pipeline.cloud import deployment_of
+from localaws import EmbeddedCloud
+from stepvec.client.deployment import RunOfDeployment
+from stepvec.stack_names import PIPELINE_STACK
+
+DENIAL: Final = "scenario-denial"
+LOG_GROUPS_OF_FUNCTIONS: Final = ("ListImages", "ShardImages", "VerifyShard", "VerifyRun")
+
+
+UPLOADS: Final = "uploads"
+SCHEDULED: Final = "scheduled"
+SETTINGS: Final[dict[str, Any]] = {
+    "upload_trigger": True,
+    "upload_prefixes": [UPLOADS],
+    "upload_window_seconds": 1,
+    "schedule": "cron(* * * * ? *)",
+    "schedule_paths": [SCHEDULED],
+}
+"""Settings of the deployment that is tried: with everything that has permissions."""
+START_SECONDS: Final = 10
+"""How long a trigger may take to start a run that does not come otherwise."""
+
+
+class Clock:
+    """The time that the schedule goes by: it stands still until a scenario moves it on."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 11, 22, 12, 0, 30, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        """What time it is."""
+        return self.now
+
+
+class Stage:
+    """A deployment, and short ways to what the scenarios do with it."""
+
+    def __init__(self, cloud: EmbeddedCloud, clock: Clock) -> None:
+        self.cloud = cloud
+        self.clock = clock
+        self.outputs = cloud.outputs[PIPELINE_STACK]
+        self.deployment = deployment_of(cloud)
+        self.s3 = cloud.client("s3")
+        self._numbers = itertools.count()
+
+    def retry_nothing(self) -> None:
+        """Deploy the same definition without its retries: a call that IAM refuses is retried for minutes otherwise."""
+        states = self.cloud.client("stepfunctions")
+        arn = self.deployment.state_machine_arn
+        definition = json.loads(states.describe_state_machine(stateMachineArn=arn)["definition"])
+        _drop_retries(definition)
+        states.update_state_machine(stateMachineArn=arn, definition=json.dumps(definition))
+
+    def prefix(self) -> str:
+        """A prefix that no run had before."""
+        return f"policies-{next(self._numbers)}"
+
+    def executions(self) -> dict[str, str]:
+        """Name and status of every execution, once all have ended."""
+        states = self.cloud.client("stepfunctions")
+        while True:
+            answer = states.list_executions(stateMachineArn=self.deployment.state_machine_arn, maxResults=1000)
+            found = {entry["name"]: entry["status"] for entry in answer["executions"]}
+            if "RUNNING" not in found.values():
+                return found
+            time.sleep(0.2)
+
+    def wait_for_new(self, known: dict[str, str]) -> str:
+        """The status in which an execution ended that is not among the known ones; "none" where none came."""
+        end = time.monotonic() + START_SECONDS
+        while time.monotonic() < end:
+            new = [status for name, status in self.executions().items() if name not in known]
+            if new:
+                return new[0]
+            time.sleep(0.2)
+        return "none"
+
+    def drain(self, queue: str) -> None:
+        """Take away what an earlier scenario left in the queue. (PurgeQueue is allowed once a minute.)"""
+        sqs = self.cloud.client("sqs")
+        while messages := sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages"):
+            for message in messages:
+                sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+
+    def put_photo(self, key: str) -> None:
+        """A small photo of a colour of its own."""
+        buffer = io.BytesIO()
+        Image.new("RGB", (64, 48), (zlib.crc32(key.encode()) % 256, 90, 40)).save(buffer, "JPEG")
+        self.s3.put_object(Bucket=self.deployment.image_bucket, Key=key, Body=buffer.getvalue())
+
+    def run(self, run_input: dict[str, Any]) -> tuple[RunOfDeployment, dict[str, Any]]:
+        """Run it to its end; what can be compared of it."""
+        run = RunOfDeployment(self.deployment, f"run-{next(self._numbers)}")
+        run.start(run_input)
+        ended = run.wait()
+        if ended.report is None:
+            return run, {"status": ended.status, "error": ended.error}
+        report = ended.report
+        return run, {
+            "status": ended.status,
+            "embedded": report.embedded,
+            "unchanged": report.unchanged,
+            "missing": report.missing,
+            "failed": dict(report.failed_by_reason),
+        }
+
+
+def embed_two_photos(stage: Stage) -> Any:
+    """Two photos in two shards, and what the functions logged on the way."""
+    prefix = stage.prefix()
+    for number in range(2):
+        stage.put_photo(f"{prefix}/{number}.jpg")
+    start = int(time.time() * 1000)
+    _, outcome = stage.run({"Paths": [prefix], "ShardSize": 1})
+    return {**outcome, "logged": _logged_since(stage, start)}
+
+
+def embed_from_a_manifest(stage: Stage) -> Any:
+    """A manifest in the work bucket, with a key that the bucket does not have."""
+    prefix, work = stage.prefix(), stage.deployment.work_bucket
+    stage.put_photo(f"{prefix}/1.jpg")
+    lines = [
+        json.dumps(f"{prefix}/1.jpg"),
+        json.dumps(f"{prefix}/gone.jpg"),
+        json.dumps({"key": f"{prefix}/gone-since.jpg", "size": 5, "etag": "0" * 32}),
+    ]
+    stage.s3.put_object(Bucket=work, Key=f"manifests/{prefix}.jsonl", Body="\n".join(lines).encode())
+    _, outcome = stage.run({"Manifest": f"s3://{work}/manifests/{prefix}.jsonl", "MaxFailures": 2})
+    return outcome
+
+
+def name_a_manifest_that_is_not_there(stage: Stage) -> Any:
+    """The user is told so, and not that something is denied."""
+    _, outcome = stage.run({"Manifest": f"s3://{stage.deployment.work_bucket}/manifests/none.jsonl"})
+    return outcome
+
+
+def fail_a_job(stage: Stage) -> Any:
+    """A job that may not read the table: the report quotes the job's last words."""
+    prefix = stage.prefix()
+    stage.put_photo(f"{prefix}/1.jpg")
+    iam = stage.cloud.client("iam")
+    (role,) = (role["RoleName"] for role in iam.list_roles(MaxItems=1000)["Roles"] if "JobRole" in role["RoleName"])
+    denial = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "dynamodb:*", "Resource": "*"}]}
+    iam.put_role_policy(RoleName=role, PolicyName=DENIAL, PolicyDocument=json.dumps(denial))
+    try:
+        run, outcome = stage.run({"Paths": [prefix]})
+    finally:
+        iam.delete_role_policy(RoleName=role, PolicyName=DENIAL)
+    report = run.ended()
+    errors = report.report.shard_errors.values() if report and report.report else []
+    return {**outcome, "quotes the worker": any("AccessDeniedError" in error for error in errors)}
+
+
+def upload_a_photo(stage: Stage) -> Any:
+    """An upload that starts its run by itself, and what StartOnUpload logged of it."""
+    known, start = stage.executions(), int(time.time() * 1000)
+    stage.drain(stage.outputs["UploadQueueUrl"])
+    stage.put_photo(f"{UPLOADS}/{stage.prefix()}.jpg")
+    outcome = stage.wait_for_new(known)
+    return {"status": outcome, "logged": _logged_since(stage, start, ("StartOnUpload",))}
+
+
+def let_a_minute_pass(stage: Stage) -> Any:
+    """A schedule that fires."""
+    known = stage.executions()
+    stage.put_photo(f"{SCHEDULED}/{stage.prefix()}.jpg")
+    stage.clock.now += timedelta(minutes=1)
+    return {"status": stage.wait_for_new(known)}
+
+
+SCENARIOS: Final[dict[str, Callable[[Stage], Any]]] = {
+    "embed two photos": embed_two_photos,
+    "embed from a manifest": embed_from_a_manifest,
+    "name a manifest that is not there": name_a_manifest_that_is_not_there,
+    "fail a job": fail_a_job,
+    "upload a photo": upload_a_photo,
+    "let a minute pass": let_a_minute_pass,
+}
+MUST_SUCCEED: Final = ("embed two photos", "embed from a manifest", "upload a photo", "let a minute pass")
+
+
+def _logged_since(stage: Stage, milliseconds: int, functions: tuple[str, ...] = LOG_GROUPS_OF_FUNCTIONS) -> list[str]:
+    """The functions that have logged since then (Unix time)."""
+    logs = stage.cloud.client("logs")
+    groups = [group["logGroupName"] for group in logs.describe_log_groups()["logGroups"]]
+    return [
+        name
+        for name in functions
+        for group in groups
+        if name in group and logs.filter_log_events(logGroupName=group, startTime=milliseconds, limit=1)["events"]
+    ]
+
+
+def _drop_retries(value: Any) -> None:
+    if isinstance(value, dict):
+        value.pop("Retry", None)
+        for part in value.values():
+            _drop_retries(part)
+    elif isinstance(value, list):
+        for part in value:
+            _drop_retries(part)

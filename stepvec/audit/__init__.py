@@ -1,0 +1,1 @@
+"""A whole table held against a whole bucket."""

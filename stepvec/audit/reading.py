@@ -1,0 +1,122 @@
+"""What an audit reads of a deployment: every row's mark, every image of some prefixes, a few whole rows and images."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import numpy as np
+import numpy.typing as npt
+from botocore.exceptions import ClientError
+
+from stepvec.adapters.aws_errors import MISSING_CODES, error_code
+from stepvec.adapters.object_store import ObjectStore
+from stepvec.audit.compare import Finding, FindingKind, MatchedRow, compare_vectors
+from stepvec.client.deployment import Deployment
+from stepvec.errors import RecordError
+from stepvec.rows.item import MARK_ATTRIBUTES, PARTITION_KEY, StoredMark, VectorItem, decode_item, decode_mark
+from stepvec.runs.images import is_image
+from stepvec.runs.listing import ListedImage
+
+_NAMES: Final = {f"#{name}": name for name in MARK_ATTRIBUTES}
+_CHANGED: Final = frozenset({"PreconditionFailed", "412", *MISSING_CODES})
+
+
+class ImageEmbedder(Protocol):
+    """Embeds single files, as the worker does."""
+
+    def vector(self, file: Path) -> npt.NDArray[np.float32] | str:
+        """The file's vector, or in words why it gets none."""
+
+
+@dataclass(slots=True)
+class Reading:
+    """What was read so far."""
+
+    rows: int = 0
+    images: int = 0
+    read_units: float = 0.0
+    unreadable: list[Finding] = field(default_factory=list)
+
+
+def scan_marks(deployment: Deployment, prefixes: tuple[str, ...], reading: Reading) -> Iterator[StoredMark]:
+    """The marks of all rows whose key lies under one of `prefixes`, a page at a time, in no order.
+
+    DynamoDB charges for whole rows, whatever is read of them.
+    """
+    pages = (
+        deployment.client("dynamodb")
+        .get_paginator("scan")
+        .paginate(
+            TableName=deployment.table,
+            ProjectionExpression=", ".join(_NAMES),
+            ExpressionAttributeNames=_NAMES,
+            ReturnConsumedCapacity="TOTAL",
+        )
+    )
+    for page in pages:
+        reading.read_units += page.get("ConsumedCapacity", {}).get("CapacityUnits", 0.0)
+        for item in page["Items"]:
+            mark = decode_mark(item)
+            if mark.key.startswith(prefixes):
+                reading.rows += 1
+                yield mark
+
+
+def list_images(deployment: Deployment, prefixes: tuple[str, ...], reading: Reading) -> Iterator[ListedImage]:
+    """The images under `prefixes` (sorted, none within another), in the order of their keys' UTF-8 bytes."""
+    store = ObjectStore(deployment.client("s3"))
+    for prefix in prefixes:
+        for page in store.list_pages(deployment.image_bucket, prefix):
+            for entry in page.objects:
+                if is_image(entry.key):
+                    reading.images += 1
+                    yield entry
+
+
+def check_vectors(
+    deployment: Deployment, sample: Iterable[MatchedRow], embedder: ImageEmbedder
+) -> Iterator[Finding | None]:
+    """Embed the images of `sample` again and hold the rows against them: None for each that is right."""
+    with tempfile.TemporaryDirectory(prefix="stepvec-audit-") as folder:
+        # Under a name of ours: a key is no path.
+        file = Path(folder) / "image"
+        for matched in sample:
+            try:
+                row = _read_row(deployment, matched.image_id)
+            except RecordError as error:
+                yield Finding(FindingKind.UNREADABLE_ROW, matched.key, matched.image_id, error.message)
+                continue
+            data = _read_image(deployment, matched)
+            if row is None or data is None or row.etag != matched.etag:
+                yield None  # changed since it was listed
+                continue
+            file.write_bytes(data)
+            vector = embedder.vector(file)
+            if isinstance(vector, str):
+                message = f"Its image gets no vector: {vector}"
+                yield Finding(FindingKind.WRONG_VECTOR, matched.key, matched.image_id, message)
+            else:
+                yield compare_vectors(row, vector)
+
+
+def _read_row(deployment: Deployment, image_id: str) -> VectorItem | None:
+    answer = deployment.client("dynamodb").get_item(
+        TableName=deployment.table, Key={PARTITION_KEY: {"S": image_id}}, ConsistentRead=True
+    )
+    return decode_item(answer["Item"]) if "Item" in answer else None
+
+
+def _read_image(deployment: Deployment, matched: MatchedRow) -> bytes | None:
+    client: Any = deployment.client("s3")
+    try:
+        answer = client.get_object(Bucket=deployment.image_bucket, Key=matched.key, IfMatch=f'"{matched.etag}"')
+    except ClientError as error:
+        if error_code(error) in _CHANGED:
+            return None
+        raise
+    body: bytes = answer["Body"].read()
+    return body

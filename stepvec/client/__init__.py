@@ -1,0 +1,1 @@
+"""The Python API of a deployed pipeline: find it, start runs, wait, read reports and vectors."""

@@ -1,0 +1,1 @@
+"""What a run takes and costs: plans before it, cost after it. Pure arithmetic."""

@@ -1,0 +1,113 @@
+"""What a run used of AWS, and what that costs. A price that is not known makes the total "unknown", never too small."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Final
+
+from stepvec.estimate.capacity import Capacity
+from stepvec.estimate.prices import Prices
+from stepvec.runs.reports import RunCost
+
+UNKNOWN: Final = "unknown"
+
+SERVICES: Final = ("batch", "addresses_and_disks", "dynamodb", "s3", "step_functions", "lambda", "cloudwatch")
+"""The parts of a run's cost."""
+
+HOURS_OF_A_MONTH: Final = 730
+"""As AWS's own price lists reckon."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a run uses, or used.
+
+    vcpu_seconds: of jobs from their container's start to their end. start_vcpu_seconds: of instances before their first
+    job and after their last. metric_hours: hours of each custom metric, added up. None: not known.
+    """
+
+    write_units: float
+    read_units: float
+    s3_gets: int
+    s3_puts: int | None
+    state_transitions: int
+    lambda_requests: int
+    lambda_gb_seconds: float
+    vcpu_seconds: float | None
+    start_vcpu_seconds: float
+    log_gb: float
+    metric_hours: float | None
+
+    @property
+    def vcpu_hours(self) -> float | None:
+        """vCPU-hours that instances run; None where it is not known."""
+        return None if self.vcpu_seconds is None else (self.vcpu_seconds + self.start_vcpu_seconds) / 3600
+
+
+def vcpu_hour_usd(capacity: Capacity, prices: Prices) -> float | None:
+    """A vCPU-hour of `capacity`: the deployment's own price, else the dearest of its families; None if not known."""
+    if capacity.vcpu_hour_usd:
+        return capacity.vcpu_hour_usd
+    return prices.vcpu_hour_spot(capacity.families) if capacity.spot else vcpu_hour_at_most(capacity, prices)
+
+
+def vcpu_hour_at_most(capacity: Capacity, prices: Prices) -> float | None:
+    """A vCPU-hour on demand of the dearest of its families: Spot instances never cost more; None if not known.
+
+    https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/using-spot-instances.html: the default maximum price is that.
+    """
+    return prices.vcpu_hour_on_demand(capacity.families)
+
+
+def cost_of(usage: Usage, capacity: Capacity, prices: Prices, *, vcpu_usd: float | None) -> RunCost:
+    """The cost of `usage` by service; `vcpu_usd` is an hour of a vCPU, None where it is not known."""
+    usd: dict[str, float | str] = {
+        "batch": _amount((usage.vcpu_hours, vcpu_usd)),
+        "addresses_and_disks": _amount((usage.vcpu_hours, _beside_a_vcpu_hour(capacity, prices))),
+        "dynamodb": _amount(
+            (usage.write_units, prices.each("dynamodb_write_unit")),
+            (usage.read_units, prices.each("dynamodb_read_unit")),
+        ),
+        "s3": _amount((usage.s3_gets, prices.each("s3_get")), (usage.s3_puts, prices.each("s3_put"))),
+        "step_functions": _amount((usage.state_transitions, prices.each("state_transition"))),
+        "lambda": _amount(
+            (usage.lambda_requests, prices.each("lambda_request")),
+            (usage.lambda_gb_seconds, prices.each("lambda_gb_second")),
+        ),
+        "cloudwatch": _amount(
+            (usage.log_gb, prices.each("log_gb")),
+            (usage.metric_hours, _per_hour(prices.each("metric_month"))),
+        ),
+    }
+    rounded = {name: UNKNOWN if amount is None else round(amount, 6) for name, amount in asdict(usage).items()}
+    return RunCost(usage=rounded, usd=usd, total_usd=total(usd), prices=prices.as_of)
+
+
+def total(usd: Mapping[str, float | str]) -> float | str:
+    """The sum, or "unknown" if one amount is unknown."""
+    known = [amount for amount in usd.values() if isinstance(amount, (int, float))]
+    return round(sum(known), 8) if len(known) == len(usd) else UNKNOWN
+
+
+def _beside_a_vcpu_hour(capacity: Capacity, prices: Prices) -> float | None:
+    """What an instance pays for its address and its root volume, a vCPU-hour: of the size that prices.json has."""
+    address, disk = prices.each("ipv4_hour"), prices.each("gp3_gb_month")
+    vcpus = prices.instance_vcpus(capacity.families)
+    if address is None or disk is None or vcpus is None:
+        return None
+    return (address + capacity.root_volume_gib * disk / HOURS_OF_A_MONTH) / vcpus
+
+
+def _per_hour(usd_a_month: float | None) -> float | None:
+    return None if usd_a_month is None else usd_a_month / HOURS_OF_A_MONTH
+
+
+def _amount(*parts: tuple[float | None, float | None]) -> float | str:
+    """Units times price, added up; "unknown" where one of them is, unless nothing of it was used."""
+    usd = 0.0
+    for units, price in parts:
+        if units is None or (price is None and units):
+            return UNKNOWN
+        usd += units * (price or 0.0)
+    return round(usd, 8)

@@ -1,0 +1,245 @@
+"""What a run will take, reckoned before it starts: shards, time, what holds it, cost. Pure arithmetic.
+
+The plan says what it rests on in its notes; docs/cost.md shows the arithmetic, and a test holds both together.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from stepvec.errors import RecordError
+from stepvec.estimate import request_counts as usage
+from stepvec.estimate.capacity import Capacity
+from stepvec.estimate.cost import UNKNOWN, Usage, cost_of, total, vcpu_hour_at_most, vcpu_hour_usd
+from stepvec.estimate.plans import Plan, Workload
+from stepvec.estimate.prices import Prices
+from stepvec.estimate.throughput import StepThroughput, Throughput, WorkerThroughput
+from stepvec.limits import (
+    GETS_PER_SECOND,
+    NEW_TABLE_READ_UNITS_PER_SECOND,
+    NEW_TABLE_WRITE_UNITS_PER_SECOND,
+    SUBMIT_JOBS_PER_SECOND,
+)
+from stepvec.rows.item import VectorType
+from stepvec.rows.model import ARCHITECTURES, DIMENSIONS, Architecture
+from stepvec.rows.units import Rows
+
+SHARD_BYTES: Final = 20 * 1024**3
+"""As ShardImages cuts them: bytes of a shard's images, on average at the most."""
+VCPUS: Final = "vcpus"
+TABLE_WRITES: Final = "table_writes"
+TABLE_READS: Final = "table_reads"
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedModel:
+    """A model's name (the `Model` of its rows), and what of it matters to a plan."""
+
+    name: str
+    architecture: Architecture
+    engine: str
+    precision: str
+
+    @classmethod
+    def parse(cls, name: str) -> PlannedModel:
+        """The model that `name` names: architecture/weights/preprocessing, and /engine-precision where not MXNet's.
+
+        Raises RecordError where it names none.
+        """
+        architecture, *rest = name.split("/")
+        for known in ARCHITECTURES:
+            if architecture == known and len(rest) in {2, 3}:
+                engine, precision = rest[2].split("-")[:2] if len(rest) == 3 else ("mxnet", "float32")
+                return cls(name, known, engine, precision)
+        raise RecordError(f"{name!r} is not the name of a model.", remedy="Give the stack's output `Model`.")
+
+
+@dataclass(frozen=True, slots=True)
+class _Pace:
+    """How fast jobs embed: images a second by each bound, the tightest one, and what the jobs take by it."""
+
+    limits: Mapping[str, float | None]
+    bound_by: str
+    images_per_second: float | None
+    embed_seconds: float | None
+    vcpu_seconds: float | None
+
+
+def plan_run(
+    workload: Workload,
+    model: PlannedModel,
+    vector_type: VectorType,
+    capacity: Capacity,
+    *,
+    prices: Prices,
+    throughput: Throughput,
+) -> Plan:
+    """The plan of embedding all of `workload`, into a table that was never busier than a new one."""
+    rows = Rows(model.name, DIMENSIONS[model.architecture], vector_type)
+    writes = rows.write_units(workload.key_bytes)
+    reads = rows.read_units(workload.key_bytes)
+    shards = shard_count(workload, capacity.shard_size)
+    worker = throughput.of_worker(
+        device=capacity.device, architecture=model.architecture, engine=model.engine, precision=model.precision
+    )
+    pace = _pace(workload.images, shards, capacity, worker, throughput.steps, writes=writes, reads=reads)
+    seconds = _seconds(workload.images, shards, capacity, throughput.steps, pace)
+    total_seconds = _sum(seconds.values())
+    used = Usage(
+        write_units=writes,
+        read_units=workload.images * (usage.SHARDING_READ_UNITS + usage.WORKER_READ_UNITS) + reads,
+        vcpu_seconds=pace.vcpu_seconds,
+        start_vcpu_seconds=usage.start_vcpu_seconds(shards=shards, capacity=capacity, steps=throughput.steps),
+        s3_gets=usage.s3_gets(listed=workload.images, downloads=workload.images, shards=shards),
+        s3_puts=usage.s3_puts(workload.images, shards, _jobs_seconds(pace, capacity)),
+        state_transitions=usage.state_transitions(workload.images, shards, throughput.steps),
+        lambda_requests=usage.lambda_requests(workload.images, shards, throughput.steps),
+        lambda_gb_seconds=usage.lambda_gb_seconds(
+            usage.function_seconds(workload.images, workload.images, shards, throughput.steps)
+        ),
+        log_gb=usage.log_gb(shards),
+        metric_hours=None if total_seconds is None else usage.metric_hours(total_seconds),
+    )
+    at_most = cost_of(used, capacity, prices, vcpu_usd=vcpu_hour_at_most(capacity, prices))
+    return Plan(
+        images=workload.images,
+        bytes=workload.bytes,
+        model=model.name,
+        engine=model.engine,
+        precision=model.precision,
+        vector_type=vector_type,
+        shards=shards,
+        jobs=min(shards, capacity.jobs),
+        vcpus=min(shards, capacity.jobs) * capacity.vcpus_per_job,
+        write_units_an_image=round(writes / workload.images, 3) if workload.images else 0.0,
+        images_per_second=_told(pace.images_per_second),
+        bound_by=pace.bound_by,
+        limits={name: _told(limit) for name, limit in pace.limits.items()},
+        seconds={step: _told(value) for step, value in seconds.items()},
+        total_seconds=_told(total_seconds),
+        cost=cost_of(used, capacity, prices, vcpu_usd=vcpu_hour_usd(capacity, prices)),
+        at_most_usd=at_most.total_usd,
+        kept_usd_a_month=_kept(rows.stored_gb(workload.key_bytes), prices),
+        notes=_notes(capacity, worker, throughput.steps, prices, pace),
+    )
+
+
+def shard_count(workload: Workload, shard_size: int) -> int:
+    """Shards of a run, by images and by bytes."""
+    if not workload.images:
+        return 0
+    return max(math.ceil(workload.images / shard_size), math.ceil(workload.bytes / SHARD_BYTES))
+
+
+def _pace(
+    images: int,
+    shards: int,
+    capacity: Capacity,
+    worker: WorkerThroughput | None,
+    steps: StepThroughput,
+    *,
+    writes: int,
+    reads: int,
+) -> _Pace:
+    if not images:
+        return _Pace({}, "", 0.0, 0.0, 0.0)
+    vcpus = min(shards, capacity.jobs) * capacity.vcpus_per_job
+    limits: dict[str, float | None] = {
+        VCPUS: vcpus * worker.images_per_vcpu_second if worker else None,
+        TABLE_WRITES: NEW_TABLE_WRITE_UNITS_PER_SECOND * images / writes,
+        # While jobs run, workers look for rows, and VerifyShard reads those of shards that are done.
+        TABLE_READS: NEW_TABLE_READ_UNITS_PER_SECOND * images / (images * usage.WORKER_READ_UNITS + reads),
+        "s3_gets": float(GETS_PER_SECOND),
+    }
+    if worker is None:
+        return _Pace(limits, UNKNOWN, None, None, None)
+    known = {name: limit for name, limit in limits.items() if limit is not None}
+    bound_by = min(known, key=lambda name: known[name])
+    # A job that waits for the table, or for S3, is paid all the same.
+    slowdown = known[VCPUS] / known[bound_by]
+    job_seconds = steps.job_start_seconds + slowdown * math.ceil(images / shards) / (
+        worker.images_per_vcpu_second * capacity.vcpus_per_job
+    )
+    waves = math.ceil(shards / capacity.jobs)
+    vcpu_seconds = shards * capacity.vcpus_per_job * job_seconds
+    return _Pace(limits, bound_by, known[bound_by], waves * job_seconds, vcpu_seconds)
+
+
+def _seconds(
+    images: int, shards: int, capacity: Capacity, steps: StepThroughput, pace: _Pace
+) -> dict[str, float | None]:
+    jobs = min(shards, capacity.jobs)
+    return {
+        "list": images / steps.list_keys_per_second + steps.function_start_seconds,
+        "shard": images / steps.shard_keys_per_second + steps.function_start_seconds,
+        "start": steps.instance_start_seconds + jobs / SUBMIT_JOBS_PER_SECOND if shards else 0.0,
+        "embed": pace.embed_seconds,
+        # Of the last shard, then of the run: those before are verified while others embed.
+        "verify": images / max(1, shards) / steps.verify_rows_per_second + 2 * steps.function_start_seconds,
+    }
+
+
+def _jobs_seconds(pace: _Pace, capacity: Capacity) -> float | None:
+    return None if pace.vcpu_seconds is None else pace.vcpu_seconds / capacity.vcpus_per_job
+
+
+def _kept(stored_gb: float, prices: Prices) -> float | str:
+    each = (prices.each("dynamodb_storage"), prices.each("dynamodb_recovery"))
+    return total({str(number): UNKNOWN if usd is None else stored_gb * usd for number, usd in enumerate(each)})
+
+
+def _notes(
+    capacity: Capacity, worker: WorkerThroughput | None, steps: StepThroughput, prices: Prices, pace: _Pace
+) -> tuple[str, ...]:
+    notes = ["All images are taken as new: what is stored already costs its listing and half a read unit."]
+    if worker is None:
+        notes.append("No throughput of this model and engine was measured: time, and what instances cost, are unknown.")
+    else:
+        mark = " (provisional)" if worker.provisional else ""
+        notes.append(f"{worker.images_per_vcpu_second} images/s a vCPU, {worker.measured}{mark}: {worker.source}.")
+    if steps.provisional:
+        notes.append(f"Steps: {steps.source}.")
+    if capacity.vcpu_hour_usd:
+        notes.append(f"A vCPU-hour is ${capacity.vcpu_hour_usd}, as you said.")
+    elif vcpu_hour_usd(capacity, prices) is None:
+        notes.append(
+            f"The price of a vCPU-hour{' with Spot' if capacity.spot else ''} is not known, so the total is not: give "
+            "--vcpu-hour-usd, or vcpu_hour_usd in cdk.json."
+        )
+    if pace.bound_by in {TABLE_WRITES, TABLE_READS} and pace.limits[VCPUS]:
+        notes.append(_warm(pace))
+    return tuple(notes)
+
+
+def _warm(pace: _Pace) -> str:
+    wanted = pace.limits[VCPUS] or 0.0
+    table = {
+        "WriteUnitsPerSecond": (NEW_TABLE_WRITE_UNITS_PER_SECOND, pace.limits[TABLE_WRITES]),
+        "ReadUnitsPerSecond": (NEW_TABLE_READ_UNITS_PER_SECOND, pace.limits[TABLE_READS]),
+    }
+    units = ",".join(
+        f"{name}={max(units, math.ceil(units * wanted / limit / 1000) * 1000)}"
+        for name, (units, limit) in table.items()
+        if limit
+    )
+    return (
+        "A table that was never busier than a new one holds the run; one that was takes twice its peak. To be as fast "
+        f"as the vCPUs: aws dynamodb update-table --table-name TABLE --warm-throughput {units} "
+        "(AWS charges for it once; that price is not in the plan)."
+    )
+
+
+def _sum(values: Iterable[float | None]) -> float | None:
+    seconds = 0.0
+    for value in values:
+        if value is None:
+            return None
+        seconds += value
+    return seconds
+
+
+def _told(value: float | None) -> float | str:
+    return UNKNOWN if value is None else round(value, 2)

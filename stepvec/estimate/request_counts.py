@@ -1,0 +1,117 @@
+"""How many requests, rounds and transitions a run makes, by its numbers of images and shards.
+
+Plans take all of it from here; reports take what nobody counts. A figure of each kind says where it comes from.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+from stepvec.estimate.capacity import Capacity
+from stepvec.estimate.throughput import StepThroughput
+from stepvec.limits import LIST_PAGE_KEYS
+
+FUNCTION_MEMORY_MB: Final = 1_769
+"""One full vCPU. https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html"""
+FUNCTION_SECONDS: Final = 840
+"""A round of listing or sharding ends when its function's 900 seconds are nearly over."""
+
+TRANSITIONS_OF_A_RUN: Final = 12
+"""States that an execution enters beside its rounds of listing and sharding, start and end included."""
+TRANSITIONS_OF_A_ROUND: Final = 2
+"""The function, and the choice after it."""
+TRANSITIONS_OF_A_SHARD: Final = 6
+"""States that the child execution of one shard enters, start and end included."""
+
+KEYS_OF_A_FILE: Final = 50_000
+"""Of a listing file, and of a window of ShardImages (lambdas/list_images, lambdas/shard_images)."""
+PUTS_OF_A_FILE: Final = 4
+"""The listing file, what its window left, what it became, and a partition of it."""
+GETS_OF_A_FILE: Final = 5
+"""The listing file twice, the partition, the left-over lines, what the window became."""
+PUTS_OF_A_SHARD: Final = 4
+"""Its file, the worker's first progress and report, what VerifyShard counted."""
+GETS_OF_A_SHARD: Final = 12
+"""Input, shard and report by the worker and VerifyShard; two files by VerifyRun, each looked for before it is read."""
+REQUESTS_OF_A_RUN: Final = 8
+"""Start, input, shards.json, failures.jsonl, report.json: written once, read once or twice."""
+PROGRESS_SECONDS: Final = 5
+"""A worker writes how far it is this often."""
+
+SHARDING_READ_UNITS: Final = 0.5
+"""ShardImages looks for each listed image's row, eventually consistent. One that is not there costs as a small one."""
+WORKER_READ_UNITS: Final = 0.5
+"""The worker looks again before each image, eventually consistent."""
+VERIFY_READ_UNITS: Final = 1.0
+"""VerifyShard reads each row, strongly consistent: a unit for each started 4 KB of it."""
+
+LOG_BYTES_OF_A_SHARD: Final = 16_000
+"""Estimated: some twenty JSON lines of the worker and VerifyShard, and Lambda's own."""
+LOG_BYTES_OF_A_RUN: Final = 32_000
+CUSTOM_METRICS: Final = 25
+"""Of ours at the most (docs/cost.md); each is paid for the hours in which it has values."""
+
+
+def _rounds(listed: int, keys_per_second: float) -> int:
+    """Invocations of ListImages or ShardImages, each as long as a function may run."""
+    return max(1, math.ceil(listed / keys_per_second / FUNCTION_SECONDS))
+
+
+def _all_rounds(listed: int, steps: StepThroughput) -> int:
+    return _rounds(listed, steps.list_keys_per_second) + _rounds(listed, steps.shard_keys_per_second)
+
+
+def state_transitions(listed: int, shards: int, steps: StepThroughput) -> int:
+    """Transitions of the execution and its children, without retries."""
+    return TRANSITIONS_OF_A_RUN + _all_rounds(listed, steps) * TRANSITIONS_OF_A_ROUND + shards * TRANSITIONS_OF_A_SHARD
+
+
+def lambda_requests(listed: int, shards: int, steps: StepThroughput) -> int:
+    """Invocations of functions: rounds of two, one a shard, one a run."""
+    return _all_rounds(listed, steps) + shards + 1
+
+
+def function_seconds(listed: int, embedded: int, shards: int, steps: StepThroughput) -> float:
+    """Seconds of functions in all, their starts included."""
+    return (
+        listed / steps.list_keys_per_second
+        + listed / steps.shard_keys_per_second
+        + embedded / steps.verify_rows_per_second
+        + lambda_requests(listed, shards, steps) * steps.function_start_seconds
+    )
+
+
+def s3_gets(*, listed: int, downloads: int, shards: int) -> int:
+    """GET and HEAD requests."""
+    files = math.ceil(listed / KEYS_OF_A_FILE)
+    return downloads + files * GETS_OF_A_FILE + shards * GETS_OF_A_SHARD + REQUESTS_OF_A_RUN
+
+
+def s3_puts(listed: int, shards: int, job_seconds: float | None) -> int | None:
+    """PUT and LIST requests, for jobs that take so long in all; None where that is not known."""
+    if job_seconds is None:
+        return None
+    pages, files = math.ceil(listed / LIST_PAGE_KEYS), math.ceil(listed / KEYS_OF_A_FILE)
+    progress = math.ceil(job_seconds / PROGRESS_SECONDS)
+    return pages + files * PUTS_OF_A_FILE + shards * PUTS_OF_A_SHARD + progress + REQUESTS_OF_A_RUN
+
+
+def start_vcpu_seconds(*, shards: int, capacity: Capacity, steps: StepThroughput) -> float:
+    """vCPU-seconds of instances that do not work yet, or no more: each vCPU that a run takes is started once."""
+    return min(shards, capacity.jobs) * capacity.vcpus_per_job * steps.instance_start_seconds
+
+
+def lambda_gb_seconds(seconds: float) -> float:
+    """GB-seconds of functions that ran for so long in all."""
+    return seconds * FUNCTION_MEMORY_MB / 1024
+
+
+def log_gb(shards: int) -> float:
+    """GB of logs."""
+    return (LOG_BYTES_OF_A_RUN + shards * LOG_BYTES_OF_A_SHARD) / 1e9
+
+
+def metric_hours(run_seconds: float) -> float:
+    """Hours of each custom metric, added up: an hour that has begun is paid."""
+    return CUSTOM_METRICS * float(math.floor(run_seconds / 3600) + 1)

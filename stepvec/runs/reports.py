@@ -1,0 +1,157 @@
+"""What the worker says of a shard, what VerifyShard counted of it, and the answer of the run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from stepvec.runs.outcome import ImageFailure
+
+
+@dataclass(frozen=True, slots=True)
+class StageSeconds:
+    """Seconds of work in each stage, added up over the threads that did it."""
+
+    download: float
+    decode: float
+    embed: float
+    write: float
+
+
+@dataclass(frozen=True, slots=True)
+class ShardProgress:
+    """How far a shard's worker is: images = embedded + unchanged + failed + those to come."""
+
+    shard: int
+    images: int
+    embedded: int
+    unchanged: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShardReport:
+    """Written last by the worker: images = embedded + unchanged + len(failures).
+
+    `embedded` counts what this run wrote, in an earlier attempt at the shard too; `unchanged` what another run
+    wrote since the shard was made. `write_units` is by DynamoDB's published rule, `read_units` what it said it charged.
+    `peak_memory_mb` is the sum of each process's largest RSS: pages that they share are counted in each, so the
+    container took less. `running` is what the engine really ran; `processes` embedded side by side, and
+    `processes_lost` died and were replaced.
+    """
+
+    run: str
+    shard: int
+    images: int
+    embedded: int
+    unchanged: int
+    failures: tuple[ImageFailure, ...]
+    model: str
+    vector_type: str
+    attempt: int
+    started: str
+    seconds: float
+    stages: StageSeconds
+    downloaded_bytes: int
+    write_units: float
+    read_units: float
+    peak_memory_mb: int
+    host: str
+    running: str = ""
+    processes: int = 1
+    processes_lost: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedShard:
+    """What VerifyShard counted of one shard.
+
+    images = embedded + unchanged + failed + missing. `found` rows have the right ETag and Model; `wrong` rows are
+    there with another; `missing_sample` names a few missing keys; `error` is what stopped the shard's job, or "".
+    `failures` are those that the worker had reported by then, one an image: what it reports later counts no more.
+    """
+
+    run: str
+    shard: int
+    images: int
+    embedded: int
+    unchanged: int
+    failed: int
+    missing: int
+    found: int
+    wrong: int
+    missing_sample: tuple[str, ...]
+    read_units: float
+    error: str
+    failures: tuple[ImageFailure, ...]
+    seconds: float = 0.0
+    """That VerifyShard took, up to the writing of this record."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunCost:
+    """What the run used, and US dollars by service; `total_usd` is "unknown" if one of them is."""
+
+    usage: Mapping[str, float | str]
+    usd: Mapping[str, float | str]
+    total_usd: float | str
+    prices: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRun:
+    """What a plan made at the end says of a run that embeds as many images: to be held against what it took.
+
+    `usd` is by service, as in RunCost.
+    """
+
+    images: int
+    seconds: float | str
+    images_per_second: float | str
+    bound_by: str
+    usd: Mapping[str, float | str]
+    total_usd: float | str
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """The run's answer: listed = embedded + unchanged + failed + missing.
+
+    `found` counts rows in DynamoDB, by key, with the right ETag and Model: found = embedded + unchanged when nothing
+    is missing. `missing_sample` names a few keys that have neither row nor failure.
+    """
+
+    run: str
+    complete: bool
+    message: str
+    listed: int
+    embedded: int
+    unchanged: int
+    failed: int
+    missing: int
+    found: int
+    wrong: int
+    duplicates: int
+    ignored: int
+    ignored_by_suffix: Mapping[str, int]
+    failed_by_reason: Mapping[str, int]
+    max_failures: int
+    missing_sample: tuple[str, ...]
+    shards: int
+    shards_failed: int
+    shard_errors: Mapping[str, str]
+    model: str
+    vector_type: str
+    image_bucket: str
+    table: str
+    started: str
+    finished: str
+    seconds: float
+    images_per_second: float
+    stages: Mapping[str, float]
+    bytes: int
+    cost: RunCost
+    input: Mapping[str, Any]
+    planned: PlannedRun | None = None
+    """None in reports of older versions."""

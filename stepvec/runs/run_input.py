@@ -1,0 +1,187 @@
+"""The input of an execution: what a user may write, checked once, and its normal form."""
+
+from __future__ import annotations
+
+import difflib
+import reprlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from stepvec.errors import InvalidInputError
+from stepvec.limits import KEY_BYTES
+from stepvec.runs.images import ImageIdScheme
+from stepvec.runs.layout import S3Uri, is_key
+
+FIELDS: Final = ("Paths", "Manifest", "ImageId", "ShardSize", "Reembed", "MaxFailures")
+SHARD_SIZE_MAXIMUM: Final = 50_000
+"""Images of a shard at the most: VerifyShard reads one shard's rows in one invocation (500 BatchGetItem calls)."""
+SHARDS_MAXIMUM: Final = 50_000
+"""Shards of a run at the most: the Map's result has an element for each, `{}` or `null`, and must fit a payload."""
+WHOLE_BUCKET: Final = "/"
+SHOWN_CHARACTERS: Final = 80
+"""Characters of a wrong value that an error shows: the input may be 256 KiB, an execution's cause 32 KiB."""
+_EXAMPLE: Final = 'For example: {"Paths": ["images"]}.'
+
+
+@dataclass(frozen=True, slots=True)
+class RunInput:
+    """A checked input. `prefixes` end in "/" (or are "", the whole bucket) and none lies within another."""
+
+    image_bucket: str
+    prefixes: tuple[str, ...]
+    manifest: S3Uri | None
+    image_id: ImageIdScheme
+    shard_size: int
+    reembed: bool
+    max_failures: int
+
+    def to_document(self) -> dict[str, Any]:
+        """The input in its normal form, itself a valid input of an execution."""
+        where = (
+            {"Manifest": str(self.manifest)}
+            if self.manifest
+            else {"Paths": [self._path(prefix) for prefix in self.prefixes]}
+        )
+        return {
+            **where,
+            "ImageId": self.image_id,
+            "ShardSize": self.shard_size,
+            "Reembed": self.reembed,
+            "MaxFailures": self.max_failures,
+        }
+
+    def _path(self, prefix: str) -> str:
+        # A prefix that looks like a URI is written as one, or it would be taken for another bucket's.
+        return f"s3://{self.image_bucket}/{prefix}" if "://" in prefix else prefix or WHOLE_BUCKET
+
+
+def parse_run_input(document: Any, *, image_bucket: str, work_bucket: str, default_shard_size: int) -> RunInput:
+    """The input in `document`. Raises InvalidInputError that names the field and the remedy."""
+    if not isinstance(document, Mapping):
+        raise InvalidInputError("The input is not a JSON object.", remedy=_EXAMPLE)
+    for name in document:
+        if name not in FIELDS:
+            close = difflib.get_close_matches(str(name)[:SHOWN_CHARACTERS], FIELDS, n=1, cutoff=0.5)
+            hint = f"Did you mean {close[0]}? " if close else ""
+            raise InvalidInputError(
+                f"The input has an unknown field {_shown(name)}.", remedy=f"{hint}Fields are {', '.join(FIELDS)}."
+            )
+    manifest = _manifest(document, buckets=(image_bucket, work_bucket))
+    if manifest is None:
+        prefixes = _prefixes(document, image_bucket)
+    elif "Paths" in document:
+        raise InvalidInputError("The input has both Paths and Manifest.", remedy="Give Paths or Manifest, not both.")
+    else:
+        prefixes = ()
+    return RunInput(
+        image_bucket=image_bucket,
+        prefixes=prefixes,
+        manifest=manifest,
+        image_id=_scheme(document),
+        shard_size=_whole_number(document, "ShardSize", default_shard_size, minimum=1, maximum=SHARD_SIZE_MAXIMUM),
+        reembed=_flag(document, "Reembed"),
+        max_failures=_whole_number(document, "MaxFailures", 0, minimum=0, maximum=None),
+    )
+
+
+def prefixes_of(paths: list[str], image_bucket: str) -> tuple[str, ...]:
+    """`paths` as the `Paths` of an input are read. Raises InvalidInputError."""
+    document = {"Paths": paths}
+    return parse_run_input(document, image_bucket=image_bucket, work_bucket="", default_shard_size=1).prefixes
+
+
+def normalise_prefixes(prefixes: list[str]) -> tuple[str, ...]:
+    """The prefixes sorted, without those that lie within another, so that no key is listed twice."""
+    kept: list[str] = []
+    for prefix in sorted(set(prefixes)):
+        if not kept or not prefix.startswith(kept[-1]):
+            kept.append(prefix)
+    return tuple(kept)
+
+
+def _prefixes(document: Mapping[str, Any], image_bucket: str) -> tuple[str, ...]:
+    if "Paths" not in document:
+        raise InvalidInputError("The input has no Paths.", remedy=_EXAMPLE)
+    paths = document["Paths"]
+    if not isinstance(paths, list) or not paths:
+        raise InvalidInputError(f"Paths is {_shown(paths)}, not a list of prefixes.", remedy=_EXAMPLE)
+    return normalise_prefixes([_prefix(path, position, image_bucket) for position, path in enumerate(paths)])
+
+
+def _prefix(path: Any, position: int, image_bucket: str) -> str:
+    field = f"Paths[{position}]"
+    if not isinstance(path, str) or not path:
+        raise InvalidInputError(
+            f"{field} is {_shown(path)}, not a prefix.",
+            remedy='Write a prefix such as "images"; "/" means the whole bucket.',
+        )
+    if "://" in path:
+        scheme, _, rest = path.partition("://")
+        bucket, _, path = rest.partition("/")
+        if scheme != "s3" or bucket != image_bucket:
+            raise InvalidInputError(
+                f"{field} is of another bucket ({_short(scheme)}://{_short(bucket)}).",
+                remedy=f"Only s3://{image_bucket}/ can be read: copy the images there, or deploy with that bucket.",
+            )
+    stripped = path.strip("/")
+    if not is_key(f"{stripped}/"):
+        raise InvalidInputError(
+            f"{field} is no prefix of a key.", remedy=f"A key is Unicode text of up to {KEY_BYTES:,} bytes."
+        )
+    return f"{stripped}/" if stripped else ""
+
+
+def _manifest(document: Mapping[str, Any], buckets: tuple[str, str]) -> S3Uri | None:
+    if "Manifest" not in document:
+        return None
+    text = document["Manifest"]
+    if not isinstance(text, str):
+        raise InvalidInputError(f"Manifest is {_shown(text)}, not text.", remedy="Write s3://BUCKET/KEY.")
+    uri = S3Uri.parse(text)
+    if uri.bucket not in buckets:
+        raise InvalidInputError(
+            f"Manifest is in another bucket ({_short(uri.bucket)}).",
+            remedy=f"Put it into s3://{buckets[1]}/ or s3://{buckets[0]}/.",
+        )
+    return uri
+
+
+def _scheme(document: Mapping[str, Any]) -> ImageIdScheme:
+    value: Literal["key", "stem"]
+    for value in ("key", "stem"):
+        if document.get("ImageId", "key") == value:
+            return value
+    raise InvalidInputError(
+        f"ImageId is {_shown(document['ImageId'])}.",
+        remedy='Use "key" (the whole S3 key) or "stem" (the file\'s name without its suffix).',
+    )
+
+
+def _flag(document: Mapping[str, Any], name: str) -> bool:
+    value = document.get(name, False)
+    if not isinstance(value, bool):
+        raise InvalidInputError(f"{name} is {_shown(value)}.", remedy="Use true or false.")
+    return value
+
+
+def _whole_number(document: Mapping[str, Any], name: str, default: int, *, minimum: int, maximum: int | None) -> int:
+    value = document.get(name, default)
+    # bool is a subclass of int in Python, but `true` is no number in JSON.
+    if isinstance(value, bool) or not isinstance(value, int) or value < minimum or (maximum or value) < value:
+        upper = "" if maximum is None else f" to {maximum:,}"
+        raise InvalidInputError(f"{name} is {_shown(value)}.", remedy=f"Use a whole number from {minimum}{upper}.")
+    return value
+
+
+_representation = reprlib.Repr()
+_representation.maxstring = _representation.maxother = _representation.maxlong = SHOWN_CHARACTERS
+
+
+def _shown(value: Any) -> str:
+    """`value` in an error: a bounded part of it, however deep it is nested."""
+    return _short(_representation.repr(value))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= SHOWN_CHARACTERS else f"{text[: SHOWN_CHARACTERS - 1]}…"

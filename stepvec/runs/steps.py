@@ -1,0 +1,127 @@
+"""State between the steps of the execution: `{run, counts, cursor}` and S3 URIs, never lists (256 KiB limit)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final, Literal
+
+from stepvec.runs.outcome import ImageFailure
+
+SUFFIXES_COUNTED: Final = 50
+"""Distinct suffixes of ignored objects that are counted by name, so that the state stays small."""
+SUFFIX_CHARACTERS: Final = 16
+"""A longer suffix is cut: a key of 1,024 bytes may be nearly all suffix."""
+OTHER_SUFFIXES: Final = "(other)"
+NO_SUFFIX: Final = "(none)"
+
+
+@dataclass(frozen=True, slots=True)
+class RunStart:
+    """When the execution began whose files these are (started.json), ISO 8601 as Step Functions says it."""
+
+    started: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListingCounts:
+    """What the listing has found so far."""
+
+    listed: int = 0
+    bytes: int = 0
+    ignored: int = 0
+    ignored_by_suffix: Mapping[str, int] = field(default_factory=dict)
+
+    def add(self, *, listed: int, size: int, ignored: Mapping[str, int]) -> ListingCounts:
+        """These counts with those of one page added."""
+        by_suffix = dict(self.ignored_by_suffix)
+        for suffix, count in ignored.items():
+            name = suffix[:SUFFIX_CHARACTERS]
+            known = name if name in by_suffix or len(by_suffix) < SUFFIXES_COUNTED else OTHER_SUFFIXES
+            by_suffix[known] = by_suffix.get(known, 0) + count
+        return replace(
+            self,
+            listed=self.listed + listed,
+            bytes=self.bytes + size,
+            ignored=self.ignored + sum(ignored.values()),
+            ignored_by_suffix=by_suffix,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ListingCursor:
+    """Where the listing goes on.
+
+    `source` counts prefixes, or files of an inventory; `after` is the last key listed under that prefix, or the
+    number of lines read of that file; `found` is not 0 once it has given an image (a manifest: a key); `files` counts
+    the listing files written.
+    """
+
+    source: int = 0
+    after: str = ""
+    found: int = 0
+    files: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ListingState:
+    """Output of ListImages, and its input in the next round."""
+
+    run: str
+    started: str
+    counts: ListingCounts
+    cursor: ListingCursor
+    done: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ShardingCounts:
+    """What the sharding has decided so far. listed = to_embed + unchanged + refused + duplicates."""
+
+    to_embed: int = 0
+    unchanged: int = 0
+    refused: int = 0
+    duplicates: int = 0
+    shards: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ShardingCursor:
+    """Where the sharding goes on: the pass, the next file of it, and the steps written so far."""
+
+    stage: Literal["partition", "shard"] = "shard"
+    file: int = 0
+    steps: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ShardingState:
+    """Output of ShardImages, and its input in the next round."""
+
+    run: str
+    started: str
+    listing: ListingCounts
+    listing_files: int
+    counts: ShardingCounts
+    cursor: ShardingCursor
+    shards_key: str
+    done: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ShardEntry:
+    """An element of shards.json, and the input of a child execution."""
+
+    shard: int
+    uri: str
+    images: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShardingStep:
+    """What one window of images became (sharding/<step>.json)."""
+
+    shards: tuple[ShardEntry, ...]
+    refused: tuple[ImageFailure, ...]
+    unchanged: int
+    duplicates: int

@@ -1,0 +1,122 @@
+"""`stepvec plan`: what a run would take and cost, before it is started."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+from typing import Annotated, Final
+
+import typer
+
+from local_pipeline.installation import MODEL_DIRECTORY, ROOT
+from stepvec import codec
+from stepvec.adapters.figures import load_prices, load_throughput
+from stepvec.adapters.object_store import ObjectStore
+from stepvec.client.session import DeployedSettings, explained, find_deployment, find_settings
+from stepvec.client.workload import count_images
+from stepvec.errors import WeightsError
+from stepvec.estimate.planning import PlannedModel, plan_run
+from stepvec.estimate.plans import Workload
+from stepvec.limits import KEY_BYTES
+from stepvec.rows.item import VectorType, vector_type
+from stepvec.rows.model import Architecture, Engine, Precision
+from stepvec.runs.run_input import SHARD_SIZE_MAXIMUM, prefixes_of
+from stepvec.stack_names import DATA_STACK, PIPELINE_STACK
+from stepvec.weights.model_directory import read_model_card
+from stepvec_cli.console import errors
+from stepvec_cli.views.plan import plan_lines
+
+DEFAULT_ARCHITECTURE: Final[Architecture] = "resnet18_v2"
+_NO_HASH: Final = "0" * 12
+
+
+def plan(
+    paths: Annotated[
+        list[str] | None, typer.Argument(metavar="[PATHS]...", help="Prefixes in the deployed image bucket: counted.")
+    ] = None,
+    images: Annotated[int | None, typer.Option(min=0, help="Instead: so many, by cdk.json's settings.")] = None,
+    image_kb: Annotated[float, typer.Option(min=0, help="With --images: their mean size.")] = 200,
+    key_bytes: Annotated[int, typer.Option(min=1, max=KEY_BYTES, help="With --images: bytes of a key.")] = 60,
+    vector: Annotated[VectorType | None, typer.Option("--vector-type", help="Another than the deployment's.")] = None,
+    architecture: Annotated[Architecture | None, typer.Option(help="Another than the deployment's.")] = None,
+    engine: Annotated[Engine | None, typer.Option(help="Another than the deployment's.")] = None,
+    precision: Annotated[Precision | None, typer.Option(help="Another than the deployment's.")] = None,
+    max_vcpus: Annotated[int | None, typer.Option(min=1, help="Another than the deployment's.")] = None,
+    shard_size: Annotated[int | None, typer.Option(min=1, max=SHARD_SIZE_MAXIMUM, help="Images of a shard.")] = None,
+    vcpu_hour_usd: Annotated[float | None, typer.Option(min=0, help="What a vCPU-hour costs you.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    data_stack: Annotated[str, typer.Option(help="Stack of the buckets and the table.")] = DATA_STACK,
+    pipeline_stack: Annotated[str, typer.Option(help="Stack of the state machine.")] = PIPELINE_STACK,
+) -> None:
+    """Say what embedding PATHS, or so many images, would take and cost. Starts nothing."""
+    if bool(paths) == (images is not None):
+        raise typer.BadParameter("Give prefixes, or --images.")
+    if paths:
+        settings = find_settings(pipeline_stack)
+        workload = _count(paths, data_stack, pipeline_stack)
+    else:
+        settings = _settings_of_project(architecture)
+        workload = Workload(bytes=round((images or 0) * image_kb * 1000), key_bytes={key_bytes: images or 0})
+    capacity = settings.capacity
+    if max_vcpus is not None:
+        capacity = replace(capacity, jobs=max(1, max_vcpus // capacity.vcpus_per_job))
+    capacity = replace(
+        capacity,
+        shard_size=shard_size or capacity.shard_size,
+        vcpu_hour_usd=capacity.vcpu_hour_usd if vcpu_hour_usd is None else vcpu_hour_usd,
+    )
+    made = plan_run(
+        workload,
+        planned_model(settings.model, architecture=architecture, engine=engine, precision=precision),
+        vector or settings.vector_type,
+        capacity,
+        prices=load_prices(),
+        throughput=load_throughput(),
+    )
+    if as_json:
+        typer.echo(json.dumps(codec.to_document(made), indent=2))
+    else:
+        typer.echo("\n".join(plan_lines(made)))
+
+
+def planned_model(
+    name: str, *, architecture: Architecture | None, engine: str | None, precision: str | None
+) -> PlannedModel:
+    """The model `name` with what is given in its place. An engine alone keeps the precision, and the other way."""
+    deployed = PlannedModel.parse(name)
+    _, weights, preprocessing, *_ = name.split("/")
+    network = architecture or deployed.architecture
+    engine_name, precision_name = engine or deployed.engine, precision or deployed.precision
+    parts = [network, weights if network == deployed.architecture else _NO_HASH, preprocessing]
+    if (engine_name, precision_name) != ("mxnet", "float32"):
+        # Of an int8 file 8 characters of its hash belong to the name, and so to each row's size.
+        parts.append(f"{engine_name}-{precision_name}{'-' + '0' * 8 if precision_name == 'int8' else ''}")
+    return PlannedModel("/".join(parts), network, engine_name, precision_name)
+
+
+def _count(paths: list[str], data_stack: str, pipeline_stack: str) -> Workload:
+    deployment = find_deployment(data_stack, pipeline_stack)
+    prefixes = prefixes_of(paths, deployment.image_bucket)
+    with explained(), errors.status("counting") as status:
+        return count_images(
+            ObjectStore(deployment.client("s3")),
+            deployment.image_bucket,
+            prefixes,
+            lambda count: status.update(f"counting: {count:,} images"),
+        )
+
+
+def _settings_of_project(architecture: Architecture | None) -> DeployedSettings:
+    """What cdk.json and STEPVEC_SETTINGS would deploy, with the model of `make setup` where there is one."""
+    from stacks.config import CONTEXT_KEY, read_config, settings_of
+
+    context = json.loads((ROOT / "cdk.json").read_text())["context"].get(CONTEXT_KEY, {})
+    config = read_config({**context, **settings_of(os.environ)})
+    try:
+        model = str(read_model_card(MODEL_DIRECTORY).identity(config.preprocessing))
+    except WeightsError:
+        model = f"{architecture or DEFAULT_ARCHITECTURE}/{_NO_HASH}/{config.preprocessing}"
+    # By name, since a plan for int8 needs no calibration yet.
+    model = planned_model(model, architecture=None, engine=config.engine, precision=config.precision).name
+    return DeployedSettings(model, vector_type(config.vector_type), config.capacity)

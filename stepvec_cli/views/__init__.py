@@ -1,0 +1,1 @@
+"""How plans, runs and reports look in a terminal."""

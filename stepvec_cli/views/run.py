@@ -1,0 +1,107 @@
+"""How a run looks in a terminal."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+from rich.progress import Progress as ProgressLine
+from rich.table import Table
+
+from stepvec.client.deployment import SUCCEEDED, Ended, Progress
+from stepvec.runs.reports import RunReport
+from stepvec_cli.console import errors
+
+
+def progress_line() -> ProgressLine:
+    """The line that shows work under way: what, a bar, how many of how many, and the task's field `note`."""
+    return ProgressLine(
+        TextColumn("{task.description:<10}"),
+        BarColumn(bar_width=30),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[note]}"),
+        console=errors,
+    )
+
+
+def progress_note(listed: int, progress: Progress, seconds: float | None = None) -> str:
+    """How far a run is, in a line; with the `seconds` that it took so far also its rate and the time left."""
+    note = f"listed {listed}, embedded {progress.embedded}, failed {progress.failed}"
+    done = progress.embedded + progress.failed
+    if done and seconds:
+        rate = done / seconds
+        note += f", {rate:.1f} images/s, {max(0, progress.to_embed - done) / rate:.0f} s left"
+    return note
+
+
+class RunLine:
+    """Two bars for as long as its block lasts: photos uploaded, photos embedded. A Watcher of a one-shot run."""
+
+    def __init__(self, photos: int) -> None:
+        self._photos = photos
+        self._line = progress_line()
+        self._upload = self._line.add_task("uploading", total=photos, note="")
+        self._embed = self._line.add_task("embedding", total=photos, note="listing", visible=False)
+        self._started: float | None = None
+
+    def __enter__(self) -> Self:
+        self._line.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._line.stop()
+
+    def on_upload(self) -> None:
+        """One more photo is uploaded."""
+        self._line.advance(self._upload)
+
+    def on_progress(self, progress: Progress) -> None:
+        """The run is so far; its rate counts from the first call."""
+        self._started = self._started or time.perf_counter()
+        seconds = time.perf_counter() - self._started
+        note = progress_note(self._photos, progress, seconds) if progress.to_embed else "listing"
+        self._line.update(self._embed, visible=True, completed=progress.embedded + progress.failed, note=note)
+
+    def on_report(self, report: RunReport) -> None:
+        """The run has ended with this report."""
+        last = Progress(self._photos, report.embedded + report.unchanged, failed=report.failed)
+        note = progress_note(self._photos, last)
+        self._line.update(self._embed, visible=True, completed=last.embedded + last.failed, note=note)
+
+
+def print_end(ended: Ended) -> None:
+    """How a run ended: its status, its error if it failed, its counts."""
+    colour = "green" if ended.status == SUCCEEDED else "red"
+    errors.print(f"[bold {colour}]{ended.status}[/] execution {escape(ended.run)}", highlight=False)
+    if ended.status != SUCCEEDED:
+        errors.print(f"{escape(ended.error)}: {escape(ended.cause)}", highlight=False)
+    if ended.report is not None:
+        print_report(ended.report)
+
+
+def print_report(report: RunReport) -> None:
+    """A run's counts and model."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("listed", "embedded", "unchanged", "failed", "missing", "found", "images/s", "seconds"):
+        table.add_column(column, justify="right", no_wrap=True)
+    counts = (report.listed, report.embedded, report.unchanged, report.failed, report.missing, report.found)
+    table.add_row(*map(str, counts), f"{report.images_per_second:.1f}", f"{report.seconds:.1f}")
+    errors.print(table)
+    errors.print(f"Model {report.model}, {report.vector_type}", highlight=False)
+
+
+def print_results(out: Path) -> None:
+    """Which files of a one-shot run are in `out`, and what for."""
+    errors.print("Look at:", highlight=False)
+    for name, what in (
+        ("gallery.html", "each photo with its nearest neighbours: open it in a browser"),
+        ("report.json", "the run's counts, times and cost"),
+        ("failures.jsonl", "each photo that failed, and why"),
+        ("vectors.parquet", "the vectors: pandas.read_parquet reads them"),
+    ):
+        if (out / name).exists():
+            errors.print(f"  {out / name}  [dim]{what}[/]", highlight=False, soft_wrap=True)

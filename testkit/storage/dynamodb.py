@@ -1,0 +1,138 @@
+"""Tables with the partition key ImageId: BatchGetItem, GetItem, PutItem with or without condition, BatchWriteItem."""
+
+from __future__ import annotations
+
+import json
+import math
+import zlib
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from stepvec.limits import BATCH_GET_ITEMS
+from stepvec.rows.item import PARTITION_KEY
+from testkit.storage.conditions import ConditionError, parse_condition
+from testkit.storage.http import Request, response
+
+READ_UNIT_BYTES: Final = 4096
+BATCH_WRITE_ITEMS: Final = 25
+"""https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html"""
+_ERROR_PREFIX: Final = "com.amazonaws.dynamodb.v20120810#"
+
+Item = dict[str, Any]
+Answer = dict[str, Any]
+
+
+class RequestRefused(Exception):  # noqa: N818 - an answer of the service
+    """An answer with status 400: its code, and what else the body holds."""
+
+    def __init__(self, code: str, message: str, **more: Any) -> None:
+        super().__init__(message)
+        self.body = {"__type": _ERROR_PREFIX + code, "message": message, **more}
+
+
+class Tables:
+    """All tables; one exists as soon as something is asked of it. `stored` is called with each number of rows put."""
+
+    def __init__(self, stored: Callable[[int], None]) -> None:
+        self.rows: dict[str, dict[str, Item]] = {}
+        self._stored = stored
+        self._operations: dict[str, Callable[[Any], Answer]] = {
+            "BatchGetItem": self._batch_get,
+            "GetItem": self._get,
+            "PutItem": self._put,
+            "BatchWriteItem": self._batch_write,
+        }
+
+    def answer(self, request: Request) -> bytes:
+        """The response to a request of DynamoDB's JSON protocol."""
+        name = request.headers.get(b"x-amz-target", b"").decode().partition(".")[2]
+        try:
+            status, body = "200 OK", self._operation(name)(json.loads(request.body))
+        except RequestRefused as refused:
+            status, body = "400 Bad Request", refused.body
+        content = json.dumps(body, separators=(",", ":")).encode()
+        headers = b"Content-Type: application/x-amz-json-1.0\r\nx-amz-crc32: %d\r\n" % zlib.crc32(content)
+        return response(status, content, headers)
+
+    def _operation(self, name: str) -> Callable[[Any], Answer]:
+        if name not in self._operations:
+            raise RequestRefused("UnknownOperationException", f"{name} is not known here.")
+        return self._operations[name]
+
+    def _table(self, name: str) -> dict[str, Item]:
+        return self.rows.setdefault(name, {})
+
+    def _batch_get(self, request: Any) -> Answer:
+        found: dict[str, list[Item]] = {}
+        consumed = []
+        for table, wanted in request["RequestItems"].items():
+            keys = [key[PARTITION_KEY]["S"] for key in wanted["Keys"]]
+            if not 1 <= len(set(keys)) == len(keys) <= BATCH_GET_ITEMS:
+                raise RequestRefused("ValidationException", f"{len(keys)} keys, or one of them twice.")
+            rows = self._table(table)
+            items = [rows[key] for key in keys if key in rows]
+            found[table] = [_projected(item, wanted) for item in items]
+            # An item that does not exist is read as one of the least size.
+            sizes = [_item_bytes(item) for item in items] + [1] * (len(keys) - len(items))
+            units = sum(math.ceil(size / READ_UNIT_BYTES) for size in sizes)
+            factor = 1.0 if wanted.get("ConsistentRead") else 0.5
+            consumed.append({"TableName": table, "CapacityUnits": units * factor})
+        answer: Answer = {"Responses": found, "UnprocessedKeys": {}}
+        if request.get("ReturnConsumedCapacity", "NONE") != "NONE":
+            answer["ConsumedCapacity"] = consumed
+        return answer
+
+    def _get(self, request: Any) -> Answer:
+        item = self._table(request["TableName"]).get(request["Key"][PARTITION_KEY]["S"])
+        return {} if item is None else {"Item": _projected(item, request)}
+
+    def _put(self, request: Any) -> Answer:
+        rows, item = self._table(request["TableName"]), request["Item"]
+        image_id = item[PARTITION_KEY]["S"]
+        before = rows.get(image_id)
+        expression = request.get("ConditionExpression")
+        if expression and not _holds(expression, request, before or {}):
+            more = {}
+            if before is not None and request.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD":
+                more["Item"] = before
+            raise RequestRefused("ConditionalCheckFailedException", "The conditional request failed", **more)
+        rows[image_id] = item
+        self._stored(1)
+        return {"Attributes": before} if before and request.get("ReturnValues") == "ALL_OLD" else {}
+
+    def _batch_write(self, request: Any) -> Answer:
+        writes = [(table, write) for table, entries in request["RequestItems"].items() for write in entries]
+        if not 1 <= len(writes) <= BATCH_WRITE_ITEMS or any("PutRequest" not in write for _, write in writes):
+            raise RequestRefused("ValidationException", f"1 to {BATCH_WRITE_ITEMS} puts, please.")
+        for table, write in writes:
+            item = write["PutRequest"]["Item"]
+            self._table(table)[item[PARTITION_KEY]["S"]] = item
+        self._stored(len(writes))
+        return {"UnprocessedItems": {}}
+
+
+def _holds(expression: str, request: Mapping[str, Any], item: Item) -> bool:
+    names = request.get("ExpressionAttributeNames", {})
+    values = request.get("ExpressionAttributeValues", {})
+    try:
+        return parse_condition(expression)(item, names, values)
+    except ConditionError as error:
+        raise RequestRefused("ValidationException", f"Invalid ConditionExpression: {error}") from error
+
+
+def _projected(item: Item, request: Mapping[str, Any]) -> Item:
+    expression = request.get("ProjectionExpression")
+    if expression is None:
+        return item
+    names = request.get("ExpressionAttributeNames", {})
+    wanted = (name.strip() for name in expression.split(","))
+    return {name: item[name] for name in (names.get(name, name) for name in wanted) if name in item}
+
+
+def _item_bytes(item: Item) -> int:
+    """About the item's size: text as it is, base64 as the bytes behind it."""
+    size = 0
+    for name, value in item.items():
+        ((kind, content),) = value.items()
+        size += len(name) + (len(content) * 3 // 4 if kind == "B" else len(str(content)))
+    return size

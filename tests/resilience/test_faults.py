@@ -1,0 +1,74 @@
+"""Every kind of fault at least once, in few scenarios: the quick version of `make faults`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from resilience.faults.kinds import KINDS
+from resilience.faults.scenario import Scenario, run_scenario
+from resilience.faults.stage import Stage, open_stage
+from testkit.pictures import picture
+
+# On a machine that others use as well, a scenario of several runs takes minutes.
+pytestmark = pytest.mark.timeout(1200)
+
+SEED = 5
+PICTURES = 96
+
+OF_IMAGES = ("s3-deleted", "s3-overwritten", "s3-denied")
+OF_THE_NETWORK = tuple(
+    name
+    for name in KINDS
+    if name.split("-")[0] in ("dynamodb", "s3", "batch") and name not in ("dynamodb-denied", *OF_IMAGES)
+)
+OF_FUNCTIONS = ("lambda-service-error", "lambda-twice")
+OF_WORKERS = (
+    "worker-killed", "worker-terminated", "host-lost", "worker-memory", "clock-skew", "dynamodb-denied", "disk-full",
+    "stopped",
+)  # fmt: skip
+SCENARIOS = {
+    scenario.name: scenario
+    for scenario in (
+        Scenario("network", [KINDS[name] for name in (*OF_FUNCTIONS, *OF_THE_NETWORK)], 90, 3, rate=0.05, first=1),
+        Scenario("images", [KINDS[name] for name in OF_IMAGES], 60, 1, rate=0.1, first=1),
+        Scenario("workers", [KINDS[name] for name in OF_WORKERS], 90, 3, moments=1),
+        Scenario("model-and-crash", [KINDS[name] for name in ("lambda-crash", "model-corrupt")], 8, 1, moments=1),
+        Scenario("model-and-timeout", [KINDS[name] for name in ("lambda-timeout", "model-other")], 8, 1, moments=1),
+    )
+}
+
+
+@pytest.fixture(scope="module")
+def stage(assembly: Path) -> Iterator[Stage]:
+    with open_stage(assembly, SEED) as stage:
+        stage.embed_cleanly("clean", {f"clean/{number:05d}.jpg": picture(number) for number in range(PICTURES)})
+        yield stage
+
+
+def test_every_kind_is_in_a_scenario() -> None:
+    assert {kind.name for scenario in SCENARIOS.values() for kind in scenario.kinds} == set(KINDS)
+
+
+def test_the_pictures_can_be_told_apart(stage: Stage) -> None:
+    """A vector that belongs to another picture would pass for the right one, if both had nearly the same."""
+    import numpy as np
+
+    from stepvec.rows.vectors import decode_vector
+
+    vectors = np.stack([decode_vector(row) for row in stage.vectors.values()]).astype(float)
+    assert len(vectors) == PICTURES
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    cosines = vectors @ vectors.T - 2 * np.eye(len(vectors))
+    assert cosines.max() < 0.999
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_nothing_is_lost_wrong_or_duplicated(stage: Stage, assembly: Path, name: str) -> None:
+    scenario = SCENARIOS[name]
+    result = run_scenario(stage, scenario, seed=SEED, pictures=PICTURES, assembly=assembly)
+    assert (result.lost, result.wrong, result.duplicated) == ([], [], [])
+    idle = [kind.name for kind in scenario.kinds if not stage.ledger.injections[kind.name]]
+    assert not idle, "these injected nothing"

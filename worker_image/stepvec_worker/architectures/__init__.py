@@ -1,6 +1,0 @@
-"""The networks, and `load_embedder`, which makes one ready to embed. An engine is imported by loading, not before."""
-
-from stepvec_worker.architectures.embedder import Embedder
-from stepvec_worker.architectures.loading import load_embedder
-
-__all__ = ["Embedder", "load_embedder"]

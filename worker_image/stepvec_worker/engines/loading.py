@@ -1,0 +1,43 @@
+"""A model directory, as `stepvec weights` makes it, to an Embedder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from stepvec.errors import ConfigurationError
+from stepvec.rows.model import WEIGHTS_FILE, Engine, Precision, check_engine
+from stepvec.weights.model_directory import read_model_card
+from stepvec_worker.engines.embedder import Embedder
+from stepvec_worker.engines.model_files import verify_file
+from stepvec_worker.engines.mxnet_engine import load_mxnet
+from stepvec_worker.engines.openvino_engine import load_openvino
+from stepvec_worker.images.pixels import PixelFormat
+
+DEFAULT_BATCH_SIZE: Final = 32
+
+
+def load_embedder(
+    model_directory: Path,
+    device: str,
+    pixel_format: PixelFormat,
+    batch_size: int = DEFAULT_BATCH_SIZE,
+    *,
+    engine: Engine = "mxnet",
+    precision: Precision = "float32",
+) -> Embedder:
+    """The network of `model_directory`, its weights checked against their card, on `device`.
+
+    Takes a second or two: the engine is imported. The first call of the network builds its graph, and takes longer.
+    Raises WeightsError for a directory without a model, a file that is not the card's or not the architecture's,
+    ConfigurationError where the engine cannot be loaded or cannot do what is asked, DeviceError where there is no GPU.
+    """
+    check_engine(engine, precision)
+    card = read_model_card(model_directory)
+    weights = model_directory / WEIGHTS_FILE
+    verify_file(weights, card.weights_sha256)
+    if engine == "openvino":
+        if device != "cpu":
+            raise ConfigurationError(f"Engine openvino does not run on {device}.", remedy="Use engine mxnet there.")
+        return load_openvino(weights, card, precision, pixel_format, batch_size)
+    return load_mxnet(weights, card, device, pixel_format, batch_size)

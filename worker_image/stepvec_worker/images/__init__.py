@@ -1,0 +1,1 @@
+"""From an S3 object to pixels: fetch, decode, preprocess."""

@@ -1,0 +1,77 @@
+"""A decoded image to the pixels that a network sees. Each way of doing it has a name that never changes its meaning.
+
+Every architecture gets the same pixels; what it was trained to subtract and divide by is its own
+(architectures/normalisation.py).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from PIL import ExifTags, Image
+
+from stepvec.rows.model import Preprocessing
+from stepvec_worker.images.colours import to_rgb
+from stepvec_worker.images.decoding import DecodeLimits, ImageRejected, decode_fast, reject
+from stepvec_worker.images.pixels import PixelFormat, Pixels
+from stepvec_worker.images.sample_geometry import sample_crop
+from stepvec_worker.images.standard_geometry import STANDARD_SIDE, central_square, upright
+from stepvec_worker.images.turbo_jpeg import RgbArray
+
+DECODED_SHORT_SIDE: Final = 2 * STANDARD_SIDE
+"""standard-1: JPEGs are decoded at 1/2, 1/4 or 1/8 of their size while their short side keeps so many pixels.
+
+The vectors stay those of the full decode: bench/decoding.py has the cosines (docs/decisions/0046).
+"""
+
+SAMPLE_WIDTH: Final = 224
+SAMPLE_HEIGHT: Final = 244
+"""sample-1: the original sample passes (224, 244) to a function that takes (width, height)."""
+
+
+def pixel_format(preprocessing: Preprocessing) -> PixelFormat:
+    """What `preprocess` gives. Floats for sample-1, whose cubic interpolation overshoots 0 and 255."""
+    if preprocessing == "sample-1":
+        return PixelFormat(SAMPLE_HEIGHT, SAMPLE_WIDTH, "float32")
+    return PixelFormat(STANDARD_SIDE, STANDARD_SIDE, "uint8")
+
+
+def prepare(data: bytes, limits: DecodeLimits, preprocessing: Preprocessing) -> Pixels:
+    """The pixels that the network sees, from the bytes of an object.
+
+    `decode` and `preprocess` in one, with the cheapest decoding that the preprocessing allows. Safe to call from
+    several threads; most of the time is spent outside the interpreter's lock. Raises ImageRejected, nothing else.
+    """
+    decoded = decode_fast(data, limits, short_side=DECODED_SHORT_SIDE if preprocessing == "standard-1" else None)
+    try:
+        return preprocess(decoded.image, preprocessing, rgb=decoded.rgb)
+    except ImageRejected:
+        raise
+    except Exception as error:  # noqa: BLE001 - conversions of hostile images fail in as many ways as decoding them
+        reject(error, data)
+
+
+def preprocess(image: Image.Image, preprocessing: Preprocessing, *, rgb: RgbArray | None = None) -> Pixels:
+    """The pixels of `image` that the network sees, as `pixel_format` says. They may be read-only.
+
+    `rgb`, (H, W, 3), are its pixels where they are decoded already: `image` then need not be loaded. Raises
+    ImageRejected (Unsupported) for a mode that cannot be made RGB.
+    """
+    if preprocessing == "sample-1":
+        # The sample's own conversion: no EXIF, whatever lies under a transparent pixel, 16 bits clipped.
+        # convert() would copy what is RGB already.
+        pixels = np.asarray(image if image.mode == "RGB" else image.convert("RGB")) if rgb is None else rgb
+        return sample_crop(pixels, SAMPLE_WIDTH, SAMPLE_HEIGHT)
+    orientation = _orientation(image)
+    square = central_square(to_rgb(image) if rgb is None else rgb)
+    return upright(square, orientation)
+
+
+def _orientation(image: Image.Image) -> int:
+    """The EXIF orientation; 1 where there is none. Read after decoding: Pillow itself turns a TIFF, then drops it."""
+    try:
+        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except Exception:  # noqa: BLE001 - damaged metadata of any kind: the picture itself is good
+        return 1
+    return orientation if isinstance(orientation, int) else 1

@@ -1,0 +1,1 @@
+"""The supervisor, its embedding processes, and what passes between them."""

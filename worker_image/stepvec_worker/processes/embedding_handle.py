@@ -1,0 +1,88 @@
+"""An embedding process as its supervisor sees it."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+
+from stepvec_worker.processes.assignment import Assignment
+from stepvec_worker.processes.decode_watch import DecodeWatch
+from stepvec_worker.processes.embedding_process import embed_chunks
+from stepvec_worker.processes.messages import Message, Progress, Receiver, Sender, Usage
+
+# Forked, not spawned: the pages of Python and boto3 are shared, and imported once (docs/decisions/0040).
+_CONTEXT = multiprocessing.get_context("fork")
+
+
+class EmbeddingHandle:
+    """Forks the process and holds its pipes. `number` is never used for another one.
+
+    The supervisor keeps here what it has heard of it: `progress`, `usage`, whether it said that it `has_ended`, and
+    whether it was killed for an image that took too long (`is_overdue`).
+    """
+
+    def __init__(self, number: int, assignment: Assignment) -> None:
+        self.number = number
+        self.progress = Progress(0, 0, 0)
+        self.usage: Usage | None = None
+        self.has_ended = False
+        self.is_overdue = False
+        self.watch = DecodeWatch(assignment.decoders)
+        incoming, outgoing = os.pipe(), os.pipe()
+        self._process = _CONTEXT.Process(
+            target=_run,
+            args=(assignment, self.watch, incoming[0], outgoing[1], (incoming[1], outgoing[0])),
+            name=f"embedding-{number}",
+        )
+        self._process.start()
+        os.close(incoming[0])
+        os.close(outgoing[1])
+        self._sender = Sender(incoming[1])
+        self._receiver = Receiver(outgoing[0])
+
+    @property
+    def pid(self) -> int:
+        """Its process id, which its own log lines have too."""
+        return self._process.pid or 0
+
+    @property
+    def descriptor(self) -> int:
+        """Readable when there is something to `receive`."""
+        return self._receiver.descriptor
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether its pipe is closed, as the kernel does when a process dies."""
+        return self._receiver.is_closed
+
+    def receive(self) -> list[Message]:
+        """What it has told since."""
+        return self._receiver.receive()
+
+    def send(self, message: Message) -> None:
+        """Tell it something; nothing happens when it has died, of which `is_gone` tells soon."""
+        try:
+            self._sender.send(message)
+        except BrokenPipeError:
+            return
+
+    def kill(self) -> None:
+        """SIGKILL: a native decoder that does not end hears nothing else."""
+        self._process.kill()
+
+    def end(self) -> str:
+        """Wait for its end, close the pipes, and say how it ended."""
+        self._process.join()
+        self._sender.close()
+        self._receiver.close()
+        self.watch.close()
+        code = self._process.exitcode or 0
+        return f"exit code {code}" if code >= 0 else signal.Signals(-code).name
+
+
+def _run(assignment: Assignment, watch: DecodeWatch, incoming: int, outgoing: int, others: tuple[int, int]) -> None:
+    for descriptor in others:
+        os.close(descriptor)
+    sys.exit(embed_chunks(assignment, watch, incoming, outgoing))

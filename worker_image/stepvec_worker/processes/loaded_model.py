@@ -1,0 +1,101 @@
+"""What an embedding process works with: the model, loaded, and the job around it. Importing this takes a while."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from stepvec.adapters.clients import dynamodb_client, s3_client
+from stepvec.adapters.object_store import ObjectStore
+from stepvec.adapters.vector_table import VectorTable
+from stepvec.errors import ConfigurationError
+from stepvec.rows.item import vector_type
+from stepvec.rows.model import ModelIdentity
+from stepvec_worker.engines import Embedder, load_embedder
+from stepvec_worker.images.decoding import DecodeLimits
+from stepvec_worker.images.fast_get import fast_reader
+from stepvec_worker.images.fetching import ImageFetcher
+from stepvec_worker.images.preprocessing import pixel_format, prepare
+from stepvec_worker.processes.assignment import Assignment
+from stepvec_worker.processes.decode_watch import DecodeWatch
+from stepvec_worker.processes.messages import Usage
+from stepvec_worker.processes.peak_memory import peak_memory_mb
+from stepvec_worker.processes.shard_job import ShardJob, ShardTask
+from stepvec_worker.settings import Settings
+from stepvec_worker.storage.conditional_write import store_newest
+
+
+class LoadedModel:
+    """The job of one embedding process. Raises a StepvecError for what is wrong with the model."""
+
+    def __init__(
+        self,
+        assignment: Assignment,
+        watch: DecodeWatch,
+        is_stopped: Callable[[], bool],
+        on_batch: Callable[[], None],
+    ) -> None:
+        settings = assignment.settings
+        identity = ModelIdentity.parse(settings.model)
+        embedder = _load(settings, identity, assignment.device)
+        self.running = embedder.running
+        s3 = s3_client(connections=settings.download_threads + settings.write_threads)
+        store = ObjectStore(s3)
+        table = VectorTable(dynamodb_client(settings.write_threads + 1), settings.table, threads=1)
+        limits = DecodeLimits(bytes=settings.max_image_bytes, pixels=settings.max_image_pixels)
+        fetcher = ImageFetcher(
+            s3,
+            settings.image_bucket,
+            most_bytes=settings.max_image_bytes,
+            fast=fast_reader(s3, settings.image_bucket),
+        )
+        self._table = table
+        self.job = ShardJob(
+            ShardTask(
+                run=assignment.run,
+                model=str(identity),
+                dimension=embedder.dimension,
+                vector_type=vector_type(settings.vector_type),
+                reembed=assignment.reembed,
+                batch_size=settings.batch_size,
+            ),
+            table,
+            fetch=fetcher.fetch,
+            prepare=lambda data: prepare(data, limits, identity.preprocessing),
+            embed=embedder.embed,
+            store=lambda row: store_newest(table, row, lambda key: store.version(settings.image_bucket, key)),
+            watch=watch,
+            download_threads=settings.download_threads,
+            write_threads=settings.write_threads,
+            is_stopped=is_stopped,
+            on_batch=on_batch,
+        )
+
+    def usage(self) -> Usage:
+        """What the process took so far."""
+        totals = self.job.totals
+        return Usage(
+            stages=totals.stages,
+            downloaded_bytes=totals.downloaded_bytes,
+            write_units=self._table.write_units,
+            read_units=self._table.read_units,
+            peak_memory_mb=peak_memory_mb(),
+        )
+
+
+def _load(settings: Settings, identity: ModelIdentity, device: str) -> Embedder:
+    embedder = load_embedder(
+        Path(settings.model_directory),
+        device,
+        pixel_format(identity.preprocessing),
+        batch_size=settings.batch_size,
+        engine=identity.engine,
+        precision=identity.precision,
+    )
+    carried = embedder.card.identity(identity.preprocessing, identity.engine, identity.precision)
+    if carried != identity:
+        raise ConfigurationError(
+            f"The image carries the model {carried}, and the deployment says {identity}.",
+            remedy="Deploy the pipeline again: it builds the image and sets the model's name together.",
+        )
+    return embedder

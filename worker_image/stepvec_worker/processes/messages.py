@@ -1,0 +1,166 @@
+"""What supervisor and embedding processes tell each other: JSON Lines over pipes, each line `["Name", {fields}]`.
+
+JSON and not pickle: what decodes hostile images must not be able to hand code to the supervisor.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from dataclasses import dataclass
+from typing import Final
+
+from stepvec import codec
+from stepvec.runs.outcome import ImageFailure
+from stepvec.runs.reports import StageSeconds
+
+_READ_BYTES: Final = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Deal:
+    """To a process: these lines of the shard are yours.
+
+    chunk: its number, by which it is acknowledged. first, count: the number of its first line in the shard, from 0,
+    and how many there are. offset, length: where their bytes are. skip: lines, by their numbers, that have their
+    outcome already. alone: finish it before anything else is begun.
+    """
+
+    chunk: int
+    first: int
+    count: int
+    offset: int
+    length: int
+    skip: tuple[int, ...] = ()
+    alone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """To a process: there is no more to deal. Store what is in hand and end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """To a process: begin nothing more. Store what is begun and end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """From a process: it can take another chunk."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """From a process: its model is loaded; `running` is what its engine really runs."""
+
+    running: str
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """From a process: outcomes so far in chunks that it has not acknowledged."""
+
+    embedded: int
+    unchanged: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """From a process: what it took so far, since it began; `peak_memory_mb` is its largest RSS."""
+
+    stages: StageSeconds
+    downloaded_bytes: int
+    write_units: float
+    read_units: float
+    peak_memory_mb: int
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """From a process: each image of the chunk (but those skipped) has its outcome, and its rows are stored."""
+
+    chunk: int
+    embedded: int
+    unchanged: int
+    failures: tuple[ImageFailure, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """From a process: an error that is no image's. `kind` names a class of stepvec.errors, or "" for any other."""
+
+    kind: str
+    message: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """From a process, last: all that it had in hand is stored."""
+
+
+Message = Deal | Finish | Stop | Wanted | Ready | Progress | Usage | Acknowledged | Failed | Ended
+
+_TYPES: Final[dict[str, type[Message]]] = {
+    kind.__name__: kind for kind in (Deal, Finish, Stop, Wanted, Ready, Progress, Usage, Acknowledged, Failed, Ended)
+}
+
+
+def to_line(message: Message) -> bytes:
+    """The message as one line, ASCII: keys may hold what UTF-8 cannot (lone surrogates)."""
+    return json.dumps([type(message).__name__, codec.to_document(message)], separators=(",", ":")).encode() + b"\n"
+
+
+def from_line(line: bytes) -> Message:
+    """The message in one line. Raises RecordError for a line that holds none."""
+    name, document = codec.from_document(tuple[str, dict], json.loads(line), where="A message")  # type: ignore[type-arg]
+    return codec.from_document(_TYPES[name], document, where=f"A message {name}")
+
+
+class Sender:
+    """The writing end of a pipe. Safe to use from several threads."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._lock = threading.Lock()
+
+    def send(self, message: Message) -> None:
+        """Write the message, waiting while the pipe is full. Raises BrokenPipeError when nobody reads any more."""
+        line = memoryview(to_line(message))
+        with self._lock:
+            while line:
+                line = line[os.write(self._descriptor, line) :]
+
+    def close(self) -> None:
+        """Close the pipe."""
+        os.close(self._descriptor)
+
+
+class Receiver:
+    """The reading end of a pipe, never waited for: what has not wholly arrived stays for the next time."""
+
+    def __init__(self, descriptor: int) -> None:
+        os.set_blocking(descriptor, False)
+        self.descriptor = descriptor
+        self.is_closed = False
+        self._rest = b""
+
+    def receive(self) -> list[Message]:
+        """The messages that have arrived. `is_closed` is true when the other side has closed the pipe or died."""
+        pieces = [self._rest]
+        while not self.is_closed:
+            try:
+                piece = os.read(self.descriptor, _READ_BYTES)
+            except BlockingIOError:
+                break
+            self.is_closed = not piece
+            pieces.append(piece)
+        *lines, self._rest = b"".join(pieces).split(b"\n")
+        return [from_line(line) for line in lines]
+
+    def close(self) -> None:
+        """Close the pipe."""
+        os.close(self.descriptor)

@@ -1,0 +1,207 @@
+"""Chunks of a shard, streamed: download and decode in threads, embed in batches, write in the background."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import takewhile
+from typing import Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stepvec.adapters.vector_table import batches
+from stepvec.rows.item import StoredMark, VectorItem, VectorType
+from stepvec.rows.vectors import encode_vector
+from stepvec.runs.listing import ShardImage
+from stepvec.runs.outcome import ImageFailure
+from stepvec.runs.reports import StageSeconds
+from stepvec_worker.images.decoding import ImageRejected
+from stepvec_worker.images.fetching import FetchedImage
+from stepvec_worker.images.pixels import Pixels
+from stepvec_worker.processes.chunks import Chunk, ChunkAccount
+from stepvec_worker.processes.concurrency import ByteBudget, bounded_map
+from stepvec_worker.processes.decode_watch import DecodeWatch
+from stepvec_worker.storage.row_writer import RowWriter, Store
+
+FloatArray = NDArray[np.float32]
+
+BATCHES_AHEAD: Final = 2
+"""Batches of images downloaded and decoded ahead of the network: 5 MB each at 32 images of 224 x 224, 8 bits."""
+DOWNLOADED_BYTES: Final = 64 * 1024 * 1024
+"""Downloaded and not yet decoded bytes at a time, of one process."""
+
+
+class MarkTable(Protocol):
+    """What the job needs of VectorTable."""
+
+    def marks(self, image_ids: Iterable[str], *, consistent: bool) -> Iterator[dict[str, StoredMark]]:
+        """As VectorTable.marks."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ShardTask:
+    """What is to be done: which run, whose model, and what a row gets."""
+
+    run: str
+    model: str
+    dimension: int
+    vector_type: VectorType
+    reembed: bool
+    batch_size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """An image whose pixels the network can take, (H, W, 3), or whose account is settled (None)."""
+
+    image: ShardImage
+    account: ChunkAccount
+    pixels: Pixels | None
+    modified: datetime
+
+
+@dataclass(slots=True)
+class Totals:
+    """Work so far, over all threads."""
+
+    downloaded_bytes: int = 0
+    download_seconds: float = 0.0
+    decode_seconds: float = 0.0
+    embed_seconds: float = 0.0
+    write_seconds: float = 0.0
+
+    @property
+    def stages(self) -> StageSeconds:
+        """Seconds of each stage."""
+        return StageSeconds(self.download_seconds, self.decode_seconds, self.embed_seconds, self.write_seconds)
+
+
+class ShardJob:
+    """Gives each image of its chunks one outcome, in the chunk's account, when its row is stored.
+
+    fetch, prepare, embed and store may be any callables: an image's bytes, its pixels, vectors of a batch, and the
+    write of a row. `fetch` and `prepare` run in threads and raise ImageRejected for what is wrong with one image.
+    """
+
+    def __init__(
+        self,
+        task: ShardTask,
+        table: MarkTable,
+        *,
+        fetch: Callable[[ShardImage], FetchedImage],
+        prepare: Callable[[bytes], Pixels],
+        embed: Callable[[Sequence[Pixels]], FloatArray],
+        store: Store,
+        watch: DecodeWatch,
+        download_threads: int,
+        write_threads: int,
+        is_stopped: Callable[[], bool],
+        on_batch: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.totals = Totals()
+        self._task = task
+        self._table = table
+        self._fetch = fetch
+        self._prepare = prepare
+        self._embed = embed
+        self._store = store
+        self._watch = watch
+        self._download_threads = download_threads
+        self._write_threads = write_threads
+        self._budget = ByteBudget(DOWNLOADED_BYTES)
+        self._is_stopped = is_stopped
+        self._on_batch = on_batch
+        self._lock = threading.Lock()
+
+    def run(self, chunks: Iterable[Chunk]) -> None:
+        """Embed the images of `chunks`, batches reaching across them; only the last may be smaller.
+
+        When stopped, what is begun is stored and nothing else is begun. Raises StorageError; what was embedded
+        before is stored then too.
+        """
+        written = self.totals.write_seconds
+        with (
+            RowWriter(self._store, self._write_threads) as writer,
+            ThreadPoolExecutor(self._download_threads, thread_name_prefix="fetch") as pool,
+        ):
+            prepared = bounded_map(
+                pool,
+                lambda element: self._prepare_one(*element),
+                takewhile(lambda _: not self._is_stopped(), self._without_stored(chunks)),
+                ahead=BATCHES_AHEAD * self._task.batch_size,
+            )
+            good = (element for element in prepared if element.pixels is not None)
+            for batch in batches(good, self._task.batch_size):
+                self._embed_batch(batch, writer)
+                self.totals.write_seconds = written + writer.seconds
+                self._on_batch()
+            writer.flush()
+            self.totals.write_seconds = written + writer.seconds
+
+    def _without_stored(self, chunks: Iterable[Chunk]) -> Iterator[tuple[Chunk, int, ShardImage]]:
+        """The images that an earlier attempt, or another run since, has not stored."""
+        for chunk in chunks:
+            marks: dict[str, StoredMark] = {}
+            # Eventually consistent, at half the price: a row that is overlooked is embedded once more, no worse.
+            for found in self._table.marks((image.image_id for _, image in chunk.images), consistent=False):
+                marks.update(found)
+            for line, image in chunk.images:
+                mark = marks.get(image.image_id)
+                if mark is None or not mark.is_embedding_of(image.etag, self._task.model):
+                    yield chunk, line, image
+                elif mark.run == self._task.run:
+                    chunk.account.settle_embedded()
+                elif self._task.reembed:
+                    yield chunk, line, image
+                else:
+                    chunk.account.settle_unchanged()
+
+    def _prepare_one(self, chunk: Chunk, line: int, image: ShardImage) -> Prepared:
+        self._budget.acquire(image.size)
+        try:
+            start = time.perf_counter()
+            fetched = self._fetch(image)
+            downloaded = time.perf_counter()
+            with self._watch.decoding(chunk.number, line):
+                begun = time.perf_counter()
+                pixels = self._prepare(fetched.data)
+                decoded = time.perf_counter()
+        except ImageRejected as rejected:
+            chunk.account.settle_failed(ImageFailure(image.key, image.image_id, rejected.reason, rejected.message))
+            return Prepared(image, chunk.account, None, datetime.now(UTC))
+        finally:
+            self._budget.release(image.size)
+        with self._lock:
+            self.totals.downloaded_bytes += len(fetched.data)
+            self.totals.download_seconds += downloaded - start
+            self.totals.decode_seconds += decoded - begun
+        return Prepared(image, chunk.account, pixels, fetched.modified)
+
+    def _embed_batch(self, batch: list[Prepared], writer: RowWriter) -> None:
+        start = time.perf_counter()
+        vectors = self._embed([element.pixels for element in batch if element.pixels is not None])
+        self.totals.embed_seconds += time.perf_counter() - start
+        created = datetime.now(UTC)
+        for element, vector in zip(batch, vectors, strict=True):
+            image = element.image
+            encoded = encode_vector(vector, self._task.vector_type)
+            row = VectorItem(
+                image_id=image.image_id,
+                vector=encoded.data,
+                data_type=self._task.vector_type,
+                dimension=self._task.dimension,
+                created=created,
+                key=image.key,
+                etag=image.etag,
+                model=self._task.model,
+                run=self._task.run,
+                modified=element.modified,
+                scale=encoded.scale,
+            )
+            writer.add(row, element.account.settle_row)

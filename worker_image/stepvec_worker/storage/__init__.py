@@ -1,0 +1,1 @@
+"""The worker's storage: the shard file it reads and the rows it writes."""
