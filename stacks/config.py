@@ -21,7 +21,7 @@ from stepvec.limits import (
 )
 from stepvec.rows.item import VECTOR_TYPES
 from stepvec.rows.model import ENGINES, PRECISIONS, PREPROCESSINGS, check_engine
-from stepvec.runs.run_input import SHARD_SIZE_MAXIMUM, parse_run_input
+from stepvec.runs.run_input import MAX_SHARD_SIZE, parse_run_input
 from stepvec.schedules import parse_schedule
 
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,39}")
@@ -70,7 +70,7 @@ class PipelineConfig:
     shard_size: int = setting(
         5_000,
         "Images of a shard, where an input does not say. 5,000 take a vCPU some two minutes.",
-        between=(1, SHARD_SIZE_MAXIMUM),
+        between=(1, MAX_SHARD_SIZE),
     )
     preprocessing: str = setting(
         "standard-1",

@@ -23,8 +23,8 @@ from stacks.workflow import Workflow
 from stepvec.errors import ConfigurationError
 from stepvec.limits import (
     EVENT_PATTERN_CHARACTERS,
+    MIN_QUEUE_CONCURRENCY,
     QUEUE_BATCH_MESSAGES,
-    QUEUE_CONCURRENCY_MINIMUM,
     QUEUE_RETENTION_DAYS,
     QUEUE_VISIBILITY_TIMEOUTS,
 )
@@ -147,7 +147,7 @@ class Triggers(Construct):
             batch_size=QUEUE_BATCH_MESSAGES,
             max_batching_window=cdk.Duration.seconds(config.upload_window_seconds),
             # Each poller's batch becomes an execution: as few pollers as AWS allows.
-            max_concurrency=QUEUE_CONCURRENCY_MINIMUM,
+            max_concurrency=MIN_QUEUE_CONCURRENCY,
             report_batch_item_failures=True,
         )
 

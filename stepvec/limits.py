@@ -28,9 +28,9 @@ SUBMIT_JOB_REQUEST_BYTES: Final = 30 * 1024
 CONTAINER_OVERRIDES_CHARACTERS: Final = 8_192
 """An ECS RunTask limit that reaches through Batch (ASFHyP3/hyp3#3041)."""
 JOB_NAME_CHARACTERS: Final = 128
-JOB_ATTEMPTS: Final = 10
+MAX_JOB_ATTEMPTS: Final = 10
 EVALUATE_ON_EXIT_RULES: Final = 5
-JOB_TIMEOUT_SECONDS_MINIMUM: Final = 60
+MIN_JOB_TIMEOUT_SECONDS: Final = 60
 COMPUTE_ENVIRONMENTS_PER_QUEUE: Final = 3
 # https://docs.aws.amazon.com/batch/latest/APIReference/API_JobStateTimeLimitAction.html
 STATE_TIME_LIMIT_SECONDS: Final = (600, 86_400)
@@ -99,7 +99,7 @@ SCHEDULE_WINDOW_MINUTES: Final = 1_440
 QUEUE_BATCH_MESSAGES: Final = 10_000
 """Messages of one invocation; fewer where they are more than 6 MB together (some 4,000 uploads)."""
 QUEUE_BATCH_WINDOW_SECONDS: Final = 300
-QUEUE_CONCURRENCY_MINIMUM: Final = 2
+MIN_QUEUE_CONCURRENCY: Final = 2
 """The least that an event source mapping may be limited to."""
 # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
 QUEUE_VISIBILITY_TIMEOUTS: Final = 6

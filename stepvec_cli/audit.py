@@ -97,13 +97,13 @@ def _audit(
 ) -> AuditCounts:
     from local_pipeline.reembedding import reembedder
     from stepvec.audit.compare import MatchedRow, Sample, compare
-    from stepvec.audit.reading import Reading, check_vectors, list_images, scan_marks
+    from stepvec.audit.reading import Reading, check_vectors, list_images, scan_metadata
     from stepvec.audit.sorting import sorted_by_key
 
     reading = Reading()
     chosen: Sample[MatchedRow] = Sample(sample, random.Random())  # noqa: S311 - a sample, no secret
     matched = 0
-    with sorted_by_key(scan_marks(deployment, prefixes, reading)) as rows:
+    with sorted_by_key(scan_metadata(deployment, prefixes, reading)) as rows:
         for result in compare(rows, list_images(deployment, prefixes, reading), model=deployment.model):
             if isinstance(result, MatchedRow):
                 matched += 1

@@ -21,7 +21,7 @@ from stepvec.estimate.plans import Workload
 from stepvec.limits import KEY_BYTES
 from stepvec.rows.item import VectorType, vector_type
 from stepvec.rows.model import Architecture, Engine, Precision
-from stepvec.runs.run_input import SHARD_SIZE_MAXIMUM, prefixes_of
+from stepvec.runs.run_input import MAX_SHARD_SIZE, prefixes_of
 from stepvec.stack_names import DATA_STACK, PIPELINE_STACK
 from stepvec.weights.model_directory import read_model_card
 from stepvec_cli.console import errors
@@ -43,7 +43,7 @@ def plan(
     engine: Annotated[Engine | None, typer.Option(help="Another than the deployment's.")] = None,
     precision: Annotated[Precision | None, typer.Option(help="Another than the deployment's.")] = None,
     max_vcpus: Annotated[int | None, typer.Option(min=1, help="Another than the deployment's.")] = None,
-    shard_size: Annotated[int | None, typer.Option(min=1, max=SHARD_SIZE_MAXIMUM, help="Images of a shard.")] = None,
+    shard_size: Annotated[int | None, typer.Option(min=1, max=MAX_SHARD_SIZE, help="Images of a shard.")] = None,
     vcpu_hour_usd: Annotated[float | None, typer.Option(min=0, help="What a vCPU-hour costs you.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
     data_stack: Annotated[str, typer.Option(help="Stack of the buckets and the table.")] = DATA_STACK,

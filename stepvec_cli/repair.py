@@ -112,11 +112,11 @@ def _shards_with_missing(store: ObjectStore, layout: RunLayout, shards: int) -> 
 
 
 def _missing_keys(images: list[ShardImage], table: VectorTable, report: RunReport, *, reembed: bool) -> Iterator[str]:
-    (marks,) = table.marks((image.image_id for image in images), consistent=True)
+    (metadata,) = table.metadata((image.image_id for image in images), consistent=True)
     for image in images:
-        mark = marks.get(image.image_id)
-        is_there = mark is not None and mark.is_embedding_of(image.etag, report.model)
-        if not is_there or (reembed and mark is not None and mark.run != report.run):
+        row = metadata.get(image.image_id)
+        is_there = row is not None and row.is_embedding_of(image.etag, report.model)
+        if not is_there or (reembed and row is not None and row.run != report.run):
             yield image.key
 
 

@@ -13,7 +13,7 @@ from typing import IO, Any
 from stepvec.adapters.object_store import ObjectPage, ObjectStore, ObjectVersion
 from stepvec.adapters.vector_table import VectorTable
 from stepvec.errors import StorageError
-from stepvec.rows.item import StoredMark, VectorItem
+from stepvec.rows.item import RowMetadata, VectorItem
 from stepvec.runs.layout import S3Uri
 from stepvec.runs.listing import ListedImage
 
@@ -60,7 +60,7 @@ class MemoryStore(ObjectStore):
     def write(self, uri: S3Uri, body: bytes, *, content_type: str = "application/json") -> None:
         self.files[uri.bucket, uri.key] = body
 
-    def write_first(self, uri: S3Uri, body: bytes, *, content_type: str = "application/json") -> bool:
+    def write_if_absent(self, uri: S3Uri, body: bytes, *, content_type: str = "application/json") -> bool:
         return self.files.setdefault((uri.bucket, uri.key), body) is body
 
     def upload(self, uri: S3Uri, stream: IO[bytes]) -> None:
@@ -76,9 +76,9 @@ def _is_after(key: str, after: str) -> bool:
 
 @dataclass
 class MemoryTable(VectorTable):
-    """A VectorTable over a dict of marks. `rows` keeps what was put."""
+    """A VectorTable over a dict of metadata. `rows` keeps what was put."""
 
-    stored: dict[str, StoredMark] = field(default_factory=dict)
+    stored: dict[str, RowMetadata] = field(default_factory=dict)
     rows: dict[str, VectorItem] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -86,13 +86,13 @@ class MemoryTable(VectorTable):
         self.write_units = 0.0
         self.largest_read = 0
 
-    def marks(self, image_ids: Iterable[str], *, consistent: bool) -> Iterator[dict[str, StoredMark]]:
+    def metadata(self, image_ids: Iterable[str], *, consistent: bool) -> Iterator[dict[str, RowMetadata]]:
         ids = list(image_ids)
         self.largest_read = max(self.largest_read, len(ids))
         for start in range(0, len(ids), 100):
             yield {name: self.stored[name] for name in ids[start : start + 100] if name in self.stored}
 
-    def put(self, item: VectorItem, *, over: StoredMark | None = None) -> StoredMark | None:
+    def put(self, item: VectorItem, *, over: RowMetadata | None = None) -> RowMetadata | None:
         self.rows[item.image_id] = item
-        self.stored[item.image_id] = StoredMark(item.image_id, item.key, item.etag, item.model, item.run)
+        self.stored[item.image_id] = RowMetadata(item.image_id, item.key, item.etag, item.model, item.run)
         return None

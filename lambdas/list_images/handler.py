@@ -10,7 +10,7 @@ from typing import Any
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from lambdas.list_images.beginning import begin_run
+from lambdas.list_images.claim import claim_run
 from lambdas.list_images.lister import STOP_BEFORE_MILLISECONDS, list_images
 from lambdas.list_images.manifest import open_manifest
 from lambdas.list_images.sources import ImageSource, PrefixSource
@@ -51,7 +51,7 @@ def handle(event: dict[str, Any], context: LambdaContext) -> Any:
             run_input = _checked(json.loads(stream.read()))
     else:
         run_input = _checked(event["input"])
-        begin_run(store, layout, str(event["started"]))
+        claim_run(store, layout, str(event["started"]))
         store.write(layout.input, json.dumps(run_input.to_document(), ensure_ascii=False).encode())
         state = ListingState(str(event["run"]), str(event["started"]), ListingCounts(), ListingCursor(), done=False)
     after = list_images(

@@ -23,7 +23,7 @@ from stepvec.runs.steps import ListingCursor
 
 HEAD_THREADS: Final = 32
 """HeadObject requests at a time, for manifest lines that give no ETag."""
-FILE_BYTES_MAXIMUM: Final = LAMBDA_DISK_BYTES * 9 // 10
+MAX_FILE_BYTES: Final = LAMBDA_DISK_BYTES * 9 // 10
 """A file of keys is kept on the function's disk while it is read: some four million lines with sizes and ETags, or
 twelve million gzipped."""
 INVENTORY_SUFFIX: Final = "manifest.json"
@@ -152,9 +152,9 @@ def _text(value: Any) -> str:
 
 
 def _check_size(uri: S3Uri, size: int) -> None:
-    if size > FILE_BYTES_MAXIMUM:
+    if size > MAX_FILE_BYTES:
         raise InvalidInputError(
-            f"Manifest: {uri} has {size} bytes, over {FILE_BYTES_MAXIMUM:,}.",
+            f"Manifest: {uri} has {size} bytes, over {MAX_FILE_BYTES:,}.",
             remedy="Gzip it under a name in .gz, split it into several runs, or give an S3 Inventory.",
         )
 

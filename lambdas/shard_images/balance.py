@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from stepvec.runs.listing import ShardImage
 
 
-def shard_count(images: Sequence[ShardImage], *, most_images: int, most_bytes: int) -> int:
-    """Shards that `images` need so that none has over `most_images` images, nor, balanced, over `most_bytes` bytes."""
-    by_count = -(-len(images) // most_images)
-    by_bytes = -(-sum(image.size for image in images) // most_bytes)
+def shard_count(images: Sequence[ShardImage], *, max_images: int, max_bytes: int) -> int:
+    """Shards that `images` need so that none has over `max_images` images, nor, balanced, over `max_bytes` bytes."""
+    by_count = -(-len(images) // max_images)
+    by_bytes = -(-sum(image.size for image in images) // max_bytes)
     return min(max(by_count, by_bytes), len(images))
 
 

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from stepvec.errors import InvalidInputError
-from stepvec.rows.item import StoredMark
+from stepvec.rows.item import RowMetadata
 from stepvec.runs.images import ImageIdScheme, image_id
 from stepvec.runs.listing import ListedImage, ShardImage
 from stepvec.runs.outcome import FailureReason, ImageFailure
 
-WINDOW_IMAGES_MAXIMUM: Final = 250_000
+MAX_WINDOW_IMAGES: Final = 250_000
 """Distinct keys of one window at the most, five times a partition's average."""
 
 
@@ -42,7 +42,7 @@ def identify(listed: Iterable[ListedImage], scheme: ImageIdScheme) -> Identified
     for entry in listed:
         duplicates += entry.key in keys
         keys.setdefault(entry.key, entry)
-        if len(keys) > WINDOW_IMAGES_MAXIMUM:
+        if len(keys) > MAX_WINDOW_IMAGES:
             raise InvalidInputError(
                 f"ImageId is {scheme!r}, and very many keys share an id, such as {entry.key!r}.",
                 remedy='Use ImageId "key", or split the run by its Paths.',
@@ -61,7 +61,7 @@ def identify(listed: Iterable[ListedImage], scheme: ImageIdScheme) -> Identified
 
 
 def refuse_taken_ids(
-    images: Iterable[ShardImage], marks: dict[str, StoredMark]
+    images: Iterable[ShardImage], metadata: dict[str, RowMetadata]
 ) -> tuple[list[ShardImage], list[ImageFailure]]:
     """The images whose row is not another key's, and those whose row is, refused so that it is not overwritten.
 
@@ -70,9 +70,9 @@ def refuse_taken_ids(
     free: list[ShardImage] = []
     refused: list[ImageFailure] = []
     for image in images:
-        mark = marks.get(image.image_id)
-        if mark and mark.key and mark.key != image.key:
-            refused.append(_conflict(image.key, image.image_id, mark.key))
+        row = metadata.get(image.image_id)
+        if row and row.key and row.key != image.key:
+            refused.append(_conflict(image.key, image.image_id, row.key))
         else:
             free.append(image)
     return free, refused

@@ -19,7 +19,7 @@ from lambdas.shard_images.identify import identify, partition_of, refuse_taken_i
 from stepvec.adapters.object_store import ObjectStore
 from stepvec.adapters.vector_table import VectorTable
 from stepvec.errors import InvalidInputError
-from stepvec.rows.item import StoredMark
+from stepvec.rows.item import RowMetadata
 from stepvec.runs.layout import RunLayout, S3Uri
 from stepvec.runs.listing import (
     ListedImage,
@@ -31,7 +31,7 @@ from stepvec.runs.listing import (
     read_shard,
 )
 from stepvec.runs.outcome import ImageFailure
-from stepvec.runs.run_input import SHARDS_MAXIMUM, RunInput
+from stepvec.runs.run_input import MAX_SHARDS, RunInput
 from stepvec.runs.steps import ShardEntry, ShardingCounts, ShardingCursor, ShardingState, ShardingStep
 
 STOP_BEFORE_MILLISECONDS: Final = 180_000
@@ -147,17 +147,17 @@ class Sharder:
         ids_may_be_taken = self._input.image_id != "key"
         if self._input.reembed and not ids_may_be_taken:
             return images, [], 0
-        marks: dict[str, StoredMark] = {}
+        metadata: dict[str, RowMetadata] = {}
         # Eventually consistent, at half the price: these rows are from earlier runs.
-        for batch in self._table.marks((image.image_id for image in images), consistent=False):
-            marks.update(batch)
-        free, refused = refuse_taken_ids(images, marks) if ids_may_be_taken else (images, [])
+        for batch in self._table.metadata((image.image_id for image in images), consistent=False):
+            metadata.update(batch)
+        free, refused = refuse_taken_ids(images, metadata) if ids_may_be_taken else (images, [])
         if self._input.reembed:
             return free, refused, 0
         pending = [
             image
             for image in free
-            if image.image_id not in marks or not marks[image.image_id].is_embedding_of(image.etag, self._model)
+            if image.image_id not in metadata or not metadata[image.image_id].is_embedding_of(image.etag, self._model)
         ]
         return pending, refused, len(free) - len(pending)
 
@@ -166,7 +166,7 @@ class Sharder:
             return [], pending
         if not pending:
             return [], []
-        shards = shard_count(pending, most_images=self._input.shard_size, most_bytes=SHARD_BYTES)
+        shards = shard_count(pending, max_images=self._input.shard_size, max_bytes=SHARD_BYTES)
         return balance(pending, shards), []
 
     def _carried(self, step: int) -> list[ShardImage]:
@@ -177,9 +177,9 @@ class Sharder:
             return list(read_shard(stream, where=str(uri)))
 
     def _write_shards(self, shards: list[list[ShardImage]], *, first: int) -> list[ShardEntry]:
-        if first + len(shards) > SHARDS_MAXIMUM:
+        if first + len(shards) > MAX_SHARDS:
             raise InvalidInputError(
-                f"ShardSize {self._input.shard_size} makes more than {SHARDS_MAXIMUM:,} shards.",
+                f"ShardSize {self._input.shard_size} makes more than {MAX_SHARDS:,} shards.",
                 remedy="Raise ShardSize, or split the run by its Paths.",
             )
         uris = [self._layout.shard(first + number) for number in range(len(shards))]

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import IO, Any, Final
 
-from lambdas.verify_run.reckoning import Pipeline, RunTimes, cost_of_run, plan_of
+from lambdas.verify_run.cost import Pipeline, RunTimes, cost_of_run, plan_of
 from lambdas.verify_run.tally import Tally
 from stepvec import codec
 from stepvec.adapters.object_store import ObjectStore
@@ -41,7 +41,7 @@ def verify_run(store: ObjectStore, layout: RunLayout, state: ShardingState, pipe
                 _append(failures, verified.failures)
         failures.seek(0)
         store.upload(layout.failures, failures)
-    tally.settle(state.listing.listed)
+    tally.record_unaccounted(state.listing.listed)
     sharded = store.version(layout.shards.bucket, layout.shards.key)
     run_report = _report(layout, state, tally, pipeline, run_input, sharded=sharded.modified if sharded else None)
     store.write_record(layout.report, run_report)

@@ -11,7 +11,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from lambdas.verify_run.aggregator import verify_run
 from lambdas.verify_run.announcement import announce
-from lambdas.verify_run.reckoning import Pipeline
+from lambdas.verify_run.cost import Pipeline
 from stepvec import codec
 from stepvec.adapters.clients import s3_client, sns_client
 from stepvec.adapters.environment import read_environment

@@ -93,7 +93,7 @@ class Tally:
         if verified.error:
             self._add_error(entry.shard, verified.error)
 
-    def settle(self, listed: int) -> None:
+    def record_unaccounted(self, listed: int) -> None:
         """Hold the sum against what ListImages counted: an image that no shard knows is missing too.
 
         Raises RecordError where more are accounted for than were listed: one counted twice would hide one missing.

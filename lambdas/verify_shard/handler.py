@@ -14,14 +14,14 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from lambdas.verify_shard.batch_error import read_job_error
 from lambdas.verify_shard.job_log import last_words
-from lambdas.verify_shard.verifier import Expectation, Outcome, verify
+from lambdas.verify_shard.verifier import Expectation, ImageOutcome, verify
 from stepvec import codec
 from stepvec.adapters.clients import dynamodb_client, logs_client, s3_client
 from stepvec.adapters.environment import read_environment
 from stepvec.adapters.object_store import ObjectStore
 from stepvec.adapters.telemetry import logger, metrics
 from stepvec.adapters.vector_table import VectorTable
-from stepvec.rows.item import StoredMark
+from stepvec.rows.item import RowMetadata
 from stepvec.runs.layout import RunLayout
 from stepvec.runs.listing import read_shard
 from stepvec.runs.reports import ShardReport, VerifiedShard
@@ -57,20 +57,20 @@ def handle(event: dict[str, Any], context: LambdaContext) -> Any:  # noqa: ARG00
         images = list(read_shard(stream, where=str(uri)))
     report = store.find_record(ShardReport, layout.shard_report(entry.shard))
     table = VectorTable(dynamodb_client(connections=8), settings.table)
-    marks: dict[str, StoredMark] = {}
+    metadata: dict[str, RowMetadata] = {}
     # Strongly consistent: these rows were written seconds ago, and this count is the proof.
-    for batch in table.marks((image.image_id for image in images), consistent=True):
-        marks.update(batch)
+    for batch in table.metadata((image.image_id for image in images), consistent=True):
+        metadata.update(batch)
     expected = Expectation(layout.run, settings.model, _embedded_again_since(layout))
-    verdict = verify(images, marks, report.failures if report else (), expected)
+    verdict = verify(images, metadata, report.failures if report else (), expected)
     verified = VerifiedShard(
         run=layout.run,
         shard=entry.shard,
         images=len(images),
-        embedded=verdict.outcomes.get(Outcome.EMBEDDED, 0),
-        unchanged=verdict.outcomes.get(Outcome.UNCHANGED, 0),
-        failed=verdict.outcomes.get(Outcome.FAILED, 0),
-        missing=verdict.outcomes.get(Outcome.MISSING, 0),
+        embedded=verdict.outcomes.get(ImageOutcome.EMBEDDED, 0),
+        unchanged=verdict.outcomes.get(ImageOutcome.UNCHANGED, 0),
+        failed=verdict.outcomes.get(ImageOutcome.FAILED, 0),
+        missing=verdict.outcomes.get(ImageOutcome.MISSING, 0),
         found=verdict.found,
         wrong=verdict.wrong,
         missing_sample=verdict.missing_sample,

@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import Enum, auto
 from typing import Final
 
-from stepvec.rows.item import StoredMark
+from stepvec.rows.item import RowMetadata
 from stepvec.runs.listing import ShardImage
 from stepvec.runs.outcome import ImageFailure
 
@@ -17,7 +17,7 @@ MISSING_NAMED: Final = 20
 """Missing keys that a verified shard names."""
 
 
-class Outcome(Enum):
+class ImageOutcome(Enum):
     """What became of an image."""
 
     EMBEDDED = auto()
@@ -40,17 +40,19 @@ class Expectation:
     """When embedding again was asked for; None where it was not."""
 
 
-def outcome(image: ShardImage, mark: StoredMark | None, failed_ids: Collection[str], expected: Expectation) -> Outcome:
+def outcome(
+    image: ShardImage, row: RowMetadata | None, failed_ids: Collection[str], expected: Expectation
+) -> ImageOutcome:
     """The image's one outcome. The table's word counts; the worker's only for images that failed."""
     if image.image_id in failed_ids:
-        return Outcome.FAILED
-    if mark is None or not mark.is_embedding_of(image.etag, expected.model):
-        return Outcome.MISSING
-    if mark.run == expected.run:
-        return Outcome.EMBEDDED
+        return ImageOutcome.FAILED
+    if row is None or not row.is_embedding_of(image.etag, expected.model):
+        return ImageOutcome.MISSING
+    if row.run == expected.run:
+        return ImageOutcome.EMBEDDED
     # Another run over the same images may have embedded it again in the meantime.
-    is_fresh = expected.since is None or mark.was_written_since(expected.since)
-    return Outcome.UNCHANGED if is_fresh else Outcome.MISSING
+    is_fresh = expected.since is None or row.was_written_since(expected.since)
+    return ImageOutcome.UNCHANGED if is_fresh else ImageOutcome.MISSING
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ class Verdict:
     `failures` has one for each image that failed.
     """
 
-    outcomes: Mapping[Outcome, int]
+    outcomes: Mapping[ImageOutcome, int]
     found: int
     wrong: int
     missing_sample: tuple[str, ...]
@@ -69,26 +71,26 @@ class Verdict:
 
 def verify(
     images: Iterable[ShardImage],
-    marks: Mapping[str, StoredMark],
+    metadata: Mapping[str, RowMetadata],
     reported: Iterable[ImageFailure],
     expected: Expectation,
 ) -> Verdict:
-    """Count the outcomes of `images` against the marks of their rows and the failures that the worker reported."""
+    """Count the outcomes of `images` against the metadata of their rows and the failures that the worker reported."""
     by_id = {failure.image_id: failure for failure in reported}
-    outcomes: Counter[Outcome] = Counter()
+    outcomes: Counter[ImageOutcome] = Counter()
     found = wrong = 0
     missing: list[str] = []
     failures: list[ImageFailure] = []
     for image in images:
-        mark = marks.get(image.image_id)
-        result = outcome(image, mark, by_id, expected)
+        row = metadata.get(image.image_id)
+        result = outcome(image, row, by_id, expected)
         outcomes[result] += 1
-        if result is Outcome.MISSING and len(missing) < MISSING_NAMED:
+        if result is ImageOutcome.MISSING and len(missing) < MISSING_NAMED:
             missing.append(image.key)
-        if result is Outcome.FAILED:
+        if result is ImageOutcome.FAILED:
             failures.append(by_id[image.image_id])
-        elif mark is not None:
-            is_right = mark.is_embedding_of(image.etag, expected.model)
+        elif row is not None:
+            is_right = row.is_embedding_of(image.etag, expected.model)
             found += is_right
             wrong += not is_right
     return Verdict(outcomes, found, wrong, tuple(missing), tuple(failures))

@@ -28,7 +28,7 @@ BROKEN_BODY: Final = (
 )
 """A body that breaks off. boto3 retries a request until its headers are there; the body is ours to retry."""
 BODY_ATTEMPTS: Final = 8
-"""Tries of one body."""
+"""Of one body."""
 
 
 def error_code(error: Exception) -> str:
@@ -36,7 +36,7 @@ def error_code(error: Exception) -> str:
     return str(error.response.get("Error", {}).get("Code", "")) if isinstance(error, ClientError) else ""
 
 
-def explain(service: str, what: str, error: Exception) -> StorageError:
+def as_storage_error(service: str, what: str, error: Exception) -> StorageError:
     """Our error for one that boto3 raised at `what`, with AWS's own words and what to do."""
     if error_code(error) in ACCESS_DENIED_CODES:
         return AccessDeniedError(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
 MAX_ATTEMPTS: Final = 8
-"""Tries of one request before its error reaches us; "standard" mode backs off with jitter, up to 20 s a try.
+"""Of one request, before its error reaches us; "standard" mode backs off with jitter, up to 20 s an attempt.
 
 https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html
 """

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from stepvec.adapters.aws_errors import error_code, explain
+from stepvec.adapters.aws_errors import as_storage_error, error_code
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
@@ -23,7 +23,7 @@ def start_once(client: SFNClient, state_machine_arn: str, *, name: str, run_inpu
     except ClientError as error:
         if error_code(error) == "ExecutionAlreadyExists":
             return False
-        raise explain("Step Functions", f"starting {name}", error) from error
+        raise as_storage_error("Step Functions", f"starting {name}", error) from error
     except BotoCoreError as error:
-        raise explain("Step Functions", f"starting {name}", error) from error
+        raise as_storage_error("Step Functions", f"starting {name}", error) from error
     return True

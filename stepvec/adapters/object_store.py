@@ -20,8 +20,8 @@ from stepvec.adapters.aws_errors import (
     BROKEN_BODY,
     EXISTING_CODES,
     MISSING_CODES,
+    as_storage_error,
     error_code,
-    explain,
 )
 from stepvec.adapters.list_objects import shorten_listing_answers
 from stepvec.adapters.vector_table import backoff_seconds
@@ -67,7 +67,7 @@ class ObjectStore:
         if after:
             # StartAfter rather than a continuation token: it never expires, so a round can be repeated.
             request["StartAfter"] = after
-        with _explained(f"listing s3://{bucket}/{prefix}"):
+        with _storage_errors(f"listing s3://{bucket}/{prefix}"):
             page = self._client.list_objects_v2(**request)
         objects = tuple(
             ListedImage(entry["Key"], entry["Size"], entry["ETag"].strip('"')) for entry in page.get("Contents", [])
@@ -89,7 +89,7 @@ class ObjectStore:
         except ClientError as error:
             if error_code(error) in MISSING_CODES:
                 return None
-            raise explain("S3", f"looking at s3://{bucket}/{key}", error) from error
+            raise as_storage_error("S3", f"looking at s3://{bucket}/{key}", error) from error
         return ListedImage(key, head["ContentLength"], head["ETag"].strip('"'))
 
     def version(self, bucket: str, key: str) -> ObjectVersion | None:
@@ -99,14 +99,14 @@ class ObjectStore:
         except (ClientError, BotoCoreError) as error:
             if error_code(error) in MISSING_CODES:
                 return None
-            raise explain("S3", f"looking at s3://{bucket}/{key}", error) from error
+            raise as_storage_error("S3", f"looking at s3://{bucket}/{key}", error) from error
         return ObjectVersion(head["ETag"].strip('"'), head["LastModified"])
 
     @contextmanager
     def open(self, uri: S3Uri) -> Iterator[IO[bytes]]:
         """The file at `uri`, to be read once; it is on disk or in memory by then, whatever becomes of the network."""
         with tempfile.SpooledTemporaryFile(max_size=_SPOOLED_BYTES) as spool:
-            with _explained(f"reading {uri}"):
+            with _storage_errors(f"reading {uri}"):
                 self._read_whole(uri, spool)
             spool.seek(0)
             yield spool
@@ -137,10 +137,10 @@ class ObjectStore:
 
     def write(self, uri: S3Uri, body: bytes, *, content_type: str = "application/json") -> None:
         """Write the whole file at `uri`."""
-        with _explained(f"writing {uri}"):
+        with _storage_errors(f"writing {uri}"):
             self._client.put_object(Bucket=uri.bucket, Key=uri.key, Body=body, ContentType=content_type)
 
-    def write_first(self, uri: S3Uri, body: bytes, *, content_type: str = "application/json") -> bool:
+    def write_if_absent(self, uri: S3Uri, body: bytes, *, content_type: str = "application/json") -> bool:
         """Write the whole file at `uri`, unless there is one: then False.
 
         https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
@@ -152,12 +152,12 @@ class ObjectStore:
         except (ClientError, BotoCoreError) as error:
             if error_code(error) in EXISTING_CODES:
                 return False
-            raise explain("S3", f"writing {uri}", error) from error
+            raise as_storage_error("S3", f"writing {uri}", error) from error
         return True
 
     def upload(self, uri: S3Uri, stream: IO[bytes]) -> None:
         """Write the file at `uri` from a stream, in parts where it is large."""
-        with _explained(f"writing {uri}"):
+        with _storage_errors(f"writing {uri}"):
             self._client.upload_fileobj(stream, uri.bucket, uri.key)
 
     def read_record(self, cls: type[Record], uri: S3Uri) -> Record:
@@ -175,8 +175,8 @@ class ObjectStore:
 
 
 @contextmanager
-def _explained(what: str) -> Iterator[None]:
+def _storage_errors(what: str) -> Iterator[None]:
     try:
         yield
     except (ClientError, BotoCoreError, ConnectionError, TimeoutError) as error:
-        raise explain("S3", what, error) from error
+        raise as_storage_error("S3", what, error) from error

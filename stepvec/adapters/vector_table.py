@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 
-from stepvec.adapters.aws_errors import error_code, explain
+from stepvec.adapters.aws_errors import as_storage_error, error_code
 from stepvec.errors import StorageError
 from stepvec.limits import BATCH_GET_ITEMS
 from stepvec.rows.item import (
-    MARK_ATTRIBUTES,
+    METADATA_ATTRIBUTES,
     PARTITION_KEY,
-    StoredMark,
+    RowMetadata,
     VectorItem,
-    decode_mark,
+    decode_metadata,
     encode_item,
     write_units,
 )
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 Element = TypeVar("Element")
 Answer = TypeVar("Answer")
 
-BACKOFF_FIRST_SECONDS: Final = 0.05
-BACKOFF_LONGEST_SECONDS: Final = 20.0
-ROUNDS: Final = 16
+FIRST_BACKOFF_SECONDS: Final = 0.05
+MAX_BACKOFF_SECONDS: Final = 20.0
+MAX_ATTEMPTS: Final = 16
 """Times that a request is sent: the waits add up to some 70 s, at most 145, so that a cold table can split."""
 
 _TRY_AGAIN_CODES: Final = frozenset(
@@ -50,7 +50,7 @@ _TRY_AGAIN_CODES: Final = frozenset(
 _SERVER_ERROR: Final = 500
 _REFUSED: Final = "ConditionalCheckFailedException"
 
-_NAMES: Final = {f"#{name}": name for name in MARK_ATTRIBUTES}
+_NAMES: Final = {f"#{name}": name for name in METADATA_ATTRIBUTES}
 _NOT_OLDER: Final = "attribute_not_exists(Modified) OR Modified < :modified OR (Modified = :modified AND ETag = :etag)"
 """No row, one of another writer, one of an older version, or of the very same: what may be written over.
 
@@ -67,7 +67,7 @@ def batches(elements: Iterable[Element], size: int) -> Iterator[list[Element]]:
 
 
 class VectorTable:
-    """Reads marks and writes rows, trying again what DynamoDB refused for now or left unprocessed.
+    """Reads metadata and writes rows, trying again what DynamoDB refused for now or left unprocessed.
 
     `client` must not try again itself (stepvec.adapters.clients). Safe to use from several threads. `write_units` adds
     up what the puts cost by DynamoDB's published rule, `read_units` what DynamoDB said it charged.
@@ -84,19 +84,19 @@ class VectorTable:
         self.write_units = 0.0
         self.read_units = 0.0
 
-    def marks(self, image_ids: Iterable[str], *, consistent: bool) -> Iterator[dict[str, StoredMark]]:
-        """The marks of the rows that exist, by image id, one dict for each 100 distinct ids, in their order.
+    def metadata(self, image_ids: Iterable[str], *, consistent: bool) -> Iterator[dict[str, RowMetadata]]:
+        """The metadata of the rows that exist, by image id, one dict for each 100 distinct ids, in their order.
 
         Requests run in threads, a bounded number ahead of the caller. Raises StorageError.
         """
-        with ThreadPoolExecutor(self._threads, thread_name_prefix="marks") as pool:
+        with ThreadPoolExecutor(self._threads, thread_name_prefix="metadata") as pool:
             for wave in batches(batches(image_ids, BATCH_GET_ITEMS), self._threads * 2):
-                yield from pool.map(lambda ids: self._batch_of_marks(ids, consistent=consistent), wave)
+                yield from pool.map(lambda ids: self._metadata_batch(ids, consistent=consistent), wave)
 
-    def put(self, item: VectorItem, *, over: StoredMark | None = None) -> StoredMark | None:
-        """Write one row, unless that of a newer version of its object is there: then the mark of that one.
+    def put(self, item: VectorItem, *, over: RowMetadata | None = None) -> RowMetadata | None:
+        """Write one row, unless that of a newer version of its object is there: then the metadata of that one.
 
-        Newer is a later `modified`, or the same second and another ETag. With `over`, a mark that `put` answered, the
+        Newer is a later `modified`, or the same second and another ETag. With `over`, metadata that `put` answered, the
         row is written over just that one, whatever its age. Raises StorageError.
         """
         encoded = encode_item(item)
@@ -119,21 +119,21 @@ class VectorTable:
             self.write_units += write_units(encoded)
         return standing
 
-    def _put_once(self, request: Any) -> StoredMark | None:
+    def _put_once(self, request: Any) -> RowMetadata | None:
         try:
             self._client.put_item(**request)
         except ClientError as error:
             if error_code(error) != _REFUSED:
                 raise
             answer: Any = error.response
-            return decode_mark(answer["Item"])
+            return decode_metadata(answer["Item"])
         return None
 
-    def _batch_of_marks(self, image_ids: list[str], *, consistent: bool) -> dict[str, StoredMark]:
+    def _metadata_batch(self, image_ids: list[str], *, consistent: bool) -> dict[str, RowMetadata]:
         keys: list[Any] = [{PARTITION_KEY: {"S": image_id}} for image_id in dict.fromkeys(image_ids)]
         what = f"reading rows of table {self._name}"
-        marks: dict[str, StoredMark] = {}
-        for attempt in range(ROUNDS):
+        metadata: dict[str, RowMetadata] = {}
+        for attempt in range(MAX_ATTEMPTS):
             request: Any = {
                 self._name: {
                     "Keys": keys,
@@ -151,30 +151,30 @@ class VectorTable:
             with self._lock:
                 self.read_units += _capacity(answer)
             for item in answer["Responses"].get(self._name, []):
-                mark = decode_mark(item)
-                marks[mark.image_id] = mark
+                row = decode_metadata(item)
+                metadata[row.image_id] = row
             unprocessed = answer["UnprocessedKeys"].get(self._name)
             if not unprocessed:
-                return marks
+                return metadata
             keys = list(unprocessed["Keys"])
             self._sleep(backoff_seconds(attempt))
         raise self._starved(what, f"{len(keys)} rows were left unprocessed")
 
     def _retried(self, what: str, request: Callable[[], Answer]) -> Answer:
-        for attempt in range(ROUNDS):
+        for attempt in range(MAX_ATTEMPTS):
             try:
                 return request()
             except (ClientError, BotoCoreError) as error:
                 if not _may_pass(error):
-                    raise explain("DynamoDB", what, error) from error
-                if attempt == ROUNDS - 1:
+                    raise as_storage_error("DynamoDB", what, error) from error
+                if attempt == MAX_ATTEMPTS - 1:
                     raise self._starved(what, str(error)) from error
             self._sleep(backoff_seconds(attempt))
         raise AssertionError("unreachable")
 
     def _starved(self, what: str, why: str) -> StorageError:
         return StorageError(
-            f"DynamoDB failed at {what}, {ROUNDS} times: {why}.",
+            f"DynamoDB failed at {what}, {MAX_ATTEMPTS} times: {why}.",
             remedy="If the table is throttled, raise its capacity or warm throughput, or lower maxConcurrency; "
             "then start again: only what is missing is done.",
         )
@@ -185,7 +185,7 @@ def backoff_seconds(attempt: int) -> float:
 
     https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
     """
-    longest = min(BACKOFF_LONGEST_SECONDS, BACKOFF_FIRST_SECONDS * 2**attempt)
+    longest = min(MAX_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2**attempt)
     return random.uniform(0, longest)  # noqa: S311 - jitter, no secret
 
 

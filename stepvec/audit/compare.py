@@ -13,7 +13,7 @@ from typing import Any, Final, Generic, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from stepvec.rows.item import StoredMark, VectorItem
+from stepvec.rows.item import RowMetadata, VectorItem
 from stepvec.rows.vectors import decode_vector
 from stepvec.runs.listing import ListedImage
 
@@ -62,7 +62,9 @@ class MatchedRow:
     etag: str
 
 
-def compare(rows: Iterable[StoredMark], images: Iterable[ListedImage], *, model: str) -> Iterator[Finding | MatchedRow]:
+def compare(
+    rows: Iterable[RowMetadata], images: Iterable[ListedImage], *, model: str
+) -> Iterator[Finding | MatchedRow]:
     """What differs between the rows and the images, and the rows that match.
 
     Both must be in the order of their keys' UTF-8 bytes, as S3 lists: that of their code points. A key may have
@@ -84,14 +86,14 @@ def compare(rows: Iterable[StoredMark], images: Iterable[ListedImage], *, model:
             group, image = next(grouped, None), next(listed, None)
 
 
-def _without_image(row: StoredMark) -> Finding:
+def _without_image(row: RowMetadata) -> Finding:
     if not row.key:
         message = "It has no Key: Stepvec did not write it, and its image is not known."
         return Finding(FindingKind.UNREADABLE_ROW, "", row.image_id, message)
     return Finding(FindingKind.ROW_WITHOUT_IMAGE, row.key, row.image_id, "The bucket has no such object.")
 
 
-def _judged(row: StoredMark, image: ListedImage, model: str) -> Iterator[Finding | MatchedRow]:
+def _judged(row: RowMetadata, image: ListedImage, model: str) -> Iterator[Finding | MatchedRow]:
     if row.is_embedding_of(image.etag, model):
         yield MatchedRow(row.image_id, row.key, row.etag)
     if row.etag != image.etag:

@@ -1,4 +1,4 @@
-"""What an audit reads of a deployment: every row's mark, every image of some prefixes, a few whole rows and images."""
+"""What an audit reads of a deployment: metadata of every row, images of some prefixes, a few whole rows and images."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from stepvec.adapters.object_store import ObjectStore
 from stepvec.audit.compare import Finding, FindingKind, MatchedRow, compare_vectors
 from stepvec.client.deployment import Deployment
 from stepvec.errors import RecordError
-from stepvec.rows.item import MARK_ATTRIBUTES, PARTITION_KEY, StoredMark, VectorItem, decode_item, decode_mark
+from stepvec.rows.item import METADATA_ATTRIBUTES, PARTITION_KEY, RowMetadata, VectorItem, decode_item, decode_metadata
 from stepvec.runs.images import is_image
 from stepvec.runs.listing import ListedImage
 
-_NAMES: Final = {f"#{name}": name for name in MARK_ATTRIBUTES}
+_NAMES: Final = {f"#{name}": name for name in METADATA_ATTRIBUTES}
 _CHANGED: Final = frozenset({"PreconditionFailed", "412", *MISSING_CODES})
 
 
@@ -42,8 +42,8 @@ class Reading:
     unreadable: list[Finding] = field(default_factory=list)
 
 
-def scan_marks(deployment: Deployment, prefixes: tuple[str, ...], reading: Reading) -> Iterator[StoredMark]:
-    """The marks of all rows whose key lies under one of `prefixes`, a page at a time, in no order.
+def scan_metadata(deployment: Deployment, prefixes: tuple[str, ...], reading: Reading) -> Iterator[RowMetadata]:
+    """The metadata of all rows whose key lies under one of `prefixes`, a page at a time, in no order.
 
     DynamoDB charges for whole rows, whatever is read of them.
     """
@@ -60,10 +60,10 @@ def scan_marks(deployment: Deployment, prefixes: tuple[str, ...], reading: Readi
     for page in pages:
         reading.read_units += page.get("ConsumedCapacity", {}).get("CapacityUnits", 0.0)
         for item in page["Items"]:
-            mark = decode_mark(item)
-            if mark.key.startswith(prefixes):
+            row = decode_metadata(item)
+            if row.key.startswith(prefixes):
                 reading.rows += 1
-                yield mark
+                yield row
 
 
 def list_images(deployment: Deployment, prefixes: tuple[str, ...], reading: Reading) -> Iterator[ListedImage]:

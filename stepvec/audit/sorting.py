@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from stepvec.adapters.vector_table import batches
-from stepvec.rows.item import StoredMark
+from stepvec.rows.item import RowMetadata
 
 CACHE_KIB: Final = 32 * 1024
 """Memory that SQLite keeps pages in; all else is in a file: some 250 bytes a row, twice while it is sorted."""
@@ -18,7 +18,7 @@ _BATCH: Final = 10_000
 
 
 @contextmanager
-def sorted_by_key(rows: Iterable[StoredMark]) -> Iterator[Iterator[StoredMark]]:
+def sorted_by_key(rows: Iterable[RowMetadata]) -> Iterator[Iterator[RowMetadata]]:
     """The rows in the order of their keys' UTF-8 bytes. The file is gone when the block is left."""
     with tempfile.TemporaryDirectory(prefix="stepvec-audit-") as folder:
         database = sqlite3.connect(Path(folder) / "rows.sqlite", isolation_level=None)
@@ -33,16 +33,16 @@ def sorted_by_key(rows: Iterable[StoredMark]) -> Iterator[Iterator[StoredMark]]:
                 database.executemany("INSERT INTO rows VALUES (?, ?, ?, ?, ?)", map(_fields, batch))
                 database.execute("COMMIT")
             yield map(
-                _mark, database.execute("SELECT key, image_id, etag, model, run FROM rows ORDER BY key, image_id")
+                _metadata, database.execute("SELECT key, image_id, etag, model, run FROM rows ORDER BY key, image_id")
             )
         finally:
             database.close()
 
 
-def _fields(mark: StoredMark) -> tuple[bytes, bytes, str, str, str]:
-    return mark.key.encode(), mark.image_id.encode(), mark.etag, mark.model, mark.run
+def _fields(row: RowMetadata) -> tuple[bytes, bytes, str, str, str]:
+    return row.key.encode(), row.image_id.encode(), row.etag, row.model, row.run
 
 
-def _mark(fields: tuple[bytes, bytes, str, str, str]) -> StoredMark:
+def _metadata(fields: tuple[bytes, bytes, str, str, str]) -> RowMetadata:
     key, image_id, etag, model, run = fields
-    return StoredMark(image_id=image_id.decode(), key=key.decode(), etag=etag, model=model, run=run)
+    return RowMetadata(image_id=image_id.decode(), key=key.decode(), etag=etag, model=model, run=run)

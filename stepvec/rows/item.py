@@ -22,7 +22,7 @@ VECTOR_TYPES: Final[tuple[VectorType, ...]] = get_args(VectorType)
 BYTES_PER_NUMBER: Final[dict[VectorType, int]] = {"float32": 4, "float16": 2, "int8": 1}
 
 PARTITION_KEY: Final = "ImageId"
-MARK_ATTRIBUTES: Final = (PARTITION_KEY, "Key", "ETag", "Model", "Run", "Modified", "Created")
+METADATA_ATTRIBUTES: Final = (PARTITION_KEY, "Key", "ETag", "Model", "Run", "Modified", "Created")
 """The attributes that tell whether an image is already embedded: a projection without the vector."""
 
 AttributeValue = Mapping[str, Any]
@@ -64,7 +64,7 @@ class VectorItem:
 
 
 @dataclass(frozen=True, slots=True)
-class StoredMark:
+class RowMetadata:
     """What a row says of itself, without its vector. An attribute that the row lacks is "", or None for `modified`."""
 
     image_id: str
@@ -142,9 +142,9 @@ def decode_item(item: Mapping[str, AttributeValue]) -> VectorItem:
         ) from error
 
 
-def decode_mark(item: Mapping[str, AttributeValue]) -> StoredMark:
-    """The mark of a row that may have been written by the original sample, which has no ETag, Model or Run."""
-    return StoredMark(
+def decode_metadata(item: Mapping[str, AttributeValue]) -> RowMetadata:
+    """The metadata of a row that may have been written by the original sample, which has no ETag, Model or Run."""
+    return RowMetadata(
         image_id=_text(item, PARTITION_KEY, row="(no ImageId)"),
         key=item.get("Key", {}).get("S", ""),
         etag=item.get("ETag", {}).get("S", ""),

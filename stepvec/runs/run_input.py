@@ -14,9 +14,9 @@ from stepvec.runs.images import ImageIdScheme
 from stepvec.runs.layout import S3Uri, is_key
 
 FIELDS: Final = ("Paths", "Manifest", "ImageId", "ShardSize", "Reembed", "MaxFailures")
-SHARD_SIZE_MAXIMUM: Final = 50_000
+MAX_SHARD_SIZE: Final = 50_000
 """Images of a shard at the most: VerifyShard reads one shard's rows in one invocation (500 BatchGetItem calls)."""
-SHARDS_MAXIMUM: Final = 50_000
+MAX_SHARDS: Final = 50_000
 """Shards of a run at the most: the Map's result has an element for each, `{}` or `null`, and must fit a payload."""
 WHOLE_BUCKET: Final = "/"
 SHOWN_CHARACTERS: Final = 80
@@ -79,7 +79,7 @@ def parse_run_input(document: Any, *, image_bucket: str, work_bucket: str, defau
         prefixes=prefixes,
         manifest=manifest,
         image_id=_scheme(document),
-        shard_size=_whole_number(document, "ShardSize", default_shard_size, minimum=1, maximum=SHARD_SIZE_MAXIMUM),
+        shard_size=_whole_number(document, "ShardSize", default_shard_size, minimum=1, maximum=MAX_SHARD_SIZE),
         reembed=_flag(document, "Reembed"),
         max_failures=_whole_number(document, "MaxFailures", 0, minimum=0, maximum=None),
     )

@@ -184,7 +184,7 @@ def test_each_function_gets_every_variable_that_its_settings_need(templates: dic
 
 def test_the_job_retries_hosts_lost_and_ends_on_anything_else(templates: dict[str, Any]) -> None:
     job = one(templates[PIPELINE], "AWS::Batch::JobDefinition")
-    assert job["RetryStrategy"]["Attempts"] <= limits.JOB_ATTEMPTS
+    assert job["RetryStrategy"]["Attempts"] <= limits.MAX_JOB_ATTEMPTS
     rules = job["RetryStrategy"]["EvaluateOnExit"]
     assert len(rules) <= limits.EVALUATE_ON_EXIT_RULES
     assert {rule.get("OnExitCode"): rule["Action"] for rule in rules if "OnExitCode" in rule} == {
@@ -194,7 +194,7 @@ def test_the_job_retries_hosts_lost_and_ends_on_anything_else(templates: dict[st
     }
     assert {"Action": "RETRY", "OnStatusReason": "Host EC2*"} in rules
     assert rules[-1] == {"Action": "EXIT", "OnReason": "*"}
-    assert job["Timeout"]["AttemptDurationSeconds"] >= limits.JOB_TIMEOUT_SECONDS_MINIMUM
+    assert job["Timeout"]["AttemptDurationSeconds"] >= limits.MIN_JOB_TIMEOUT_SECONDS
 
 
 def test_the_jobs_environment_fills_the_workers_settings(templates: dict[str, Any]) -> None:

@@ -74,7 +74,7 @@ def test_many_uploads_are_one_invocation(template: dict[str, Any]) -> None:
     assert mapping["BatchSize"] == limits.QUEUE_BATCH_MESSAGES
     assert mapping["MaximumBatchingWindowInSeconds"] == 300
     assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
-    assert mapping["ScalingConfig"] == {"MaximumConcurrency": limits.QUEUE_CONCURRENCY_MINIMUM}
+    assert mapping["ScalingConfig"] == {"MaximumConcurrency": limits.MIN_QUEUE_CONCURRENCY}
 
 
 def test_the_schedule_starts_the_machine_with_its_input(template: dict[str, Any]) -> None:

@@ -24,7 +24,7 @@ from moto.batch.models import batch_backends
 
 from stepvec import codec
 from stepvec.estimate.capacity import Capacity
-from stepvec.rows.item import StoredMark
+from stepvec.rows.item import RowMetadata
 from stepvec.runs.layout import parse_shard_uri
 from stepvec.runs.listing import ShardImage, read_shard
 from stepvec.runs.outcome import FailureReason, ImageFailure
@@ -93,7 +93,7 @@ class World:
             key = f"images/{number:03d}.jpg"
             self.store.add_image("images", key)
             if number < scenario.stored:
-                self.table.stored[key] = StoredMark(key, key, f"etag-of-{key}", MODEL, "an-earlier-run")
+                self.table.stored[key] = RowMetadata(key, key, f"etag-of-{key}", MODEL, "an-earlier-run")
 
     # --- Lambda
     def invoke(self, FunctionName: str, Payload: bytes) -> Any:
@@ -166,7 +166,7 @@ class World:
         done = images[: len(images) // 2] if job == "dies halfway" else images[len(failed) :]
         model = "another/model/standard-1" if job == "another model" else MODEL
         for image in done:
-            self.table.stored[image.image_id] = StoredMark(image.image_id, image.key, image.etag, model, run)
+            self.table.stored[image.image_id] = RowMetadata(image.image_id, image.key, image.etag, model, run)
         if job.startswith("dies"):
             return True
         failures = tuple(ImageFailure(one.key, one.image_id, FailureReason.TRUNCATED, "m") for one in failed)

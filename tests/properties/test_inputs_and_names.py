@@ -15,10 +15,10 @@ from stepvec.limits import EXECUTION_NAME_CHARACTERS, KEY_BYTES, WRITE_UNIT_BYTE
 from stepvec.rows.item import (
     BYTES_PER_NUMBER,
     VECTOR_TYPES,
-    StoredMark,
+    RowMetadata,
     VectorItem,
     decode_item,
-    decode_mark,
+    decode_metadata,
     encode_item,
     item_bytes,
     write_units,
@@ -147,7 +147,7 @@ def _whole_seconds(moment: datetime) -> datetime:
 def test_an_item_is_read_as_it_was_written(item: VectorItem) -> None:
     row = encode_item(item)
     assert decode_item(row) == item
-    assert decode_mark(row) == StoredMark(
+    assert decode_metadata(row) == RowMetadata(
         item.image_id,
         item.key,
         item.etag,

@@ -13,12 +13,12 @@ from hypothesis import event, given
 from hypothesis import strategies as st
 
 from lambdas.verify_run.aggregator import verify_run
-from lambdas.verify_run.reckoning import Pipeline
+from lambdas.verify_run.cost import Pipeline
 from lambdas.verify_run.tally import Tally
-from lambdas.verify_shard.verifier import Expectation, Outcome, outcome, verify
+from lambdas.verify_shard.verifier import Expectation, ImageOutcome, outcome, verify
 from stepvec.errors import RecordError
 from stepvec.estimate.capacity import Capacity
-from stepvec.rows.item import StoredMark
+from stepvec.rows.item import RowMetadata
 from stepvec.runs.layout import RunLayout
 from stepvec.runs.listing import ShardImage
 from stepvec.runs.outcome import FailureReason, ImageFailure
@@ -85,8 +85,8 @@ def failure(name: str, reason: FailureReason = FailureReason.TRUNCATED) -> Image
     return ImageFailure(name, name, reason, "m")
 
 
-def mark(name: str, row: Row) -> StoredMark | None:
-    right = StoredMark(name, name, "e", MODEL, "r")
+def metadata_of(name: str, row: Row) -> RowMetadata | None:
+    right = RowMetadata(name, name, "e", MODEL, "r")
     return {
         "none": None,
         "of this run": right,
@@ -101,7 +101,7 @@ class Written:
 
     def __init__(self, run: Run) -> None:
         self.run, self.store = run, MemoryStore()
-        self.outcomes: Counter[Outcome] = Counter()
+        self.outcomes: Counter[ImageOutcome] = Counter()
         entries = [self._write_shard(number, shard) for number, shard in enumerate(run.shards)]
         self.store.write(
             LAYOUT.input,
@@ -121,15 +121,17 @@ class Written:
         times = {"nothing": 0, "failed": 1, "failed twice": 2}
         said = [name for name, (_, says) in zip(names, shard.images, strict=True) for _ in range(times[says])]
         failures = tuple(map(failure, [*said, "of another shard"]))
-        marks = {name: found for name, (row, _) in zip(names, shard.images, strict=True) if (found := mark(name, row))}
+        metadata = {
+            name: found for name, (row, _) in zip(names, shard.images, strict=True) if (found := metadata_of(name, row))
+        }
         images = [ShardImage(name, 1, "e", name) for name in names]
         reported = failures if shard.is_reported else ()
         expected = Expectation("r", MODEL, datetime.now(UTC) if self.run.reembed else None)
         if shard.is_verified:
-            verdict = verify(images, marks, reported, expected)
+            verdict = verify(images, metadata, reported, expected)
             failed_ids = {one.image_id for one in reported}
-            self.outcomes.update(outcome(image, marks.get(image.key), failed_ids, expected) for image in images)
-            counts = {outcome.name.lower(): verdict.outcomes.get(outcome, 0) for outcome in Outcome}
+            self.outcomes.update(outcome(image, metadata.get(image.key), failed_ids, expected) for image in images)
+            counts = {outcome.name.lower(): verdict.outcomes.get(outcome, 0) for outcome in ImageOutcome}
             verified = VerifiedShard(
                 "r",
                 number,
@@ -144,7 +146,7 @@ class Written:
             )
             self.store.write_record(LAYOUT.verified(number), verified)
         else:
-            self.outcomes[Outcome.MISSING] += len(images)
+            self.outcomes[ImageOutcome.MISSING] += len(images)
         self._write_report(number, shard, failures)
         return ShardEntry(number, str(LAYOUT.shard(number)), len(images))
 
@@ -189,10 +191,10 @@ def test_every_image_is_counted_once_whatever_became_of_the_files(run: Run) -> N
     event(f"complete: {answer.complete}")
     assert answer.listed == written.listed
     assert answer.listed == answer.embedded + answer.unchanged + answer.failed + answer.missing
-    assert answer.embedded == written.outcomes[Outcome.EMBEDDED]
-    assert answer.unchanged == written.outcomes[Outcome.UNCHANGED] + run.unchanged
-    assert answer.failed == written.outcomes[Outcome.FAILED] + run.refused
-    assert answer.missing == written.outcomes[Outcome.MISSING] + run.forgotten
+    assert answer.embedded == written.outcomes[ImageOutcome.EMBEDDED]
+    assert answer.unchanged == written.outcomes[ImageOutcome.UNCHANGED] + run.unchanged
+    assert answer.failed == written.outcomes[ImageOutcome.FAILED] + run.refused
+    assert answer.missing == written.outcomes[ImageOutcome.MISSING] + run.forgotten
     assert answer.complete == (answer.missing == 0 and answer.failed <= run.max_failures)
     assert answer.embedded + answer.unchanged <= answer.found <= answer.listed
     if answer.missing == 0:

@@ -16,7 +16,7 @@ from lambdas.shard_images import sharder as sharder_module
 from lambdas.shard_images.sharder import Sharder
 from stepvec import codec
 from stepvec.limits import STATE_PAYLOAD_BYTES
-from stepvec.rows.item import StoredMark
+from stepvec.rows.item import RowMetadata
 from stepvec.runs.images import ImageIdScheme, image_id
 from stepvec.runs.layout import RunLayout, S3Uri
 from stepvec.runs.listing import ListedImage, ShardImage, dump_listing, read_shard
@@ -50,17 +50,17 @@ class Case:
         """By key; of lines that name one key again, the first counts."""
         return {image.key: image for image in reversed([*chain.from_iterable(self.files)])}
 
-    def mark(self, identity: str) -> StoredMark | None:
+    def row(self, identity: str) -> RowMetadata | None:
         """The row that the table holds under that id. Where keys share it, it is the row of the first."""
         key = next(key for key in self.distinct if image_id(key, self.scheme) == identity)
-        mark = StoredMark(identity, key, self.distinct[key].etag, MODEL, "before")
+        row = RowMetadata(identity, key, self.distinct[key].etag, MODEL, "before")
         return {
             "nothing": None,
-            "same": mark,
-            "older object": replace(mark, etag="older"),
-            "other model": replace(mark, model="another"),
-            "other key": replace(mark, key="elsewhere/image.jpg"),
-            "sample's": StoredMark(identity, "", "", "", ""),
+            "same": row,
+            "older object": replace(row, etag="older"),
+            "other model": replace(row, model="another"),
+            "other key": replace(row, key="elsewhere/image.jpg"),
+            "sample's": RowMetadata(identity, "", "", "", ""),
         }[self.stored.get(identity, "nothing")]
 
 
@@ -87,8 +87,8 @@ class Sharded:
     def __init__(self, case: Case) -> None:
         self.store, self.table = MemoryStore(), MemoryTable()
         for identity in case.stored:
-            if mark := case.mark(identity):
-                self.table.stored[identity] = mark
+            if row := case.row(identity):
+                self.table.stored[identity] = row
         for number, images in enumerate(case.files):
             self.store.write(LAYOUT.listing(number), dump_listing(images))
         where = {"Manifest": "s3://work/m"} if case.by_manifest else {"Paths": ["/"]}
@@ -156,10 +156,10 @@ def expected_fate(case: Case) -> tuple[set[str], set[str], set[str]]:
     embed, unchanged, refused = set(), set(), set()
     for key, image in case.distinct.items():
         identity = image_id(key, case.scheme)
-        mark = case.mark(identity)
-        if sharing[identity] > 1 or (mark is not None and mark.key not in ("", key)):
+        row = case.row(identity)
+        if sharing[identity] > 1 or (row is not None and row.key not in ("", key)):
             refused.add(key)
-        elif mark is not None and (mark.etag, mark.model) == (image.etag, MODEL) and not case.reembed:
+        elif row is not None and (row.etag, row.model) == (image.etag, MODEL) and not case.reembed:
             unchanged.add(key)
         else:
             embed.add(key)
@@ -192,8 +192,8 @@ def test_no_id_is_shared_and_no_other_keys_row_is_overwritten(case: Case) -> Non
     images = list(chain.from_iterable(run.shards))
     assert max(Counter(image.image_id for image in images).values(), default=1) == 1
     for image in images:
-        mark = run.table.stored.get(image.image_id)
-        assert mark is None or mark.key in ("", image.key)
+        row = run.table.stored.get(image.image_id)
+        assert row is None or row.key in ("", image.key)
 
 
 @PROPERTY

@@ -23,22 +23,22 @@ from stepvec.audit.compare import (
     least_cosine,
 )
 from stepvec.audit.sorting import sorted_by_key
-from stepvec.rows.item import StoredMark, VectorItem
+from stepvec.rows.item import RowMetadata, VectorItem
 from stepvec.rows.vectors import encode_vector
 from stepvec.runs.listing import ListedImage
 
 MODEL = "resnet18_v2/0123456789ab/standard-1"
 
 
-def row(key: str, *, image_id: str | None = None, etag: str = "e", model: str = MODEL) -> StoredMark:
-    return StoredMark(image_id=image_id or key, key=key, etag=etag, model=model, run="r")
+def row(key: str, *, image_id: str | None = None, etag: str = "e", model: str = MODEL) -> RowMetadata:
+    return RowMetadata(image_id=image_id or key, key=key, etag=etag, model=model, run="r")
 
 
 def image(key: str, etag: str = "e") -> ListedImage:
     return ListedImage(key, 1, etag)
 
 
-def kinds(rows: list[StoredMark], images: list[ListedImage]) -> list[tuple[str, str]]:
+def kinds(rows: list[RowMetadata], images: list[ListedImage]) -> list[tuple[str, str]]:
     found = compare(rows, images, model=MODEL)
     return [(each.kind.value, each.key) if isinstance(each, Finding) else ("match", each.key) for each in found]
 

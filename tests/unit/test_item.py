@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from stepvec.errors import RecordError
-from stepvec.rows.item import VECTOR_TYPES, VectorItem, decode_item, decode_mark, encode_item, item_bytes
+from stepvec.rows.item import VECTOR_TYPES, VectorItem, decode_item, decode_metadata, encode_item, item_bytes
 from stepvec.rows.vectors import encode_vector
 
 VECTOR = np.linspace(-2, 2, 512, dtype=np.float32)
@@ -76,13 +76,13 @@ def test_a_row_that_lacks_an_attribute_is_named(missing: str) -> None:
 
 def test_a_row_without_modified_is_read_and_its_mark_too() -> None:
     row = encode_item(item())
-    assert decode_mark(row).modified == item().modified.timestamp()  # type: ignore[union-attr]
+    assert decode_metadata(row).modified == item().modified.timestamp()  # type: ignore[union-attr]
     del row["Modified"]
     assert decode_item(row).modified is None
-    assert decode_mark(row).modified is None
+    assert decode_metadata(row).modified is None
 
 
 def test_a_row_of_the_original_sample_has_a_mark_that_matches_nothing() -> None:
-    mark = decode_mark({"ImageId": {"S": "0001"}, "Vector": {"B": b""}})
-    assert (mark.image_id, mark.key, mark.etag) == ("0001", "", "")
-    assert not mark.is_embedding_of("d41d8", "resnet18_v2/a81db45fd7b7/standard-1")
+    row = decode_metadata({"ImageId": {"S": "0001"}, "Vector": {"B": b""}})
+    assert (row.image_id, row.key, row.etag) == ("0001", "", "")
+    assert not row.is_embedding_of("d41d8", "resnet18_v2/a81db45fd7b7/standard-1")

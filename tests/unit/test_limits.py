@@ -6,9 +6,9 @@ from lambdas.list_images.lister import LINES_PER_FILE
 from lambdas.shard_images.sharder import PARTITION_LINES
 from stacks.config import PipelineConfig
 from stepvec import codec, limits
-from stepvec.adapters.vector_table import ROUNDS
+from stepvec.adapters.vector_table import MAX_ATTEMPTS
 from stepvec.runs.layout import RunLayout
-from stepvec.runs.run_input import SHARD_SIZE_MAXIMUM, SHARDS_MAXIMUM
+from stepvec.runs.run_input import MAX_SHARD_SIZE, MAX_SHARDS
 from stepvec.runs.steps import (
     SUFFIXES_COUNTED,
     ListingCounts,
@@ -49,9 +49,9 @@ def test_a_job_carries_one_uri_and_nothing_that_grows() -> None:
 
 def test_a_hundred_million_images_fit_one_map() -> None:
     shards = 100_000_000 // PipelineConfig().shard_size
-    assert shards < SHARDS_MAXIMUM < limits.MAP_ITEMS
+    assert shards < MAX_SHARDS < limits.MAP_ITEMS
     # The Map's result: `{}` for a child that succeeded, `null` for one that failed, and a comma.
-    assert SHARDS_MAXIMUM * len("null,") < limits.STATE_PAYLOAD_BYTES
+    assert MAX_SHARDS * len("null,") < limits.STATE_PAYLOAD_BYTES
     entry = codec.to_json(ShardEntry(shards, str(RunLayout("b" * 63, LONGEST_RUN).shard(shards)), 5000))
     # The ItemReader's largest file is believed to be 10 GB (unsourced): we stay at some MB.
     assert len(entry) * shards < 10 * 1024**2
@@ -60,7 +60,7 @@ def test_a_hundred_million_images_fit_one_map() -> None:
 def test_defaults_are_inside_the_limits() -> None:
     config = PipelineConfig()
     assert config.map_concurrency <= limits.MAP_CONCURRENCY
-    assert config.shard_size <= SHARD_SIZE_MAXIMUM
+    assert config.shard_size <= MAX_SHARD_SIZE
     assert PipelineConfig(max_vcpus=100_000).map_concurrency == limits.MAP_CONCURRENCY
     assert max(LINES_PER_FILE, PARTITION_LINES) <= 100_000
-    assert ROUNDS > 5
+    assert MAX_ATTEMPTS > 5

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lambdas.list_images import manifest as manifest_module
-from lambdas.list_images.beginning import begin_run
+from lambdas.list_images.claim import claim_run
 from lambdas.list_images.lister import list_images
 from lambdas.list_images.manifest import open_manifest
 from lambdas.list_images.sources import ImageSource, PrefixSource
@@ -176,11 +176,11 @@ def test_a_manifest_that_breaks_off_is_an_error_that_names_it(body: bytes) -> No
 
 
 def test_a_manifest_larger_than_the_functions_disk_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(manifest_module, "FILE_BYTES_MAXIMUM", 10)
+    monkeypatch.setattr(manifest_module, "MAX_FILE_BYTES", 10)
     with pytest.raises(InvalidInputError, match="list.jsonl has 20 bytes"):
         manifest(MemoryStore(), "list.jsonl", '"a.jpg"\n"b.jpg"\n    ')
     inventory = (INVENTORY % "CSV").replace('"inv/2.csv"', '"inv/2.csv", "size": 11')
-    monkeypatch.setattr(manifest_module, "FILE_BYTES_MAXIMUM", 10_000)
+    monkeypatch.setattr(manifest_module, "MAX_FILE_BYTES", 10_000)
     manifest(MemoryStore(), "inv/manifest.json", inventory)
     with pytest.raises(InvalidInputError, match="inv/2.csv has 11000 bytes"):
         manifest(MemoryStore(), "inv/manifest.json", inventory.replace("11}", "11000}"))
@@ -249,10 +249,10 @@ def test_shard_files_hold_any_key_and_are_the_same_bytes_each_time(images: list[
 def test_a_run_begins_once_however_often_its_first_round_is_tried() -> None:
     store = MemoryStore()
     for _ in range(2):
-        begin_run(store, LAYOUT, "2026-11-22T00:00:00Z")
+        claim_run(store, LAYOUT, "2026-11-22T00:00:00Z")
     assert store.document(LAYOUT.started) == {"started": "2026-11-22T00:00:00Z"}
     with pytest.raises(InvalidInputError, match="The name 'r' is that of the run of 2026-11-22T00:00:00Z"):
-        begin_run(store, LAYOUT, "2027-02-21T00:00:00Z")
+        claim_run(store, LAYOUT, "2027-02-21T00:00:00Z")
     assert store.document(LAYOUT.started) == {"started": "2026-11-22T00:00:00Z"}
 
 

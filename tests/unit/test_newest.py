@@ -16,7 +16,7 @@ from stepvec_worker.storage.conditional_write import ROUNDS, store_newest
 from stepvec.adapters.object_store import ObjectStore, ObjectVersion
 from stepvec.adapters.vector_table import VectorTable
 from stepvec.errors import StorageError
-from stepvec.rows.item import StoredMark, VectorItem
+from stepvec.rows.item import RowMetadata, VectorItem
 from stepvec.runs.outcome import FailureReason, ImageFailure
 
 
@@ -36,8 +36,8 @@ class Cloud:
     def embed(self, item: VectorItem) -> ImageFailure | None:
         return store_newest(self.table, item, lambda key: self.store.version("images", key))
 
-    def stored(self) -> StoredMark:
-        (found,) = self.table.marks(["a.jpg"], consistent=True)
+    def stored(self) -> RowMetadata:
+        (found,) = self.table.metadata(["a.jpg"], consistent=True)
         return found["a.jpg"]
 
 
@@ -109,9 +109,9 @@ class Restless:
     def __init__(self) -> None:
         self.puts = 0
 
-    def put(self, item: VectorItem, *, over: StoredMark | None = None) -> StoredMark | None:
+    def put(self, item: VectorItem, *, over: RowMetadata | None = None) -> RowMetadata | None:
         self.puts += 1
-        return StoredMark("a.jpg", "a.jpg", f"e{self.puts}", "m", "r", self.puts)
+        return RowMetadata("a.jpg", "a.jpg", f"e{self.puts}", "m", "r", self.puts)
 
 
 def test_a_row_that_never_rests_is_an_error_after_some_rounds() -> None:

@@ -15,7 +15,7 @@ from lambdas.shard_images.balance import balance, shard_count
 from lambdas.shard_images.identify import identify
 from lambdas.shard_images.sharder import Sharder
 from stepvec.errors import InvalidInputError
-from stepvec.rows.item import StoredMark
+from stepvec.rows.item import RowMetadata
 from stepvec.runs.layout import RunLayout, S3Uri
 from stepvec.runs.listing import ListedImage, ShardImage, dump_listing, read_shard
 from stepvec.runs.outcome import FailureReason
@@ -116,7 +116,7 @@ def test_what_the_table_holds_with_the_same_etag_and_model_is_unchanged() -> Non
     table = MemoryTable()
     for name, etag, model in (("same", "etag-of-same.jpg", MODEL), ("newer", "old", MODEL), ("other", "x", "m")):
         key = f"{name}.jpg"
-        table.stored[key] = StoredMark(key, key, f"etag-of-{key}" if name == "other" else etag, model, "r0")
+        table.stored[key] = RowMetadata(key, key, f"etag-of-{key}" if name == "other" else etag, model, "r0")
     run = Run([listed("same.jpg", "newer.jpg", "other.jpg", "new.jpg")], table).finish()
     assert run.keys == ["new.jpg", "newer.jpg", "other.jpg"]
     assert run.state.counts.unchanged == 1
@@ -124,12 +124,12 @@ def test_what_the_table_holds_with_the_same_etag_and_model_is_unchanged() -> Non
 
 
 def test_reembed_takes_what_is_stored_again() -> None:
-    table = MemoryTable(stored={"a.jpg": StoredMark("a.jpg", "a.jpg", "etag-of-a.jpg", MODEL, "r0")})
+    table = MemoryTable(stored={"a.jpg": RowMetadata("a.jpg", "a.jpg", "etag-of-a.jpg", MODEL, "r0")})
     assert Run([listed("a.jpg")], table, Reembed=True).finish().keys == ["a.jpg"]
 
 
 def test_nothing_to_do_is_an_empty_array_of_shards() -> None:
-    table = MemoryTable(stored={"a.jpg": StoredMark("a.jpg", "a.jpg", "etag-of-a.jpg", MODEL, "r0")})
+    table = MemoryTable(stored={"a.jpg": RowMetadata("a.jpg", "a.jpg", "etag-of-a.jpg", MODEL, "r0")})
     run = Run([listed("a.jpg")], table).finish()
     assert run.store.document(LAYOUT.shards) == []
     run.assert_accounted()
@@ -146,7 +146,7 @@ def test_two_keys_with_one_stem_are_refused_by_name_even_in_different_files() ->
 
 
 def test_a_stem_that_very_many_keys_share_is_refused_before_memory_runs_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(identify_module, "WINDOW_IMAGES_MAXIMUM", 3)
+    monkeypatch.setattr(identify_module, "MAX_WINDOW_IMAGES", 3)
     files = [listed(*(f"{folder}/image.jpg" for folder in range(4)))]
     with pytest.raises(InvalidInputError, match="share an id, such as '3/image.jpg'"):
         Run(files, ImageId="stem").finish()
@@ -155,8 +155,8 @@ def test_a_stem_that_very_many_keys_share_is_refused_before_memory_runs_out(monk
 
 def test_a_stem_never_overwrites_another_keys_row_but_takes_over_the_original_samples() -> None:
     table = MemoryTable()
-    table.stored["1"] = StoredMark("1", "old/1.jpg", "e", MODEL, "r0")
-    table.stored["2"] = StoredMark("2", "", "", "", "")
+    table.stored["1"] = RowMetadata("1", "old/1.jpg", "e", MODEL, "r0")
+    table.stored["2"] = RowMetadata("2", "", "", "", "")
     run = Run([listed("a/1.jpg", "a/2.jpg")], table, ImageId="stem", Reembed=True).finish()
     assert run.keys == ["a/2.jpg"]
     assert list(run.refused) == ["a/1.jpg"]
@@ -176,7 +176,7 @@ def test_few_images_of_many_windows_are_carried_into_one_shard() -> None:
 
 
 def test_more_shards_than_a_map_can_answer_for_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sharder_module, "SHARDS_MAXIMUM", 3)
+    monkeypatch.setattr(sharder_module, "MAX_SHARDS", 3)
     assert len(Run([listed("1.jpg", "2.jpg", "3.jpg")], ShardSize=1).finish().shards) == 3
     with pytest.raises(InvalidInputError, match="ShardSize 1 makes more than 3 shards"):
         Run([listed("1.jpg", "2.jpg"), listed("3.jpg", "4.jpg")], ShardSize=1).finish()
@@ -186,12 +186,12 @@ SIZES = st.lists(st.integers(0, 10_000), min_size=1, max_size=60)
 
 
 @given(SIZES, st.integers(1, 20), st.integers(1, 50_000))
-def test_balance_loses_nothing_and_keeps_the_limits(sizes: list[int], most_images: int, most_bytes: int) -> None:
+def test_balance_loses_nothing_and_keeps_the_limits(sizes: list[int], max_images: int, max_bytes: int) -> None:
     images = [ShardImage(str(number), size, "e", str(number)) for number, size in enumerate(sizes)]
-    shards = balance(images, shard_count(images, most_images=most_images, most_bytes=most_bytes))
+    shards = balance(images, shard_count(images, max_images=max_images, max_bytes=max_bytes))
     assert Counter(image for shard in shards for image in shard) == Counter(images)
     counts = [len(shard) for shard in shards]
-    assert max(counts) <= most_images
+    assert max(counts) <= max_images
     assert max(counts) - min(counts) <= 1
 
 
@@ -203,7 +203,7 @@ def test_balance_spreads_bytes() -> None:
 
 def test_large_images_make_more_shards() -> None:
     images = [ShardImage(str(number), 100, "e", "") for number in range(10)]
-    assert shard_count(images, most_images=1000, most_bytes=250) == 4
+    assert shard_count(images, max_images=1000, max_bytes=250) == 4
 
 
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from("123")), max_size=12))

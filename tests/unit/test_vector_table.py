@@ -9,9 +9,9 @@ import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
 from moto import mock_aws
 
-from stepvec.adapters.vector_table import ROUNDS, VectorTable, backoff_seconds
+from stepvec.adapters.vector_table import MAX_ATTEMPTS, VectorTable, backoff_seconds
 from stepvec.errors import AccessDeniedError, StorageError
-from stepvec.rows.item import StoredMark, VectorItem
+from stepvec.rows.item import RowMetadata, VectorItem
 
 
 class StubbornDynamoDb:
@@ -89,8 +89,8 @@ def test_a_table_that_takes_nothing_is_an_error_with_a_remedy() -> None:
         StorageError, match=r"failed at writing rows of table t, 16 times.*ThrottlingException.*capacity"
     ):
         vectors.put(row())
-    assert len(client.requests) == ROUNDS
-    assert len(waits) == ROUNDS - 1
+    assert len(client.requests) == MAX_ATTEMPTS
+    assert len(waits) == MAX_ATTEMPTS - 1
     assert vectors.write_units == 0
 
 
@@ -110,9 +110,7 @@ def test_marks_are_read_100_at_a_time_with_what_was_left_unprocessed() -> None:
     for number in range(60):
         vectors.put(row(f"i{number}"))
     client.per_call, client.requests = 70, []
-    found = [
-        mark for marks in vectors.marks((f"i{number}" for number in range(250)), consistent=True) for mark in marks
-    ]
+    found = [row for rows in vectors.metadata((f"i{number}" for number in range(250)), consistent=True) for row in rows]
     assert sorted(found) == sorted(f"i{number}" for number in range(60))
     assert sorted(client.requests) == [30, 30, 50, 100, 100]
     assert vectors.read_units == 0.5 * 250
@@ -120,7 +118,7 @@ def test_marks_are_read_100_at_a_time_with_what_was_left_unprocessed() -> None:
 
 def test_a_throttled_read_is_tried_again() -> None:
     vectors, waits = table(StubbornDynamoDb(errors=PASSING))
-    assert list(vectors.marks(["a"], consistent=True)) == [{}]
+    assert list(vectors.metadata(["a"], consistent=True)) == [{}]
     assert len(waits) == len(PASSING)
 
 
@@ -142,8 +140,8 @@ def at(second: int) -> datetime:
     return datetime(2026, 11, 25, 8, 0, second, tzinfo=UTC)
 
 
-def mark(vectors: VectorTable) -> StoredMark:
-    ((_, found),) = [item for marks in vectors.marks(["i0"], consistent=True) for item in marks.items()]
+def stored_row(vectors: VectorTable) -> RowMetadata:
+    ((_, found),) = [item for metadata in vectors.metadata(["i0"], consistent=True) for item in metadata.items()]
     return found
 
 
@@ -167,7 +165,7 @@ def test_a_row_is_never_written_over_one_of_a_newer_version(
     standing = real.put(second)
     assert (standing is None) is is_stored
     kept = second if is_stored else first
-    found = mark(real)
+    found = stored_row(real)
     assert (found.etag, found.run) == (kept.etag, kept.run)
     if standing is not None:
         assert standing.etag == first.etag
@@ -185,18 +183,18 @@ def test_a_row_is_written_over_just_the_one_that_was_seen(real: VectorTable) -> 
     assert standing is not None
     assert standing.etag == "newest"
     assert real.put(row(etag="mine", modified=at(1)), over=standing) is None
-    assert mark(real).etag == "mine"
+    assert stored_row(real).etag == "mine"
 
 
 def test_a_row_of_the_original_sample_is_written_over(real: VectorTable) -> None:
     real._client.put_item(TableName="t", Item={"ImageId": {"S": "i0"}, "Vector": {"B": b"1234"}})
     assert real.put(row(modified=at(1))) is None
-    assert mark(real).etag == "e"
+    assert stored_row(real).etag == "e"
 
 
 def test_an_id_asked_twice_is_asked_once() -> None:
     client = StubbornDynamoDb(per_call=100)
-    list(table(client)[0].marks(["a", "a", "b"], consistent=False))
+    list(table(client)[0].metadata(["a", "a", "b"], consistent=False))
     assert client.requests == [2]
 
 

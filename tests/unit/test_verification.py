@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lambdas.verify_run.aggregator import verify_run
-from lambdas.verify_run.reckoning import Pipeline
+from lambdas.verify_run.cost import Pipeline
 from lambdas.verify_run.tally import Tally
 from lambdas.verify_shard.batch_error import ERROR_CHARACTERS, read_job_error
 from lambdas.verify_shard.job_log import pick
-from lambdas.verify_shard.verifier import Expectation, Outcome, outcome, verify
+from lambdas.verify_shard.verifier import Expectation, ImageOutcome, outcome, verify
 from stepvec.estimate.capacity import Capacity
-from stepvec.rows.item import StoredMark
+from stepvec.rows.item import RowMetadata
 from stepvec.runs.layout import RunLayout
 from stepvec.runs.listing import ShardImage
 from stepvec.runs.outcome import FailureReason, ImageFailure
@@ -39,46 +39,51 @@ IMAGE = ShardImage("a.jpg", 1, "e", "a.jpg")
 NO_IDS: frozenset[str] = frozenset()
 
 
-def mark(*, etag: str = "e", model: str = MODEL, run: str = "r", name: str = "a.jpg", created: str = "") -> StoredMark:
-    return StoredMark(name, name, etag, model, run, created=created)
+def row(*, etag: str = "e", model: str = MODEL, run: str = "r", name: str = "a.jpg", created: str = "") -> RowMetadata:
+    return RowMetadata(name, name, etag, model, run, created=created)
 
 
 @pytest.mark.parametrize(
     ("stored", "failed", "reembed", "expected"),
     [
-        (mark(), NO_IDS, False, Outcome.EMBEDDED),
-        (mark(run="other"), NO_IDS, False, Outcome.UNCHANGED),
-        (mark(run="other"), NO_IDS, True, Outcome.MISSING),
-        (mark(run="other", created="2026-11-25T11:59:59.999+00:00"), NO_IDS, True, Outcome.MISSING),
-        (mark(run="other", created="2026-11-25T12:00:00.000+00:00"), NO_IDS, True, Outcome.UNCHANGED),
-        (mark(run="other", created="2026-11-25 13:00:00"), NO_IDS, True, Outcome.MISSING),
-        (mark(run="other", created="yesterday"), NO_IDS, True, Outcome.MISSING),
-        (mark(run="other", created="2026-11-25T13:00:00Z", etag="older"), NO_IDS, True, Outcome.MISSING),
-        (mark(), NO_IDS, True, Outcome.EMBEDDED),
-        (mark(etag="older"), NO_IDS, False, Outcome.MISSING),
-        (mark(model="resnet18_v1/a81db45fd7b7/standard-1"), NO_IDS, False, Outcome.MISSING),
-        (None, NO_IDS, False, Outcome.MISSING),
-        (None, frozenset({"a.jpg"}), False, Outcome.FAILED),
-        (mark(etag="older"), frozenset({"a.jpg"}), False, Outcome.FAILED),
+        (row(), NO_IDS, False, ImageOutcome.EMBEDDED),
+        (row(run="other"), NO_IDS, False, ImageOutcome.UNCHANGED),
+        (row(run="other"), NO_IDS, True, ImageOutcome.MISSING),
+        (row(run="other", created="2026-11-25T11:59:59.999+00:00"), NO_IDS, True, ImageOutcome.MISSING),
+        (row(run="other", created="2026-11-25T12:00:00.000+00:00"), NO_IDS, True, ImageOutcome.UNCHANGED),
+        (row(run="other", created="2026-11-25 13:00:00"), NO_IDS, True, ImageOutcome.MISSING),
+        (row(run="other", created="yesterday"), NO_IDS, True, ImageOutcome.MISSING),
+        (row(run="other", created="2026-11-25T13:00:00Z", etag="older"), NO_IDS, True, ImageOutcome.MISSING),
+        (row(), NO_IDS, True, ImageOutcome.EMBEDDED),
+        (row(etag="older"), NO_IDS, False, ImageOutcome.MISSING),
+        (row(model="resnet18_v1/a81db45fd7b7/standard-1"), NO_IDS, False, ImageOutcome.MISSING),
+        (None, NO_IDS, False, ImageOutcome.MISSING),
+        (None, frozenset({"a.jpg"}), False, ImageOutcome.FAILED),
+        (row(etag="older"), frozenset({"a.jpg"}), False, ImageOutcome.FAILED),
     ],
 )
 def test_the_table_decides_the_outcome(
-    stored: StoredMark | None, failed: frozenset[str], reembed: bool, expected: Outcome
+    stored: RowMetadata | None, failed: frozenset[str], reembed: bool, expected: ImageOutcome
 ) -> None:
     assert outcome(IMAGE, stored, failed, Expectation("r", MODEL, ASKED if reembed else None)) is expected
 
 
 def test_a_shard_is_counted() -> None:
     images = [ShardImage(name, 1, "e", name) for name in ("ours", "theirs", "stale", "gone", "bad")]
-    marks = {
-        "ours": mark(name="ours"),
-        "theirs": mark(name="theirs", run="other"),
-        "stale": mark(name="stale", etag="x"),
+    metadata = {
+        "ours": row(name="ours"),
+        "theirs": row(name="theirs", run="other"),
+        "stale": row(name="stale", etag="x"),
     }
     twice = [ImageFailure(name, name, FailureReason.EMPTY, "m") for name in ("bad", "bad", "of another shard")]
-    verdict = verify(images, marks, twice, EXPECTED)
+    verdict = verify(images, metadata, twice, EXPECTED)
     assert verdict.failures == (twice[0],)
-    assert verdict.outcomes == {Outcome.EMBEDDED: 1, Outcome.UNCHANGED: 1, Outcome.MISSING: 2, Outcome.FAILED: 1}
+    assert verdict.outcomes == {
+        ImageOutcome.EMBEDDED: 1,
+        ImageOutcome.UNCHANGED: 1,
+        ImageOutcome.MISSING: 2,
+        ImageOutcome.FAILED: 1,
+    }
     assert (verdict.found, verdict.wrong, verdict.missing_sample) == (2, 1, ("stale", "gone"))
 
 
@@ -142,7 +147,7 @@ def test_listed_is_always_the_sum_of_its_outcomes(
         entry, verified, report = shard(number, embedded=embedded, unchanged=same, failed=failed, missing=missing)
         listed += entry.images
         tally.add_shard(entry, verified if is_verified else None, report)
-    tally.settle(listed + lost)
+    tally.record_unaccounted(listed + lost)
     assert tally.listed == tally.embedded + tally.unchanged + tally.failed + tally.missing
     assert tally.listed == listed + lost - 2
     assert tally.missing >= lost

@@ -23,7 +23,7 @@ from stepvec_worker.processes.peak_memory import peak_memory_mb
 from stepvec_worker.processes.shard_job import ShardJob, ShardTask
 
 from stepvec import errors
-from stepvec.rows.item import StoredMark, VectorItem
+from stepvec.rows.item import RowMetadata, VectorItem
 from stepvec.runs.listing import ShardImage
 from stepvec.runs.outcome import FailureReason, ImageFailure
 
@@ -36,14 +36,14 @@ class FolderTable:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def marks(self, image_ids: Iterable[str], *, consistent: bool) -> Iterator[dict[str, StoredMark]]:
+    def metadata(self, image_ids: Iterable[str], *, consistent: bool) -> Iterator[dict[str, RowMetadata]]:
         assert not consistent
         found = {}
         for name in image_ids:
             path = self.folder / name
             if path.exists():
                 etag, run = path.read_text().split()
-                found[name] = StoredMark(name, name, etag, MODEL, run)
+                found[name] = RowMetadata(name, name, etag, MODEL, run)
         yield found
 
     def store(self, row: VectorItem) -> ImageFailure | None:

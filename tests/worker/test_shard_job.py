@@ -18,7 +18,7 @@ from stepvec_worker.processes.shard_job import ShardJob, ShardTask, Totals
 
 from stepvec.adapters.vector_table import batches
 from stepvec.errors import StorageError
-from stepvec.rows.item import StoredMark, VectorItem
+from stepvec.rows.item import RowMetadata, VectorItem
 from stepvec.runs.listing import ShardImage
 from stepvec.runs.outcome import FailureReason, ImageFailure
 
@@ -34,13 +34,13 @@ class Table:
         self.fail_after = fail_after
         self.reads: list[int] = []
 
-    def marks(self, image_ids: Iterable[str], *, consistent: bool) -> Iterator[dict[str, StoredMark]]:
+    def metadata(self, image_ids: Iterable[str], *, consistent: bool) -> Iterator[dict[str, RowMetadata]]:
         # At half the price: a row that is overlooked is embedded once more.
         assert not consistent
         names = list(image_ids)
         self.reads.append(len(names))
         yield {
-            name: StoredMark(name, row.key, row.etag, row.model, row.run)
+            name: RowMetadata(name, row.key, row.etag, row.model, row.run)
             for name in names
             if (row := self.rows.get(name))
         }

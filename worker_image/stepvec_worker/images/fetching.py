@@ -15,8 +15,8 @@ from stepvec.adapters.aws_errors import (
     BODY_ATTEMPTS,
     BROKEN_BODY,
     MISSING_CODES,
+    as_storage_error,
     error_code,
-    explain,
 )
 from stepvec.adapters.vector_table import backoff_seconds
 from stepvec.runs.listing import ShardImage
@@ -83,7 +83,7 @@ class ImageFetcher:
         try:
             return self._get(image)
         except BROKEN_BODY as error:
-            raise explain("S3", f"reading s3://{self._bucket}/{image.key}", error) from error
+            raise as_storage_error("S3", f"reading s3://{self._bucket}/{image.key}", error) from error
 
     def _get(self, image: ShardImage) -> FetchedImage:
         try:
@@ -108,4 +108,4 @@ class ImageFetcher:
                 raise ImageRejected(FailureReason.CHANGED, message) from error
             if code in ACCESS_DENIED_CODES | {"InvalidObjectState", "KMS.DisabledException"}:
                 raise ImageRejected(FailureReason.ACCESS_DENIED, str(error)) from error
-            raise explain("S3", f"reading s3://{self._bucket}/{image.key}", error) from error
+            raise as_storage_error("S3", f"reading s3://{self._bucket}/{image.key}", error) from error

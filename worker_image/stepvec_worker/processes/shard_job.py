@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepvec.adapters.vector_table import batches
-from stepvec.rows.item import StoredMark, VectorItem, VectorType
+from stepvec.rows.item import RowMetadata, VectorItem, VectorType
 from stepvec.rows.vectors import encode_vector
 from stepvec.runs.listing import ShardImage
 from stepvec.runs.outcome import ImageFailure
@@ -36,11 +36,11 @@ DOWNLOADED_BYTES: Final = 64 * 1024 * 1024
 """Downloaded and not yet decoded bytes at a time, of one process."""
 
 
-class MarkTable(Protocol):
+class MetadataTable(Protocol):
     """What the job needs of VectorTable."""
 
-    def marks(self, image_ids: Iterable[str], *, consistent: bool) -> Iterator[dict[str, StoredMark]]:
-        """As VectorTable.marks."""
+    def metadata(self, image_ids: Iterable[str], *, consistent: bool) -> Iterator[dict[str, RowMetadata]]:
+        """As VectorTable.metadata."""
         ...
 
 
@@ -92,7 +92,7 @@ class ShardJob:
     def __init__(
         self,
         task: ShardTask,
-        table: MarkTable,
+        table: MetadataTable,
         *,
         fetch: Callable[[ShardImage], FetchedImage],
         prepare: Callable[[bytes], Pixels],
@@ -147,15 +147,15 @@ class ShardJob:
     def _without_stored(self, chunks: Iterable[Chunk]) -> Iterator[tuple[Chunk, int, ShardImage]]:
         """The images that an earlier attempt, or another run since, has not stored."""
         for chunk in chunks:
-            marks: dict[str, StoredMark] = {}
+            metadata: dict[str, RowMetadata] = {}
             # Eventually consistent, at half the price: a row that is overlooked is embedded once more, no worse.
-            for found in self._table.marks((image.image_id for _, image in chunk.images), consistent=False):
-                marks.update(found)
+            for found in self._table.metadata((image.image_id for _, image in chunk.images), consistent=False):
+                metadata.update(found)
             for line, image in chunk.images:
-                mark = marks.get(image.image_id)
-                if mark is None or not mark.is_embedding_of(image.etag, self._task.model):
+                row = metadata.get(image.image_id)
+                if row is None or not row.is_embedding_of(image.etag, self._task.model):
                     yield chunk, line, image
-                elif mark.run == self._task.run:
+                elif row.run == self._task.run:
                     chunk.account.settle_embedded()
                 elif self._task.reembed:
                     yield chunk, line, image

@@ -13,7 +13,7 @@ from stepvec_worker.processes.messages import Deal
 from stepvec_worker.storage.shard_file import ShardFile
 
 CHUNK_IMAGES: Final = 100
-"""Lines dealt at a time: the marks of as many are one request (stepvec.limits.BATCH_GET_ITEMS)."""
+"""Lines dealt at a time: the metadata of as many are one request (stepvec.limits.BATCH_GET_ITEMS)."""
 SMALLEST_CHUNK_IMAGES: Final = 25
 """Towards the end of a shard chunks are smaller, so that its processes end at about the same time."""
 

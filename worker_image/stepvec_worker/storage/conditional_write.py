@@ -8,7 +8,7 @@ from typing import Final, Protocol
 
 from stepvec.adapters.object_store import ObjectVersion
 from stepvec.errors import StorageError
-from stepvec.rows.item import StoredMark, VectorItem
+from stepvec.rows.item import RowMetadata, VectorItem
 from stepvec.runs.outcome import FailureReason, ImageFailure
 
 ROUNDS: Final = 5
@@ -18,7 +18,7 @@ ROUNDS: Final = 5
 class RowTable(Protocol):
     """What is needed of VectorTable."""
 
-    def put(self, item: VectorItem, *, over: StoredMark | None = None) -> StoredMark | None:
+    def put(self, item: VectorItem, *, over: RowMetadata | None = None) -> RowMetadata | None:
         """As VectorTable.put."""
         ...
 

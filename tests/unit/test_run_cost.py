@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from lambdas.verify_run.reckoning import Pipeline, RunTimes, cost_of_run, plan_of
+from lambdas.verify_run.cost import Pipeline, RunTimes, cost_of_run, plan_of
 from lambdas.verify_run.tally import Tally
 from stepvec import codec
 from stepvec.adapters.figures import load_throughput

@@ -1,6 +1,6 @@
 """What a run cost, and what a plan says of as large a one: pure arithmetic on its tally.
 
-What nobody counts (requests beside the images, the functions' time, starting instances) is reckoned, and upward, so
+What nobody counts (requests beside the images, the functions' time, starting instances) is estimated, and upward, so
 that no total is too small.
 """
 
@@ -51,7 +51,7 @@ class RunTimes:
 def cost_of_run(
     tally: Tally, listing: ListingCounts, run_input: Mapping[str, Any], pipeline: Pipeline, times: RunTimes
 ) -> RunCost:
-    """What the run cost, with what is reckoned named so in docs/cost.md."""
+    """What the run cost, with what is estimated named so in docs/cost.md."""
     prices, steps, capacity = load_prices(), load_throughput().steps, pipeline.capacity
     job_seconds = tally.job_seconds_at_most(times.sharded, times.finished)
     looked_up = 0 if run_input["Reembed"] and run_input["ImageId"] == "key" else listing.listed
