@@ -20,6 +20,7 @@ from bench.listing_server import IMAGE_BUCKET, TABLE_WITH_ROWS
 from lambdas.list_images import lister
 from lambdas.shard_images import sharder
 from stepvec.limits import BATCH_GET_ITEMS, LIST_PAGE_KEYS
+from stepvec.runs.listing import LISTING_FILE_LINES
 from testkit.report import markdown_table, write_section
 
 KEYS: Final = (10_000, 100_000, 1_000_000)
@@ -95,7 +96,7 @@ def measured_table(measured: dict[str, list[Took]]) -> str:
 
 def far_table(measured: dict[str, list[Took]]) -> str:
     """Time and rounds of FAR keys: CPU by the measured slope, and the waits that are assumed."""
-    windows = math.ceil(FAR / lister.LINES_PER_FILE)
+    windows = math.ceil(FAR / LISTING_FILE_LINES)
     shards, reads = math.ceil(FAR / SHARD_SIZE), FAR / BATCH_GET_ITEMS * BATCH_GET_SECONDS / TABLE_THREADS
     dealt = math.ceil(windows / sharder.PARTITION_FILES) * windows
     in_threads = FILE_SECONDS / sharder.FILE_THREADS
@@ -129,7 +130,7 @@ def summary(measured: dict[str, list[Took]]) -> str:
     peer = measured[SAMPLE]
     ours = measured[LISTED][: len(peer)]
     # Below one window, memory grows with the keys, and is meant to.
-    full = next((number for number, took in enumerate(ours) if took.keys >= lister.LINES_PER_FILE), 0)
+    full = next((number for number, took in enumerate(ours) if took.keys >= LISTING_FILE_LINES), 0)
     return (
         f"{ours[-1].keys:,} keys: ListImages {ours[-1].keys_per_second / peer[-1].keys_per_second:.1f} times the "
         f"sample's keys/s in {ours[-1].peak_mb / peer[-1].peak_mb:.2f} of its memory. From {ours[full].keys:,} to "

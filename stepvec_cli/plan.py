@@ -16,8 +16,7 @@ from stepvec.adapters.object_store import ObjectStore
 from stepvec.client.session import DeployedSettings, explained, find_deployment, find_settings
 from stepvec.client.workload import count_images
 from stepvec.errors import WeightsError
-from stepvec.estimate.planning import PlannedModel, plan_run
-from stepvec.estimate.plans import Workload
+from stepvec.estimate.plan import PlannedModel, Workload, plan_run
 from stepvec.limits import KEY_BYTES
 from stepvec.rows.item import VectorType, vector_type
 from stepvec.rows.model import Architecture, Engine, Precision

@@ -12,12 +12,10 @@ from typing import Final
 
 from stacks.config import PipelineConfig
 from stepvec.adapters.figures import load_prices, load_throughput
-from stepvec.estimate import request_counts as usage
-from stepvec.estimate.capacity import Capacity
-from stepvec.estimate.planning import PlannedModel, plan_run
-from stepvec.estimate.plans import Plan, Workload
+from stepvec.estimate import request_counts
+from stepvec.estimate.capacity import Capacity, Throughput, WorkerThroughput
+from stepvec.estimate.plan import Plan, PlannedModel, Workload, plan_run
 from stepvec.estimate.prices import Prices
-from stepvec.estimate.throughput import Throughput, WorkerThroughput
 from stepvec.rows.item import VectorType
 from stepvec_cli.views.plan import BOUNDS, duration
 
@@ -114,8 +112,10 @@ def _arithmetic(case: Case, plan: Plan, prices: Prices) -> Iterator[str]:
     steps, vcpus_per_job = case.throughput.steps, case.capacity.vcpus_per_job
     rate = float(plan.images_per_second) / plan.vcpus
     hour = case.capacity.vcpu_hour_usd or prices.vcpu_hour_on_demand(case.capacity.families) or 0
-    sharding, worker, verify = usage.SHARDING_READ_UNITS, usage.WORKER_READ_UNITS, usage.VERIFY_READ_UNITS
-    reads = f"{IMAGES:,} x ({sharding} by ShardImages + {worker} by the worker + {verify:g} by VerifyShard)"
+    reads = (
+        f"{IMAGES:,} x ({request_counts.SHARDING_READ_UNITS} by ShardImages + {request_counts.WORKER_READ_UNITS} by "
+        f"the worker + {request_counts.VERIFY_READ_UNITS:g} by VerifyShard)"
+    )
     starting = steps.instance_start_seconds
     instances = "; ".join(
         [
@@ -127,7 +127,7 @@ def _arithmetic(case: Case, plan: Plan, prices: Prices) -> Iterator[str]:
     size = prices.instance_vcpus(case.capacity.families)
     disks = f"as long, on instances of {size} vCPUs: one address and {case.capacity.root_volume_gib} GiB each"
     functions = f"{used['lambda_requests']:,} requests, {float(used['lambda_gb_seconds']):,.0f} GB-seconds"
-    watching = f"{usage.CUSTOM_METRICS} metrics for an hour, {float(used['log_gb']) * 1000:.1f} MB of logs"
+    watching = f"{request_counts.CUSTOM_METRICS} metrics for an hour, {float(used['log_gb']) * 1000:.1f} MB of logs"
 
     def paid(of: str, price: str) -> float:
         return float(used[of]) * (prices.each(price) or 0)

@@ -10,13 +10,11 @@ from typing import Final, Protocol
 from lambdas.list_images.sources import ImageSource
 from stepvec.runs.images import IMAGE_SUFFIXES, suffix
 from stepvec.runs.layout import RunLayout, S3Uri
-from stepvec.runs.listing import ListedImage, dump_listing
+from stepvec.runs.listing import LISTING_FILE_LINES, ListedImage, dump_listing
 from stepvec.runs.steps import NO_SUFFIX, ListingCounts, ListingCursor, ListingState
 
 STOP_BEFORE_MILLISECONDS: Final = 60_000
 """A round ends when less than this is left of the function's time: enough to write the last listing file."""
-LINES_PER_FILE: Final = 50_000
-"""Images of one listing file: about 15 MB of memory here and in ShardImages, whatever the run's size."""
 
 
 class FileWriter(Protocol):
@@ -34,7 +32,7 @@ def list_images(
     layout: RunLayout,
     *,
     time_is_short: Callable[[], bool],
-    lines_per_file: int = LINES_PER_FILE,
+    lines_per_file: int = LISTING_FILE_LINES,
 ) -> ListingState:
     """List from `state.cursor` on, until done or `time_is_short()`, and return the state to go on from.
 

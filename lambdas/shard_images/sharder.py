@@ -22,6 +22,7 @@ from stepvec.errors import InvalidInputError
 from stepvec.rows.item import RowMetadata
 from stepvec.runs.layout import RunLayout, S3Uri
 from stepvec.runs.listing import (
+    SHARD_BYTES,
     ListedImage,
     ShardImage,
     dump_lines,
@@ -42,8 +43,6 @@ PARTITION_FILES: Final = 16
 """Listing files that are dealt into partitions at a time: 800,000 lines, some 100 MB (900 MB if all keys are as long as
 S3 allows). Files and requests of the first pass grow with the square of the images, divided by this: 125 a partition
 for 100 million images, where one listing file at a time would make 2,000."""
-SHARD_BYTES: Final = 20 * 1024**3
-"""Bytes of a shard's images, on average at the most, so that shards of very large images are short too."""
 FILE_THREADS: Final = 16
 
 

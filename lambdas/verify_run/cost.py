@@ -13,11 +13,10 @@ from typing import Any, Final
 
 from lambdas.verify_run.tally import Tally
 from stepvec.adapters.figures import load_prices, load_throughput
-from stepvec.estimate import request_counts as usage
+from stepvec.estimate import request_counts
 from stepvec.estimate.capacity import Capacity
-from stepvec.estimate.cost import Usage, cost_of, vcpu_hour_usd
-from stepvec.estimate.planning import PlannedModel, plan_run
-from stepvec.estimate.plans import Workload
+from stepvec.estimate.cost import RunUsage, cost_of, vcpu_hour_usd
+from stepvec.estimate.plan import PlannedModel, Workload, plan_run
 from stepvec.rows.item import VectorType
 from stepvec.runs.reports import PlannedRun, RunCost
 from stepvec.runs.steps import ListingCounts
@@ -55,18 +54,20 @@ def cost_of_run(
     prices, steps, capacity = load_prices(), load_throughput().steps, pipeline.capacity
     job_seconds = tally.job_seconds_at_most(times.sharded, times.finished)
     looked_up = 0 if run_input["Reembed"] and run_input["ImageId"] == "key" else listing.listed
-    used = Usage(
+    used = RunUsage(
         write_units=tally.write_units,
-        read_units=tally.read_units + looked_up * usage.SHARDING_READ_UNITS,
-        s3_gets=usage.s3_gets(listed=listing.listed, downloads=tally.downloads, shards=tally.shards),
-        s3_puts=usage.s3_puts(listing.listed, tally.shards, job_seconds),
-        state_transitions=usage.state_transitions(listing.listed, tally.shards, steps),
-        lambda_requests=usage.lambda_requests(listing.listed, tally.shards, steps),
-        lambda_gb_seconds=usage.lambda_gb_seconds(_function_seconds(tally, times, steps.function_start_seconds)),
+        read_units=tally.read_units + looked_up * request_counts.SHARDING_READ_UNITS,
+        s3_gets=request_counts.s3_gets(listed=listing.listed, downloads=tally.downloads, shards=tally.shards),
+        s3_puts=request_counts.s3_puts(listing.listed, tally.shards, job_seconds),
+        state_transitions=request_counts.state_transitions(listing.listed, tally.shards, steps),
+        lambda_requests=request_counts.lambda_requests(listing.listed, tally.shards, steps),
+        lambda_gb_seconds=request_counts.lambda_gb_seconds(
+            _function_seconds(tally, times, steps.function_start_seconds)
+        ),
         vcpu_seconds=job_seconds * capacity.vcpus_per_job,
-        start_vcpu_seconds=usage.start_vcpu_seconds(shards=tally.shards, capacity=capacity, steps=steps),
-        log_gb=usage.log_gb(tally.shards),
-        metric_hours=usage.metric_hours((times.finished - times.started).total_seconds()),
+        start_vcpu_seconds=request_counts.start_vcpu_seconds(shards=tally.shards, capacity=capacity, steps=steps),
+        log_gb=request_counts.log_gb(tally.shards),
+        metric_hours=request_counts.metric_hours((times.finished - times.started).total_seconds()),
     )
     return cost_of(used, capacity, prices, vcpu_usd=vcpu_hour_usd(capacity, prices))
 

@@ -7,8 +7,8 @@ from importlib import resources
 from typing import Final, TypeVar
 
 from stepvec import codec
+from stepvec.estimate.capacity import Throughput
 from stepvec.estimate.prices import Prices
-from stepvec.estimate.throughput import Throughput
 
 PRICES_FILE: Final = "prices.json"
 THROUGHPUT_FILE: Final = "throughput.json"

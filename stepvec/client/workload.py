@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 
 from stepvec.adapters.object_store import ObjectStore
-from stepvec.estimate.plans import Workload
+from stepvec.estimate.plan import Workload
 from stepvec.runs.images import is_image
 
 

@@ -20,7 +20,7 @@ HOURS_OF_A_MONTH: Final = 730
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
+class RunUsage:
     """What a run uses, or used.
 
     vcpu_seconds: of jobs from their container's start to their end. start_vcpu_seconds: of instances before their first
@@ -60,7 +60,7 @@ def vcpu_hour_at_most(capacity: Capacity, prices: Prices) -> float | None:
     return prices.vcpu_hour_on_demand(capacity.families)
 
 
-def cost_of(usage: Usage, capacity: Capacity, prices: Prices, *, vcpu_usd: float | None) -> RunCost:
+def cost_of(usage: RunUsage, capacity: Capacity, prices: Prices, *, vcpu_usd: float | None) -> RunCost:
     """The cost of `usage` by service; `vcpu_usd` is an hour of a vCPU, None where it is not known."""
     usd: dict[str, float | str] = {
         "batch": _amount((usage.vcpu_hours, vcpu_usd)),

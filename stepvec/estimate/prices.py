@@ -1,4 +1,4 @@
-"""The prices of AWS that plans and reports reckon with: one file, each price with its source and its date."""
+"""The prices of AWS that plans and reports are based on: one file, each price with its source and its date."""
 
 from __future__ import annotations
 

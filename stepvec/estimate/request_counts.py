@@ -8,9 +8,10 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from stepvec.estimate.capacity import Capacity
-from stepvec.estimate.throughput import StepThroughput
+from stepvec.estimate.capacity import Capacity, StepThroughput
 from stepvec.limits import LIST_PAGE_KEYS
+from stepvec.runs.listing import LISTING_FILE_LINES
+from stepvec.runs.reports import PROGRESS_SECONDS
 
 FUNCTION_MEMORY_MB: Final = 1_769
 """One full vCPU. https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html"""
@@ -24,8 +25,6 @@ TRANSITIONS_OF_A_ROUND: Final = 2
 TRANSITIONS_OF_A_SHARD: Final = 6
 """States that the child execution of one shard enters, start and end included."""
 
-KEYS_OF_A_FILE: Final = 50_000
-"""Of a listing file, and of a window of ShardImages (lambdas/list_images, lambdas/shard_images)."""
 PUTS_OF_A_FILE: Final = 4
 """The listing file, what its window left, what it became, and a partition of it."""
 GETS_OF_A_FILE: Final = 5
@@ -36,8 +35,6 @@ GETS_OF_A_SHARD: Final = 12
 """Input, shard and report by the worker and VerifyShard; two files by VerifyRun, each looked for before it is read."""
 REQUESTS_OF_A_RUN: Final = 8
 """Start, input, shards.json, failures.jsonl, report.json: written once, read once or twice."""
-PROGRESS_SECONDS: Final = 5
-"""A worker writes how far it is this often."""
 
 SHARDING_READ_UNITS: Final = 0.5
 """ShardImages looks for each listed image's row, eventually consistent. One that is not there costs as a small one."""
@@ -84,7 +81,7 @@ def function_seconds(listed: int, embedded: int, shards: int, steps: StepThrough
 
 def s3_gets(*, listed: int, downloads: int, shards: int) -> int:
     """GET and HEAD requests."""
-    files = math.ceil(listed / KEYS_OF_A_FILE)
+    files = math.ceil(listed / LISTING_FILE_LINES)
     return downloads + files * GETS_OF_A_FILE + shards * GETS_OF_A_SHARD + REQUESTS_OF_A_RUN
 
 
@@ -92,7 +89,7 @@ def s3_puts(listed: int, shards: int, job_seconds: float | None) -> int | None:
     """PUT and LIST requests, for jobs that take so long in all; None where that is not known."""
     if job_seconds is None:
         return None
-    pages, files = math.ceil(listed / LIST_PAGE_KEYS), math.ceil(listed / KEYS_OF_A_FILE)
+    pages, files = math.ceil(listed / LIST_PAGE_KEYS), math.ceil(listed / LISTING_FILE_LINES)
     progress = math.ceil(job_seconds / PROGRESS_SECONDS)
     return pages + files * PUTS_OF_A_FILE + shards * PUTS_OF_A_SHARD + progress + REQUESTS_OF_A_RUN
 

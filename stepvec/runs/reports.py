@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from stepvec.runs.outcome import ImageFailure
+
+PROGRESS_SECONDS: Final = 5.0
+"""How often a worker writes how far it is."""
 
 
 @dataclass(frozen=True, slots=True)

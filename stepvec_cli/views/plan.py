@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from stepvec.estimate.plans import Plan
+from stepvec.estimate.plan import Plan
 from stepvec.runs.reports import RunReport
 
 WIDTH: Final = 22

@@ -11,11 +11,11 @@ import pytest
 from stacks.devices import DEVICES
 from stepvec.adapters.figures import load_prices
 from stepvec.estimate.capacity import Capacity
-from stepvec.estimate.cost import SERVICES, UNKNOWN, Usage, cost_of, vcpu_hour_usd
+from stepvec.estimate.cost import SERVICES, UNKNOWN, RunUsage, cost_of, vcpu_hour_usd
 from stepvec.estimate.prices import Price, Prices
 
 CAPACITY = Capacity("cpu", 64, 1, ("c7i", "m7i"), 30, spot=True, shard_size=5_000, vcpu_hour_usd=0.0)
-USAGE = Usage(
+USAGE = RunUsage(
     write_units=1_000_000,
     read_units=2_000_000,
     s3_gets=1_000_000,

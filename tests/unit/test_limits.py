@@ -2,12 +2,12 @@
 
 import json
 
-from lambdas.list_images.lister import LINES_PER_FILE
 from lambdas.shard_images.sharder import PARTITION_LINES
 from stacks.config import PipelineConfig
 from stepvec import codec, limits
 from stepvec.adapters.vector_table import MAX_ATTEMPTS
 from stepvec.runs.layout import RunLayout
+from stepvec.runs.listing import LISTING_FILE_LINES
 from stepvec.runs.run_input import MAX_SHARD_SIZE, MAX_SHARDS
 from stepvec.runs.steps import (
     SUFFIXES_COUNTED,
@@ -62,5 +62,5 @@ def test_defaults_are_inside_the_limits() -> None:
     assert config.map_concurrency <= limits.MAP_CONCURRENCY
     assert config.shard_size <= MAX_SHARD_SIZE
     assert PipelineConfig(max_vcpus=100_000).map_concurrency == limits.MAP_CONCURRENCY
-    assert max(LINES_PER_FILE, PARTITION_LINES) <= 100_000
+    assert max(LISTING_FILE_LINES, PARTITION_LINES) <= 100_000
     assert MAX_ATTEMPTS > 5

@@ -7,18 +7,14 @@ from typing import Any
 
 import pytest
 
-from lambdas.list_images.lister import LINES_PER_FILE
-from lambdas.shard_images import sharder
 from stacks.config import PipelineConfig
 from stepvec import limits
 from stepvec.adapters.figures import load_prices, load_throughput
 from stepvec.errors import RecordError
-from stepvec.estimate import request_counts as usage
-from stepvec.estimate.capacity import Capacity
+from stepvec.estimate import request_counts
+from stepvec.estimate.capacity import Capacity, StepThroughput, Throughput, WorkerThroughput
 from stepvec.estimate.cost import UNKNOWN
-from stepvec.estimate.planning import SHARD_BYTES, PlannedModel, plan_run
-from stepvec.estimate.plans import Plan, Workload
-from stepvec.estimate.throughput import StepThroughput, Throughput, WorkerThroughput
+from stepvec.estimate.plan import Plan, PlannedModel, Workload, plan_run
 from stepvec.rows.item import VectorType
 from stepvec.rows.units import Rows
 
@@ -82,7 +78,7 @@ def test_usage_and_cost_are_what_they_are_by_hand() -> None:
         "vcpu_seconds": 20 * 55,
         "start_vcpu_seconds": 10 * 100,
         "log_gb": 0.000352,
-        "metric_hours": usage.CUSTOM_METRICS,
+        "metric_hours": request_counts.CUSTOM_METRICS,
     }
     assert cost.usd["batch"] == pytest.approx((1_100 + 1_000) / 3_600 * 0.036)
     assert cost.usd["dynamodb"] == pytest.approx(0.06 * 0.625 + 0.04 * 0.125)
@@ -131,7 +127,6 @@ def test_what_the_plan_says_of_warming_lets_the_vcpus_be_the_bound() -> None:
 
 
 def test_shards_of_large_images_are_cut_by_bytes() -> None:
-    assert SHARD_BYTES == sharder.SHARD_BYTES
     assert plan(1_000, size=100_000_000).shards == 5
 
 
@@ -187,8 +182,7 @@ def test_another_name_is_no_model(name: str) -> None:
 
 
 def test_assumptions_are_those_of_the_functions() -> None:
-    assert usage.KEYS_OF_A_FILE == LINES_PER_FILE
-    assert usage.FUNCTION_SECONDS < limits.LAMBDA_TIMEOUT_SECONDS
+    assert request_counts.FUNCTION_SECONDS < limits.LAMBDA_TIMEOUT_SECONDS
     config = PipelineConfig(max_vcpus=40, device="gpu", spot=False)
     assert (config.capacity.jobs, config.capacity.vcpus_per_job, config.capacity.vcpus) == (10, 4, 40)
     assert PipelineConfig(max_vcpus=64, max_concurrency=16).capacity.jobs == 16

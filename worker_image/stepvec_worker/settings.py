@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from stepvec.runs.reports import PROGRESS_SECONDS
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -30,6 +32,6 @@ class Settings:
     vcpus: int = 0
     max_image_bytes: int = 64 * 1024 * 1024
     max_image_pixels: int = 64_000_000
-    progress_seconds: float = 5.0
+    progress_seconds: float = PROGRESS_SECONDS
     decode_seconds: float = 60.0
     stop_seconds: float = 25.0

@@ -1,4 +1,4 @@
-"""What a run will take, reckoned before it starts: shards, time, what holds it, cost. Pure arithmetic.
+"""What a run is expected to take: shards, time, bottleneck, cost. Pure arithmetic.
 
 The plan says what it rests on in its notes; docs/cost.md shows the arithmetic, and a test holds both together.
 """
@@ -11,12 +11,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from stepvec.errors import RecordError
-from stepvec.estimate import request_counts as usage
-from stepvec.estimate.capacity import Capacity
-from stepvec.estimate.cost import UNKNOWN, Usage, cost_of, total, vcpu_hour_at_most, vcpu_hour_usd
-from stepvec.estimate.plans import Plan, Workload
+from stepvec.estimate import request_counts
+from stepvec.estimate.capacity import Capacity, StepThroughput, Throughput, WorkerThroughput
+from stepvec.estimate.cost import UNKNOWN, RunUsage, cost_of, total, vcpu_hour_at_most, vcpu_hour_usd
 from stepvec.estimate.prices import Prices
-from stepvec.estimate.throughput import StepThroughput, Throughput, WorkerThroughput
 from stepvec.limits import (
     GETS_PER_SECOND,
     NEW_TABLE_READ_UNITS_PER_SECOND,
@@ -26,12 +24,55 @@ from stepvec.limits import (
 from stepvec.rows.item import VectorType
 from stepvec.rows.model import ARCHITECTURES, DIMENSIONS, Architecture
 from stepvec.rows.units import Rows
+from stepvec.runs.listing import SHARD_BYTES
+from stepvec.runs.reports import RunCost
 
-SHARD_BYTES: Final = 20 * 1024**3
-"""As ShardImages cuts them: bytes of a shard's images, on average at the most."""
 VCPUS: Final = "vcpus"
 TABLE_WRITES: Final = "table_writes"
 TABLE_READS: Final = "table_reads"
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """What is to be embedded. `key_bytes` counts the images by the bytes of their key: a row's size depends on it."""
+
+    bytes: int
+    key_bytes: Mapping[int, int]
+
+    @property
+    def images(self) -> int:
+        """How many they are."""
+        return sum(self.key_bytes.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run of `images` is expected to take; a figure that rests on an unknown one is "unknown".
+
+    jobs: at a time, of `shards` in all. images_per_second: while jobs run, held by `bound_by`; `limits` has each
+    bound. seconds: by step of the run, one after the other. at_most_usd: the total if every instance were on demand.
+    kept_usd_a_month: what the rows cost while they are kept. notes: what the figures rest on, and what would help.
+    """
+
+    images: int
+    bytes: int
+    model: str
+    engine: str
+    precision: str
+    vector_type: str
+    shards: int
+    jobs: int
+    vcpus: int
+    write_units_an_image: float
+    images_per_second: float | str
+    bound_by: str
+    limits: Mapping[str, float | str]
+    seconds: Mapping[str, float | str]
+    total_seconds: float | str
+    cost: RunCost
+    at_most_usd: float | str
+    kept_usd_a_month: float | str
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,20 +129,20 @@ def plan_run(
     pace = _pace(workload.images, shards, capacity, worker, throughput.steps, writes=writes, reads=reads)
     seconds = _seconds(workload.images, shards, capacity, throughput.steps, pace)
     total_seconds = _sum(seconds.values())
-    used = Usage(
+    used = RunUsage(
         write_units=writes,
-        read_units=workload.images * (usage.SHARDING_READ_UNITS + usage.WORKER_READ_UNITS) + reads,
+        read_units=workload.images * (request_counts.SHARDING_READ_UNITS + request_counts.WORKER_READ_UNITS) + reads,
         vcpu_seconds=pace.vcpu_seconds,
-        start_vcpu_seconds=usage.start_vcpu_seconds(shards=shards, capacity=capacity, steps=throughput.steps),
-        s3_gets=usage.s3_gets(listed=workload.images, downloads=workload.images, shards=shards),
-        s3_puts=usage.s3_puts(workload.images, shards, _jobs_seconds(pace, capacity)),
-        state_transitions=usage.state_transitions(workload.images, shards, throughput.steps),
-        lambda_requests=usage.lambda_requests(workload.images, shards, throughput.steps),
-        lambda_gb_seconds=usage.lambda_gb_seconds(
-            usage.function_seconds(workload.images, workload.images, shards, throughput.steps)
+        start_vcpu_seconds=request_counts.start_vcpu_seconds(shards=shards, capacity=capacity, steps=throughput.steps),
+        s3_gets=request_counts.s3_gets(listed=workload.images, downloads=workload.images, shards=shards),
+        s3_puts=request_counts.s3_puts(workload.images, shards, _jobs_seconds(pace, capacity)),
+        state_transitions=request_counts.state_transitions(workload.images, shards, throughput.steps),
+        lambda_requests=request_counts.lambda_requests(workload.images, shards, throughput.steps),
+        lambda_gb_seconds=request_counts.lambda_gb_seconds(
+            request_counts.function_seconds(workload.images, workload.images, shards, throughput.steps)
         ),
-        log_gb=usage.log_gb(shards),
-        metric_hours=None if total_seconds is None else usage.metric_hours(total_seconds),
+        log_gb=request_counts.log_gb(shards),
+        metric_hours=None if total_seconds is None else request_counts.metric_hours(total_seconds),
     )
     at_most = cost_of(used, capacity, prices, vcpu_usd=vcpu_hour_at_most(capacity, prices))
     return Plan(
@@ -151,7 +192,7 @@ def _pace(
         VCPUS: vcpus * worker.images_per_vcpu_second if worker else None,
         TABLE_WRITES: NEW_TABLE_WRITE_UNITS_PER_SECOND * images / writes,
         # While jobs run, workers look for rows, and VerifyShard reads those of shards that are done.
-        TABLE_READS: NEW_TABLE_READ_UNITS_PER_SECOND * images / (images * usage.WORKER_READ_UNITS + reads),
+        TABLE_READS: NEW_TABLE_READ_UNITS_PER_SECOND * images / (images * request_counts.WORKER_READ_UNITS + reads),
         "s3_gets": float(GETS_PER_SECOND),
     }
     if worker is None:
