@@ -14,8 +14,7 @@ from pathlib import Path
 import numpy as np
 from stepvec_worker.engines import Embedder, load_embedder
 from stepvec_worker.images.decoding import DecodeLimits
-from stepvec_worker.images.pixels import Pixels
-from stepvec_worker.images.preprocessing import pixel_format, prepare
+from stepvec_worker.images.preprocessing import Pixels, pixel_format, prepare
 from stepvec_worker.settings import Settings
 
 from stepvec.rows.model import ModelIdentity

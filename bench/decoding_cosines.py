@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from stepvec_worker.engines import load_embedder
 from stepvec_worker.images.decoding import DecodeLimits, decode, decode_fast
+from stepvec_worker.images.jpeg import jpeg_scale
 from stepvec_worker.images.preprocessing import pixel_format, preprocess
-from stepvec_worker.images.turbo_jpeg import jpeg_scale
 
 SHORT_SIDES: Final = (256, 320, 384, 448, 512)
 LIMITS: Final = DecodeLimits()

@@ -22,8 +22,7 @@ from typing import Any, Final
 import numpy as np
 from stepvec_worker.engines import load_embedder
 from stepvec_worker.images.decoding import DecodeLimits
-from stepvec_worker.images.pixels import Pixels
-from stepvec_worker.images.preprocessing import pixel_format, prepare
+from stepvec_worker.images.preprocessing import Pixels, pixel_format, prepare
 from stepvec_worker.int8.calibration import Agreement, Calibrator, cosines, neighbours
 
 from stepvec import codec

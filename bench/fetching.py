@@ -77,7 +77,7 @@ def served() -> Iterator[str]:
 
 def by_boto3(client: Any) -> Read:
     """What the worker did before: nothing but boto3."""
-    return ImageFetcher(client, BUCKET, most_bytes=10**9).fetch
+    return ImageFetcher(client, BUCKET, max_bytes=10**9).fetch
 
 
 def tuned_boto3() -> Read:
@@ -94,7 +94,7 @@ def tuned_boto3() -> Read:
 def by_worker() -> Read:
     """What the worker does."""
     client = s3_client(connections=THREADS)
-    return ImageFetcher(client, BUCKET, most_bytes=10**9, fast=fast_reader(client, BUCKET)).fetch
+    return ImageFetcher(client, BUCKET, max_bytes=10**9, fast=fast_reader(client, BUCKET)).fetch
 
 
 def cpu_milliseconds(ways: dict[str, Read], *, rounds: int, requests: int) -> dict[str, float]:

@@ -1,1 +1,1 @@
-"""The hostile corpus: images and names that want to break the worker (`make corpus`; docs/reliability.md)."""
+"""The hostile corpus: images and names meant to break the worker (`make corpus`; docs/reliability.md)."""

@@ -1,4 +1,4 @@
-"""Small files that want much memory or time of whoever decodes them."""
+"""Small files that cost whoever decodes them much memory or time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from PIL import Image
 
-from resilience.corpus.files import (
+from resilience.corpus.encoders import (
     EMBEDDED,
     HostileImage,
     encoded,
@@ -23,11 +23,11 @@ from resilience.corpus.files import (
 )
 
 _ANY = (EMBEDDED, "Truncated", "Unsupported", "TooLarge", "TimedOut")
-"""For files that nobody can say what they are: what counts is that they get an outcome, within the limits."""
+"""For files of which nobody can say what is right: what counts is that they get an outcome, within the limits."""
 
 
 def bombs() -> Iterator[HostileImage]:
-    """The bombs that are made in a few seconds."""
+    """The bombs that take a few seconds to make."""
     yield from _too_many_pixels()
     yield from _sizes_at_the_edge()
     yield from _hidden_in_metadata()

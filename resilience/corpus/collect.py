@@ -1,6 +1,6 @@
 """The corpus's files: Pillow's own test images, two Debian packages of test images, and the generated ones.
 
-What a machine cannot fetch is left out, and said.
+What a machine cannot fetch is left out, and named.
 """
 
 from __future__ import annotations
@@ -15,9 +15,8 @@ from typing import Final
 
 from resilience.corpus.bombs import bombs, large_bombs
 from resilience.corpus.damage import truncations
-from resilience.corpus.disguises import disguises
-from resilience.corpus.files import encoded, scene
-from resilience.corpus.names import hostile_keys
+from resilience.corpus.disguises import disguises, hostile_keys
+from resilience.corpus.encoders import encoded, scene
 from stepvec.runs.images import is_image
 
 PILLOW_ARCHIVE: Final = "pillow-11.3.0.tar.gz"
@@ -26,14 +25,14 @@ DEBIAN_PACKAGES: Final = {
     "gdk-pixbuf-tests": "usr/libexec/installed-tests/gdk-pixbuf",
     "libjxl-testdata": "usr/share/libjxl-testdata",
 }
-"""Packages, and where their files lie in them."""
+"""Packages, and where their files are in them."""
 NAMED_SUFFIX: Final = ".jpg"
-"""Added to names without a suffix of ours, so that everything is listed."""
+"""Added to names without an image suffix, so that everything is listed."""
 
 
 @dataclass(frozen=True, slots=True)
 class CorpusFile:
-    """A file on disk, its key in the bucket, and the outcomes that are right (None: any, nobody has said)."""
+    """A file on disk, its key in the bucket, and its right outcomes (None: any, they are not known)."""
 
     source: str
     path: Path
@@ -42,7 +41,7 @@ class CorpusFile:
 
 
 def collect(folder: Path) -> tuple[list[CorpusFile], list[str]]:
-    """The corpus, unpacked or written below `folder`, and what could not be had."""
+    """The corpus, unpacked or written below `folder`, and what could not be fetched."""
     missing: list[str] = []
     files = [*_pillow(folder)]
     for package, below in DEBIAN_PACKAGES.items():
@@ -63,7 +62,7 @@ def _pillow(folder: Path) -> Iterator[CorpusFile]:
 
 
 def _debian(folder: Path, package: str, below: str) -> list[CorpusFile]:
-    """The package's files; none where this is no Debian, or its archive does not answer."""
+    """The package's files; none if this is not Debian, or its archive does not answer."""
     unpacked = folder / package
     apt, dpkg = shutil.which("apt-get"), shutil.which("dpkg-deb")
     if apt and dpkg and not unpacked.is_dir():

@@ -8,7 +8,7 @@ from typing import Final
 
 from PIL import ExifTags, Image
 
-from resilience.corpus.files import FORMATS, SUFFIX, HostileImage, encoded, hostile, scene
+from resilience.corpus.encoders import FORMATS, SUFFIX, HostileImage, encoded, hostile, scene
 
 _WORDS: Final = tuple(map(bytes.fromhex, ("00", "ff", "00000000", "ffffffff", "7fffffff", "ffffff7f", "80000000")))
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from local_pipeline.installation import ROOT
 from resilience.corpus.collect import CorpusFile
-from resilience.corpus.files import EMBEDDED, MUTATIONS
+from resilience.corpus.encoders import EMBEDDED, MUTATIONS
 from resilience.corpus.run import Outcomes
 from testkit.machine import describe_machine
 from testkit.report import markdown_table
@@ -41,7 +41,7 @@ SPOT_CHECK: Final = {
 
 def write_corpus_section(
     files: list[CorpusFile],
-    alone: list[dict[str, Any]],
+    isolated: list[dict[str, Any]],
     mutated: list[dict[str, Any]],
     run: Outcomes,
     verdict: str,
@@ -49,10 +49,10 @@ def write_corpus_section(
 ) -> None:
     """Put the tables between the section's marks."""
     seconds, file = max(
-        ((result["seconds"], file) for file, result in zip(files, alone, strict=True)), key=lambda pair: pair[0]
+        ((result["seconds"], file) for file, result in zip(files, isolated, strict=True)), key=lambda pair: pair[0]
     )
     megabytes, largest = max(
-        ((result["megabytes"], file) for file, result in zip(files, alone, strict=True)), key=lambda pair: pair[0]
+        ((result["megabytes"], file) for file, result in zip(files, isolated, strict=True)), key=lambda pair: pair[0]
     )
     costs = (
         f"Longest: {seconds:.1f} s of CPU (`{file.path.name}`). Most memory of one image: {megabytes:.0f} MB beside "
@@ -61,8 +61,8 @@ def write_corpus_section(
     )
     mutations = (
         f"Small files of each format, changed at random: {len(mutated) * MUTATIONS:,}. {_failed(mutated)} "
-        f"of {MUTATIONS} crashed or hung; the slowest took {_most(mutated, 'seconds'):.1f} s of CPU, "
-        f"the largest {_most(mutated, 'megabytes'):.0f} MB."
+        f"of {MUTATIONS} crashed or hung; the slowest took {_max_of(mutated, 'seconds'):.1f} s of CPU, "
+        f"the largest {_max_of(mutated, 'megabytes'):.0f} MB."
     )
     measured = f"Measured {datetime.now(UTC):%Y-%m-%d} on {describe_machine()}, by `make corpus RECORD=1`."
     left_out = [f"Left out: {'; '.join(missing)}."] if missing else []
@@ -99,5 +99,5 @@ def _failed(results: list[dict[str, Any]]) -> str:
     return f"{failed or 'No'} batch{'es' if failed > 1 else ''}"
 
 
-def _most(results: list[dict[str, Any]], name: str) -> float:
+def _max_of(results: list[dict[str, Any]], name: str) -> float:
     return max(float(result[name]) for result in results)

@@ -17,7 +17,7 @@ from local_pipeline.cloud import deployment_of
 from local_pipeline.installation import LAMBDA_PYTHON, ROOT, WORKER_PYTHON, synthesize
 from localaws import EmbeddedCloud
 from resilience.corpus.collect import CorpusFile
-from resilience.corpus.files import EMBEDDED
+from resilience.corpus.encoders import EMBEDDED
 from stepvec.adapters.object_store import ObjectStore
 from stepvec.client.deployment import Deployment, RunOfDeployment
 from stepvec.runs.layout import S3Uri
@@ -39,20 +39,20 @@ class Outcomes:
     exit_codes: frozenset[int]
 
 
-def measure_alone(files: list[CorpusFile]) -> list[dict[str, Any]]:
-    """resilience.corpus.alone's result for each file."""
-    return list(_alone([], "".join(f"{file.path}\n" for file in files)))
+def measure_isolated(files: list[CorpusFile]) -> list[dict[str, Any]]:
+    """resilience.corpus.isolated_decode's result for each file."""
+    return list(_isolated([], "".join(f"{file.path}\n" for file in files)))
 
 
 def measure_mutations(count: int) -> list[dict[str, Any]]:
-    """resilience.corpus.alone's results of `count` mutations of each seed, one for 50."""
-    return list(_alone(["--mutations", str(count)], ""))
+    """resilience.corpus.isolated_decode's results for `count` mutations of each seed, one result per 50."""
+    return list(_isolated(["--mutations", str(count)], ""))
 
 
-def _alone(arguments: list[str], lines: str) -> Iterator[dict[str, Any]]:
+def _isolated(arguments: list[str], lines: str) -> Iterator[dict[str, Any]]:
     path = os.pathsep.join(map(str, (ROOT, ROOT / "worker_image")))
     result = subprocess.run(
-        [str(WORKER_PYTHON), "-m", "resilience.corpus.alone", *arguments],
+        [str(WORKER_PYTHON), "-m", "resilience.corpus.isolated_decode", *arguments],
         input=lines,
         env={"PYTHONPATH": path, "PATH": os.environ["PATH"]},
         cwd=ROOT,

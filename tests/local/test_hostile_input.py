@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from resilience.corpus.names import hostile_keys
+from resilience.corpus.disguises import hostile_keys
 from tests.local.conftest import Finished, Pipeline, photo
 
 

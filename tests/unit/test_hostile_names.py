@@ -14,7 +14,7 @@ from PIL import Image
 
 from local_pipeline.gallery import write_gallery
 from local_pipeline.photos import collect_photos, upload_photos
-from resilience.corpus.names import hostile_keys
+from resilience.corpus.disguises import hostile_keys
 from stepvec.client.parquet import write_vectors
 from stepvec.errors import InvalidInputError
 from stepvec.runs.outcome import FailureReason, ImageFailure

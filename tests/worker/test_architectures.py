@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from stepvec_worker.engines import load_embedder
 from stepvec_worker.engines.mxnet_engine import build_network
-from stepvec_worker.images.pixels import PixelFormat
+from stepvec_worker.images.preprocessing import PixelFormat
 
 from stepvec.rows.model import ARCHITECTURES, Architecture
 from stepvec.weights.gluon import legacy_names

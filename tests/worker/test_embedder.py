@@ -11,7 +11,7 @@ import pytest
 from stepvec_worker.engines import Embedder, load_embedder
 from stepvec_worker.engines.mxnet_runtime import ENVIRONMENT
 from stepvec_worker.engines.normalisation import normalisation
-from stepvec_worker.images.pixels import PixelFormat
+from stepvec_worker.images.preprocessing import PixelFormat
 
 from stepvec.errors import ConfigurationError, DeviceError, WeightsError
 from stepvec.rows.model import Architecture

@@ -32,7 +32,7 @@ from tests.worker import scripted_s3 as s3
 from tests.worker.scripted_s3 import BODY, ETAG, Answer, ScriptedS3
 
 BUCKET = "images"
-MOST_BYTES = 10**6
+MAX_BYTES = 10**6
 MODIFIED = datetime(2026, 11, 24, 8, 30, tzinfo=UTC)
 
 
@@ -62,7 +62,7 @@ def reader(s3_client: Any) -> FastReader:
 
 def fetcher(**changes: Any) -> ImageFetcher:
     s3_client = client()
-    arguments = {"most_bytes": MOST_BYTES, "fast": reader(s3_client), "sleep": lambda seconds: None, **changes}
+    arguments = {"max_bytes": MAX_BYTES, "fast": reader(s3_client), "sleep": lambda seconds: None, **changes}
     return ImageFetcher(s3_client, BUCKET, **arguments)
 
 
@@ -288,9 +288,9 @@ def test_a_containers_credentials_are_used_and_renewed(
     server.answers[CONTAINER] = [credentials_answer(f"KEY{number}") for number in range(1, 10)]
     fast = reader(client())
 
-    assert fast.read("a.jpg", ETAG, most_bytes=MOST_BYTES) == FetchedImage(BODY, MODIFIED)
+    assert fast.read("a.jpg", ETAG, max_bytes=MAX_BYTES) == FetchedImage(BODY, MODIFIED)
     time.sleep(0.15)  # obstore asks no more often than ten times a second
-    assert fast.read("b.jpg", ETAG, most_bytes=MOST_BYTES) == FetchedImage(BODY, MODIFIED)
+    assert fast.read("b.jpg", ETAG, max_bytes=MAX_BYTES) == FetchedImage(BODY, MODIFIED)
 
     gets = [request for request in server.requests if request.startswith("GET /images/")]
     first, second = (re.findall(r"Credential=KEY(\d)/", request) for request in gets)
@@ -299,16 +299,16 @@ def test_a_containers_credentials_are_used_and_renewed(
 
 def test_an_object_that_is_larger_than_listed_is_refused(server: ScriptedS3) -> None:
     """A manifest may say anything of a size."""
-    assert reader(client()).read("a.jpg", ETAG, most_bytes=len(BODY) - 1) is None
+    assert reader(client()).read("a.jpg", ETAG, max_bytes=len(BODY) - 1) is None
     with pytest.raises(ImageRejected) as caught:
-        fetcher(most_bytes=len(BODY) - 1).fetch(image())
+        fetcher(max_bytes=len(BODY) - 1).fetch(image())
     assert caught.value.reason is FailureReason.TOO_LARGE
 
 
 def test_http_is_spoken_only_where_the_endpoint_says_so(monkeypatch: pytest.MonkeyPatch, server: ScriptedS3) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", server.url.replace("http:", "https:"))
 
-    assert reader(client()).read("a.jpg", ETAG, most_bytes=MOST_BYTES) is None
+    assert reader(client()).read("a.jpg", ETAG, max_bytes=MAX_BYTES) is None
     assert not [request for request in server.requests if request.startswith("GET")]
 
 
@@ -335,27 +335,27 @@ def test_an_operators_own_authorities_are_trusted_and_no_others(
     tls.load_cert_chain(certificates / "server.pem", certificates / "server.key")
     with s3.scripted_s3(tls) as secure:
         monkeypatch.setenv("AWS_ENDPOINT_URL", secure.url)
-        assert reader(client()).read("a.jpg", ETAG, most_bytes=MOST_BYTES) is None
+        assert reader(client()).read("a.jpg", ETAG, max_bytes=MAX_BYTES) is None
 
         monkeypatch.setenv("AWS_CA_BUNDLE", str(certificates / "ca.pem"))
-        assert reader(client()).read("a.jpg", ETAG, most_bytes=MOST_BYTES) == FetchedImage(BODY, MODIFIED)
+        assert reader(client()).read("a.jpg", ETAG, max_bytes=MAX_BYTES) == FetchedImage(BODY, MODIFIED)
 
 
 def test_after_many_refusals_the_fast_client_rests(server: ScriptedS3) -> None:
     now = [0.0]
     s3_client = client()
     fast = FastReader(reader(s3_client)._store, clock=lambda: now[0])
-    fetch = ImageFetcher(s3_client, BUCKET, most_bytes=MOST_BYTES, fast=fast).fetch
+    fetch = ImageFetcher(s3_client, BUCKET, max_bytes=MAX_BYTES, fast=fast).fetch
     refused: list[Answer] = [s3.without_date, s3.good]
-    server.answers["/images/a.jpg"] = refused * fast_get.REFUSALS_IN_A_ROW + [s3.good]
+    server.answers["/images/a.jpg"] = refused * fast_get.MAX_CONSECUTIVE_REFUSALS + [s3.good]
 
-    for _ in range(fast_get.REFUSALS_IN_A_ROW):
+    for _ in range(fast_get.MAX_CONSECUTIVE_REFUSALS):
         assert fetch(image()).data == BODY
     server.requests.clear()
     fetch(image())
     assert server.agents() == ["Boto3"]
 
-    now[0] += fast_get.REST_SECONDS
+    now[0] += fast_get.PAUSE_SECONDS
     fetch(image())
     assert server.agents() == ["Boto3", "object_store"]
 
@@ -364,8 +364,8 @@ def test_a_read_between_refusals_forgives_them(server: ScriptedS3) -> None:
     fetch = fetcher().fetch
     refused: list[Answer] = [s3.without_date, s3.good]
     for round_ in range(3):
-        server.answers["/images/a.jpg"] = refused * (fast_get.REFUSALS_IN_A_ROW - 1) + [s3.good]
-        for _ in range(fast_get.REFUSALS_IN_A_ROW):
+        server.answers["/images/a.jpg"] = refused * (fast_get.MAX_CONSECUTIVE_REFUSALS - 1) + [s3.good]
+        for _ in range(fast_get.MAX_CONSECUTIVE_REFUSALS):
             fetch(image())
         assert server.agents()[-1] == "object_store", round_
 
@@ -390,7 +390,7 @@ class BrokenBody:
 
 
 def slow_fetch(bucket: Bucket) -> Callable[[ShardImage], FetchedImage]:
-    return ImageFetcher(bucket, "images", most_bytes=100, sleep=lambda seconds: None).fetch  # type: ignore[arg-type]
+    return ImageFetcher(bucket, "images", max_bytes=100, sleep=lambda seconds: None).fetch  # type: ignore[arg-type]
 
 
 def test_boto3_asks_for_the_object_that_was_listed_and_no_other() -> None:

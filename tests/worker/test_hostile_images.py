@@ -14,25 +14,25 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from PIL import Image
-from stepvec_worker.images import colours, native_messages
+from stepvec_worker.images import colours
 from stepvec_worker.images.colours import to_rgb
-from stepvec_worker.images.decoding import DecodeLimits, ImageRejected, decode
+from stepvec_worker.images.decoding import DecodeLimits, ImageRejected, decode, silence_libtiff
 from stepvec_worker.images.fetching import ImageFetcher
-from stepvec_worker.images.jpeg_bombs import MOST_SCANS, jpeg_bomb
+from stepvec_worker.images.jpeg import MAX_SCANS, jpeg_bomb
 from stepvec_worker.images.preprocessing import prepare
 
 from resilience.corpus.bombs import bombs, talkative_tiff
 from resilience.corpus.damage import mutate, seeds, truncations
 from resilience.corpus.disguises import disguises
-from resilience.corpus.files import EMBEDDED, HostileImage, encoded, scene
+from resilience.corpus.encoders import EMBEDDED, HostileImage, encoded, scene
 from stepvec.runs.listing import ShardImage
 from stepvec.runs.outcome import FailureReason
 from tests.worker.pictures import REPOSITORY
 
 LIMITS = DecodeLimits(bytes=64 * 1024 * 1024, pixels=64_000_000)
-MOST_SECONDS = 10.0
+MAX_SECONDS = 10.0
 """CPU time of one image. The largest that is taken needs 1.5 s on the machine of docs/reliability.md."""
-MOST_MEGABYTES = 900
+MAX_MEGABYTES = 900
 MUTATIONS = 120
 """Of each seed here; `make corpus` tries more."""
 
@@ -77,7 +77,7 @@ def test_each_has_an_outcome_that_is_right_within_the_limits(make: Callable[[], 
     problems = []
     for image in make():
         got, seconds, megabytes = in_a_process_of_its_own(lambda image=image: outcome(image.data))  # type: ignore[misc]
-        if got not in image.outcomes or seconds > MOST_SECONDS or megabytes > MOST_MEGABYTES:
+        if got not in image.outcomes or seconds > MAX_SECONDS or megabytes > MAX_MEGABYTES:
             problems.append((image.name, got, sorted(image.outcomes), round(seconds, 1), round(megabytes)))
     assert not problems
 
@@ -93,8 +93,8 @@ def test_mutations_end_in_an_image_or_a_reason(number: int) -> None:
 
     answer, seconds, megabytes = in_a_process_of_its_own(work)
     assert answer == "all"
-    assert seconds < MOST_SECONDS
-    assert megabytes < MOST_MEGABYTES
+    assert seconds < MAX_SECONDS
+    assert megabytes < MAX_MEGABYTES
 
 
 def test_mutations_are_the_same_for_the_same_seed() -> None:
@@ -103,7 +103,7 @@ def test_mutations_are_the_same_for_the_same_seed() -> None:
 
 
 def test_libtiff_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
-    assert native_messages.silence_libtiff()
+    assert silence_libtiff()
     assert decode(talkative_tiff(100), LIMITS).size == (8, 8)
     assert capfd.readouterr().err == ""
 
@@ -118,9 +118,9 @@ def test_jpegs_of_usual_structure_are_no_bombs() -> None:
 def test_as_many_scans_as_the_limit_are_decoded_and_one_more_is_not() -> None:
     whole = encoded(scene(), "JPEG", progressive=True)
     last = whole.rfind(b"\xff\xc4", 0, whole.rfind(b"\xff\xda"))
-    more = MOST_SCANS - whole.count(b"\xff\xda")
+    more = MAX_SCANS - whole.count(b"\xff\xda")
     assert jpeg_bomb(whole[:-2] + whole[last:-2] * more + b"\xff\xd9") is None
-    assert str(MOST_SCANS + 1) in (jpeg_bomb(whole[:-2] + whole[last:-2] * (more + 1) + b"\xff\xd9") or "")
+    assert str(MAX_SCANS + 1) in (jpeg_bomb(whole[:-2] + whole[last:-2] * (more + 1) + b"\xff\xd9") or "")
 
 
 @pytest.mark.parametrize("end", range(0, 700, 7))
@@ -163,7 +163,7 @@ class LyingBucket:
 
 def test_the_size_that_a_manifest_says_is_not_believed() -> None:
     bucket = LyingBucket()
-    fetcher = ImageFetcher(bucket, "images", most_bytes=64 * 1024 * 1024)  # type: ignore[arg-type]
+    fetcher = ImageFetcher(bucket, "images", max_bytes=64 * 1024 * 1024)  # type: ignore[arg-type]
     with pytest.raises(ImageRejected) as caught:
         fetcher.fetch(ShardImage("a.jpg", 5, "etag", "a.jpg"))
     assert caught.value.reason is FailureReason.TOO_LARGE
@@ -175,7 +175,7 @@ import resource, sys
 from concurrent.futures import ThreadPoolExecutor
 from stepvec_worker.images.decoding import DecodeLimits
 from stepvec_worker.images.preprocessing import prepare
-from resilience.corpus.files import png, zeros
+from resilience.corpus.encoders import png, zeros
 from threading import Barrier, Lock
 
 data, lock, all_here = png(4_000, 4_000, zeros(4_000 * 16_001), colour=6), Lock(), Barrier(8)

@@ -14,8 +14,7 @@ import pytest
 from stepvec_worker.engines import Embedder, load_embedder, openvino_engine
 from stepvec_worker.engines.cpu_features import cpu_flags, is_supported
 from stepvec_worker.images.decoding import DecodeLimits
-from stepvec_worker.images.pixels import PixelFormat, Pixels
-from stepvec_worker.images.preprocessing import pixel_format, prepare
+from stepvec_worker.images.preprocessing import PixelFormat, Pixels, pixel_format, prepare
 from stepvec_worker.int8.calibration import Agreement, Calibrator, best_range, cosines, neighbours
 
 from stepvec import codec

@@ -7,8 +7,7 @@ import pytest
 from PIL import Image
 from stepvec_worker.engines import load_embedder
 from stepvec_worker.images.decoding import DecodeLimits, ImageRejected, decode_fast
-from stepvec_worker.images.pixels import PixelFormat
-from stepvec_worker.images.preprocessing import DECODED_SHORT_SIDE, pixel_format, prepare, preprocess
+from stepvec_worker.images.preprocessing import DECODED_SHORT_SIDE, PixelFormat, pixel_format, prepare, preprocess
 
 from stepvec.rows.model import PREPROCESSINGS, Preprocessing
 from stepvec.runs.outcome import FailureReason

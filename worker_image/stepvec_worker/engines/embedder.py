@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from stepvec.errors import ConfigurationError
 from stepvec.rows.model import DIMENSIONS, ModelCard
-from stepvec_worker.images.pixels import PixelFormat, Pixels
+from stepvec_worker.images.preprocessing import PixelFormat, Pixels
 
 FloatArray = NDArray[np.float32]
 

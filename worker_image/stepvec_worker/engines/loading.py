@@ -12,7 +12,7 @@ from stepvec_worker.engines.embedder import Embedder
 from stepvec_worker.engines.model_files import verify_file
 from stepvec_worker.engines.mxnet_engine import load_mxnet
 from stepvec_worker.engines.openvino_engine import load_openvino
-from stepvec_worker.images.pixels import PixelFormat
+from stepvec_worker.images.preprocessing import PixelFormat
 
 DEFAULT_BATCH_SIZE: Final = 32
 

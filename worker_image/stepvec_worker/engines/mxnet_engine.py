@@ -13,7 +13,7 @@ from stepvec_worker.engines.embedder import Embedder, FloatArray
 from stepvec_worker.engines.model_files import REMEDY
 from stepvec_worker.engines.mxnet_runtime import device_context, import_mxnet
 from stepvec_worker.engines.normalisation import normalisation
-from stepvec_worker.images.pixels import PixelFormat, Pixels
+from stepvec_worker.images.preprocessing import PixelFormat, Pixels
 
 
 class MXNetEmbedder(Embedder):

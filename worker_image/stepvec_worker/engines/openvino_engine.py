@@ -25,7 +25,7 @@ from stepvec_worker.engines.openvino_runtime import (
     describe,
     import_openvino,
 )
-from stepvec_worker.images.pixels import PixelFormat, Pixels
+from stepvec_worker.images.preprocessing import PixelFormat, Pixels
 
 
 class OpenVINOEmbedder(Embedder):

@@ -17,7 +17,7 @@ from stepvec.weights.calibration import ActivationRange
 from stepvec.weights.specs import RESNET18_CHANNELS, InvertedBottleneck, Parameters, efficientnet_blocks
 from stepvec_worker.engines.normalisation import normalisation
 from stepvec_worker.engines.openvino_runtime import import_openvino, import_operators
-from stepvec_worker.images.pixels import PixelFormat
+from stepvec_worker.images.preprocessing import PixelFormat
 
 _EPSILON: Final[dict[Architecture, float]] = {"resnet18_v1": 1e-5, "resnet18_v2": 1e-5, "efficientnet_lite0": 1e-3}
 """Of BatchNorm, as each was trained."""

@@ -1,4 +1,4 @@
-"""Any mode of Pillow's to RGB of 8 bits, for `standard-1`."""
+"""Any of Pillow's modes to RGB of 8 bits, for `standard-1`."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ BAND_PIXELS: Final = 1 << 20
 def to_rgb(image: Image.Image) -> Image.Image:
     """`image` in mode RGB: transparency over white, more than 8 bits scaled down to 8 (never clipped).
 
-    Embedded colour profiles are not applied (neither did the networks' training). Raises ImageRejected (Unsupported)
-    for a mode that cannot be converted.
+    Embedded colour profiles are not applied (nor were they when the networks were trained). Raises ImageRejected
+    (Unsupported) for a mode that cannot be converted.
     """
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
@@ -35,7 +35,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _over_white(image: Image.Image) -> Image.Image:
-    # Large pictures are here too: no copy where it is RGBA already, and its own alpha as the mask.
+    # For large pictures: no copy if it is RGBA already, and its own alpha as the mask.
     rgba = image if image.mode == "RGBA" else image.convert("RGBA")
     white = Image.new("RGB", image.size, "white")
     white.paste(rgba, mask=rgba)
@@ -46,7 +46,7 @@ def _eight_bits(image: Image.Image) -> NDArray[np.uint8]:
     """Grey values of more than 8 bits as 0..255.
 
     16 bits are divided by 257. Modes I and F do not say what white is: the smallest of the usual ranges that holds
-    the values is taken (F: 0..1; then 0..255, 0..65535), and beyond these the values' own range.
+    the values is used (F: 0..1; then 0..255, 0..65535), and beyond these the values' own range.
     """
     pixels = np.asarray(image)
     low, white = _range(image.mode, pixels)
@@ -66,7 +66,7 @@ def _range(mode: str, pixels: NDArray[Any]) -> tuple[float, float]:
     low, high = float(min(least for least, _ in extremes)), float(max(most for _, most in extremes))
     ranges = (1.0, 255.0, 65535.0) if mode == "F" else (255.0, 65535.0)
     fitting = [limit for limit in ranges if low >= 0 and high <= limit]
-    # A picture of one value has no range of its own; any will do.
+    # A picture of a single value has no range of its own; any will do.
     return (0.0, fitting[0]) if fitting else (low, high - low or 1.0)
 
 
@@ -82,7 +82,7 @@ def _finite(values: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def _lab_to_rgb(image: Image.Image) -> Image.Image:
-    # convert() knows no LAB: the conversion is a colour profile's.
+    # convert() does not know LAB: a colour profile converts it.
     transform = ImageCms.buildTransform(ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), "LAB", "RGB")
     converted = ImageCms.applyTransform(image, transform)
     if converted is None:  # only with inPlace=True

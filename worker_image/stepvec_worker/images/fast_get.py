@@ -1,7 +1,7 @@
-"""GET by obstore (Rust's object_store), which costs a seventh of boto3's CPU; boto3 stays the judge of what fails.
+"""GET by obstore (Rust's object_store), at a seventh of boto3's CPU; boto3 has the last word on what fails.
 
-What obstore does not answer with the object's bytes is asked of boto3 again, so that keys, errors, redirects and
-long retries are boto3's in every case: docs/decisions/0045.
+Any GET that obstore does not answer with the object's bytes is made again by boto3, so that keys, errors, redirects
+and long retries are always boto3's: docs/decisions/0045.
 """
 
 from __future__ import annotations
@@ -31,23 +31,25 @@ if TYPE_CHECKING:
     from obstore.store import ClientConfig, RetryConfig
 
 CREDENTIALS_TTL: Final = timedelta(minutes=10)
-"""How long obstore may use what botocore gave it. botocore hands out no temporary credentials that end within ten
-minutes (RefreshableCredentials._mandatory_refresh_timeout); obstore asks again five minutes before the end."""
+"""How long obstore may use the credentials botocore gave it.
+botocore hands out no temporary credentials that end within ten minutes
+(RefreshableCredentials._mandatory_refresh_timeout); obstore asks again five minutes before the end."""
 
-REFUSALS_IN_A_ROW: Final = 20
-REST_SECONDS: Final = 60.0
-"""After so many images that boto3 read and obstore did not, obstore is left alone for so long: either S3 slows us down,
-or something here (a proxy, a certificate) is not for obstore, and trying costs more than it saves."""
+MAX_CONSECUTIVE_REFUSALS: Final = 20
+PAUSE_SECONDS: Final = 60.0
+"""After this many images that boto3 read and obstore did not, obstore is not tried for this long: either S3 throttles
+us, or something here (a proxy, a certificate) does not suit obstore, and trying costs more than it saves."""
 
 _RETRIES: Final[RetryConfig] = {
     "max_retries": 2,
     "retry_timeout": timedelta(seconds=20),
     "backoff": {"init_backoff": timedelta(milliseconds=100), "max_backoff": timedelta(seconds=2), "base": 2},
 }
-"""Short: boto3's eight tries follow."""
+"""Short: boto3's eight attempts follow."""
 
 _FOREIGN_KEY: Final = re.compile(r"^/|/$|//|(^|/)\.{1,2}(/|$)|[\x00-\x1f\x7f]")
-"""Keys that object_store refuses or changes: its Path has no empty, "." and ".." segments and no control characters."""
+"""Keys that object_store refuses or changes: its Path allows no empty, "." or ".." segments and no control
+characters."""
 
 _NO_DATE: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -69,52 +71,52 @@ class FastReader:
         self._clock = clock
         self._lock = threading.Lock()
         self._refusals = 0
-        self._rests_until = float("-inf")
+        self._paused_until = float("-inf")
 
     def takes(self, key: str) -> bool:
-        """Whether `read` is worth trying now."""
-        return is_plain_key(key) and self._clock() >= self._rests_until
+        """Whether `read` is worth trying for `key` now."""
+        return is_plain_key(key) and self._clock() >= self._paused_until
 
-    def read(self, key: str, etag: str, *, most_bytes: int) -> FetchedImage | None:
-        """The object's bytes if it still has `etag` and is not larger than `most_bytes`; else None: ask boto3."""
+    def read(self, key: str, etag: str, *, max_bytes: int) -> FetchedImage | None:
+        """The object's bytes if it still has `etag` and is not larger than `max_bytes`; else None: use boto3."""
         try:
             answer = obstore.get(self._store, key, options={"if_match": f'"{etag}"'})
-            if answer.meta["size"] > most_bytes:
-                return None  # the listing said less: a manifest may say anything
+            if answer.meta["size"] > max_bytes:
+                return None  # larger than listed: a manifest may claim any size
             data = answer.bytes().to_bytes()
         except (BaseError, OSError, ValueError) as error:
-            # OSError and ValueError: obstore's own kinds for "not found" and for keys.
+            # OSError and ValueError: obstore's own errors for "not found" and for keys.
             logger.debug("obstore refused", key=key, error=str(error)[:300])
             return None
         modified = answer.meta["last_modified"].astimezone(UTC)
-        # object_store takes 1970 for a date that is missing, and a row with that date would give way to any other.
+        # object_store reads a missing date as 1970, and a row with that date would give way to any other.
         if len(data) != answer.meta["size"] or modified <= _NO_DATE:
             return None
         self._refusals = 0
         return FetchedImage(data, modified)
 
     def note_refusal(self) -> None:
-        """Call when boto3 read what `read` did not."""
+        """Call when boto3 read an object that `read` did not."""
         with self._lock:
             self._refusals += 1
-            if self._refusals < REFUSALS_IN_A_ROW:
+            if self._refusals < MAX_CONSECUTIVE_REFUSALS:
                 return
             self._refusals = 0
-            self._rests_until = self._clock() + REST_SECONDS
-        logger.warning("boto3 reads what obstore does not; GETs go through boto3 for a while", seconds=REST_SECONDS)
+            self._paused_until = self._clock() + PAUSE_SECONDS
+        logger.warning("boto3 reads what obstore does not; GETs go through boto3 for a while", seconds=PAUSE_SECONDS)
 
 
 def fast_reader(client: S3Client, bucket: str, *, timeout_seconds: float = 20.0) -> FastReader | None:
-    """A FastReader with the region, endpoint and credentials of `client`; None where it could not read `bucket`.
+    """A FastReader with the region, endpoint and credentials of `client`; None if obstore cannot read `bucket`.
 
-    `timeout_seconds` is for a whole request; an object that takes longer is boto3's.
+    `timeout_seconds` is for a whole request; an object that takes longer is left to boto3.
     """
     if bucket.endswith("--x-s3") or "/" in bucket or ":" in bucket:
-        return None  # directory buckets and access points have hosts and signatures of their own
+        return None  # directory buckets and access points have their own hosts and signatures
     endpoint, virtual_hosted = _address(client, bucket)
     is_http = urlsplit(endpoint).scheme == "http"
     options: ClientConfig = {
-        "allow_http": is_http,  # only where the operator's own endpoint says so
+        "allow_http": is_http,  # only if the operator's own endpoint is http
         "connect_timeout": timedelta(seconds=5),
         "timeout": timedelta(seconds=timeout_seconds),
     }
@@ -132,14 +134,14 @@ def fast_reader(client: S3Client, bucket: str, *, timeout_seconds: float = 20.0)
             retry_config=_RETRIES,
         )
     except (BaseError, ValueError) as error:
-        # ValueError: there are no credentials. boto3 says so better.
+        # ValueError: there are no credentials. boto3 reports that better.
         logger.warning("GETs go through boto3: obstore cannot be set up", error=str(error)[:300])
         return None
     return FastReader(store)
 
 
 def _authorities() -> bytes:
-    """The certificates that boto3 trusts, an operator's own bundle or its package's; obstore adds the system's."""
+    """The certificates that boto3 trusts, the operator's own bundle or its package's; obstore adds the system's."""
     return Path(os.environ.get("AWS_CA_BUNDLE") or where()).read_bytes()
 
 

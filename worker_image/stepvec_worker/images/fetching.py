@@ -38,20 +38,20 @@ class FetchedImage:
 
 
 class ImageFetcher:
-    """Reads images of one bucket, by `fast` where that can. Safe to use from several threads."""
+    """Reads images of one bucket, by `fast` whenever it can. Safe to use from several threads."""
 
     def __init__(
         self,
         client: S3Client,
         bucket: str,
         *,
-        most_bytes: int,
+        max_bytes: int,
         fast: FastReader | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._client = client
         self._bucket = bucket
-        self._most_bytes = most_bytes
+        self._max_bytes = max_bytes
         self._fast = fast
         self._sleep = sleep
 
@@ -61,20 +61,18 @@ class ImageFetcher:
             raise ImageRejected(FailureReason.NOT_FOUND, "The manifest names it; the bucket does not have it.")
         if image.size == 0:
             raise ImageRejected(FailureReason.EMPTY, "The object has no bytes.")
-        if image.size > self._most_bytes:
-            raise ImageRejected(
-                FailureReason.TOO_LARGE, f"{image.size:,} bytes; the worker takes {self._most_bytes:,}."
-            )
+        if image.size > self._max_bytes:
+            raise ImageRejected(FailureReason.TOO_LARGE, f"{image.size:,} bytes; the worker takes {self._max_bytes:,}.")
         if self._fast is None or not self._fast.takes(image.key):
-            return self._get_patiently(image)
-        fetched = self._fast.read(image.key, image.etag, most_bytes=self._most_bytes)
+            return self._get_with_retries(image)
+        fetched = self._fast.read(image.key, image.etag, max_bytes=self._max_bytes)
         if fetched is None:
-            # Whatever it was, boto3's answer counts.
-            fetched = self._get_patiently(image)
+            # Whatever the cause, boto3's answer counts.
+            fetched = self._get_with_retries(image)
             self._fast.note_refusal()
         return fetched
 
-    def _get_patiently(self, image: ShardImage) -> FetchedImage:
+    def _get_with_retries(self, image: ShardImage) -> FetchedImage:
         for attempt in range(BODY_ATTEMPTS - 1):
             try:
                 return self._get(image)
@@ -89,12 +87,12 @@ class ImageFetcher:
         try:
             # IfMatch: an object overwritten since it was listed must not get a row with the old ETag.
             answer = self._client.get_object(Bucket=self._bucket, Key=image.key, IfMatch=f'"{image.etag}"')
-            if answer.get("ContentLength", 0) > self._most_bytes:
-                # The listing said less: a manifest may say anything.
+            if answer.get("ContentLength", 0) > self._max_bytes:
+                # Larger than listed: a manifest may claim any size.
                 answer["Body"].close()
                 raise ImageRejected(
                     FailureReason.TOO_LARGE,
-                    f"{answer['ContentLength']:,} bytes; the worker takes {self._most_bytes:,}.",
+                    f"{answer['ContentLength']:,} bytes; the worker takes {self._max_bytes:,}.",
                 )
             return FetchedImage(answer["Body"].read(), answer["LastModified"].astimezone(UTC))
         except BROKEN_BODY:

@@ -1,26 +1,27 @@
 """A decoded image to the pixels that a network sees. Each way of doing it has a name that never changes its meaning.
 
-Every architecture gets the same pixels; what it was trained to subtract and divide by is its own
-(architectures/normalisation.py).
+Every architecture gets the same pixels; what it was trained to subtract and divide by is its own matter
+(engines/normalisation.py).
 """
 
 from __future__ import annotations
 
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
 from stepvec.rows.model import Preprocessing
 from stepvec_worker.images.colours import to_rgb
 from stepvec_worker.images.decoding import DecodeLimits, ImageRejected, decode_fast, reject
-from stepvec_worker.images.pixels import PixelFormat, Pixels
+from stepvec_worker.images.jpeg import RgbArray
 from stepvec_worker.images.sample_geometry import sample_crop
 from stepvec_worker.images.standard_geometry import STANDARD_SIDE, central_square, upright
-from stepvec_worker.images.turbo_jpeg import RgbArray
 
 DECODED_SHORT_SIDE: Final = 2 * STANDARD_SIDE
-"""standard-1: JPEGs are decoded at 1/2, 1/4 or 1/8 of their size while their short side keeps so many pixels.
+"""standard-1: JPEGs are decoded at 1/2, 1/4 or 1/8 of their size while their short side keeps this many pixels.
 
 The vectors stay those of the full decode: bench/decoding.py has the cosines (docs/decisions/0046).
 """
@@ -29,9 +30,26 @@ SAMPLE_WIDTH: Final = 224
 SAMPLE_HEIGHT: Final = 244
 """sample-1: the original sample passes (224, 244) to a function that takes (width, height)."""
 
+Pixels = NDArray[np.uint8] | NDArray[np.float32]
+"""RGB, (height, width, 3), 0..255, not normalised: what the network was trained to subtract is its own matter."""
+
+
+@dataclass(frozen=True, slots=True)
+class PixelFormat:
+    """Height, width and element type of every image that a preprocessing returns."""
+
+    height: int
+    width: int
+    element: Literal["uint8", "float32"]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of one image."""
+        return self.height, self.width, 3
+
 
 def pixel_format(preprocessing: Preprocessing) -> PixelFormat:
-    """What `preprocess` gives. Floats for sample-1, whose cubic interpolation overshoots 0 and 255."""
+    """What `preprocess` returns. Floats for sample-1, whose cubic interpolation overshoots 0 and 255."""
     if preprocessing == "sample-1":
         return PixelFormat(SAMPLE_HEIGHT, SAMPLE_WIDTH, "float32")
     return PixelFormat(STANDARD_SIDE, STANDARD_SIDE, "uint8")
@@ -48,19 +66,19 @@ def prepare(data: bytes, limits: DecodeLimits, preprocessing: Preprocessing) -> 
         return preprocess(decoded.image, preprocessing, rgb=decoded.rgb)
     except ImageRejected:
         raise
-    except Exception as error:  # noqa: BLE001 - conversions of hostile images fail in as many ways as decoding them
+    except Exception as error:  # noqa: BLE001 - converting hostile images fails in as many ways as decoding them
         reject(error, data)
 
 
 def preprocess(image: Image.Image, preprocessing: Preprocessing, *, rgb: RgbArray | None = None) -> Pixels:
     """The pixels of `image` that the network sees, as `pixel_format` says. They may be read-only.
 
-    `rgb`, (H, W, 3), are its pixels where they are decoded already: `image` then need not be loaded. Raises
-    ImageRejected (Unsupported) for a mode that cannot be made RGB.
+    `rgb`, (H, W, 3), are its pixels if they are decoded already: `image` then need not be loaded. Raises
+    ImageRejected (Unsupported) for a mode that cannot be converted to RGB.
     """
     if preprocessing == "sample-1":
         # The sample's own conversion: no EXIF, whatever lies under a transparent pixel, 16 bits clipped.
-        # convert() would copy what is RGB already.
+        # An image that is RGB already is not converted: convert() would copy it.
         pixels = np.asarray(image if image.mode == "RGB" else image.convert("RGB")) if rgb is None else rgb
         return sample_crop(pixels, SAMPLE_WIDTH, SAMPLE_HEIGHT)
     orientation = _orientation(image)
@@ -69,9 +87,9 @@ def preprocess(image: Image.Image, preprocessing: Preprocessing, *, rgb: RgbArra
 
 
 def _orientation(image: Image.Image) -> int:
-    """The EXIF orientation; 1 where there is none. Read after decoding: Pillow itself turns a TIFF, then drops it."""
+    """The EXIF orientation; 1 if there is none. Read after decoding: Pillow itself turns a TIFF, then drops the tag."""
     try:
         orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
-    except Exception:  # noqa: BLE001 - damaged metadata of any kind: the picture itself is good
+    except Exception:  # noqa: BLE001 - damaged metadata of any kind: the picture itself is fine
         return 1
     return orientation if isinstance(orientation, int) else 1

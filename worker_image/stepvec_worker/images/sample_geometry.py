@@ -26,12 +26,12 @@ def sample_crop(pixels: Pixels, width: int, height: int) -> FloatArray:
 
     The short side becomes 224. A landscape or square photo is then only 224 high, too low for 244: the largest box
     of 224:244 in its middle (205 x 224) is cut out and enlarged. An upright photo whose long side reaches 244 is
-    only cut. Smaller photos than that are enlarged first, by the same steps.
+    only cut. Smaller photos are enlarged first, by the same steps.
     """
     rows, columns = _resized_size(pixels.shape[0], pixels.shape[1])
     crop_width, crop_height = _scaled_down(columns, rows, width, height)
     left, top = int((columns - crop_width) / 2), int((rows - crop_height) / 2)
-    # Each output pixel depends on its own 4 x 4 pixels only, so what the crop throws away is never computed.
+    # Each output pixel depends on its own 4 x 4 pixels only, so what the crop discards is never computed.
     cut = _resize(pixels, (rows, columns), slice(top, top + crop_height), slice(left, left + crop_width))
     if (crop_height, crop_width) == (height, width):
         return cut

@@ -1,8 +1,8 @@
 """The resizing, cropping and turning of `standard-1`.
 
-Reducing the short side to 256 and cutting 224 out of the middle is one step here: the central square of 224/256 of the
-short side is made 224 wide, by a triangle filter as wide as the reduction (antialiased; Pillow's BILINEAR). Nothing is
-rounded on the way, and the centre stays the centre in every orientation, so the picture is turned when it is small.
+Reducing the short side to 256 and cropping the central 224 is one step here: the central square of 224/256 of the
+short side is resized to 224, by a triangle filter as wide as the reduction (antialiased; Pillow's BILINEAR). Nothing is
+rounded on the way, and the centre stays the centre in every orientation, so the picture is turned last, when small.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ STANDARD_SHORT_SIDE: Final = 256
 RgbArray = NDArray[np.uint8]
 
 _GAP: Final = 3.0
-"""Larger reductions than this are made by whole numbers first (mean of k x k pixels), down to at least this many times
-the final size: what Pillow's reducing_gap does. No decoded JPEG is so large: it was reduced while it was decoded."""
+"""Larger reductions than this begin with one by a whole number (mean of k x k pixels), down to no less than this many
+times the final size: what Pillow's reducing_gap does. Few JPEGs need it: they are reduced while they are decoded."""
 
 _TRIANGLE: Final = ResizeAlg.convolution(FilterType.bilinear)
 
@@ -35,8 +35,8 @@ _UPRIGHT: Final = {
     7: (1, True),
     8: (1, False),
 }
-"""What undoes each EXIF orientation: quarter turns to the left, then whether left and right change places. 1, and
-whatever is not defined, is upright (Exif 2.32, tag 0x0112)."""
+"""What undoes each EXIF orientation: quarter turns to the left, then whether to mirror left and right. 1, and any
+undefined value, is upright (Exif 2.32, tag 0x0112)."""
 
 
 def central_square(picture: RgbArray | Image.Image) -> RgbArray:
@@ -45,7 +45,7 @@ def central_square(picture: RgbArray | Image.Image) -> RgbArray:
         return _of_image(picture)
     height, width = picture.shape[:2]
     left, top, side = _square(width, height)
-    # Whole rows: they are copied in one piece.
+    # Whole rows, which are copied in one piece.
     first, last = _with_margin(top, side, height)
     return _resized(picture[first:last].tobytes(), width, last - first, CropBox(left, top - first, side, side))
 
@@ -58,7 +58,7 @@ def _of_image(image: Image.Image) -> RgbArray:
     )
     box = (first_column, first_row, last_column, last_row)
     reduction = max(1, int(side / STANDARD_SIDE / _GAP))
-    # Only this leaves Pillow: the whole of a large picture would be a second copy of it.
+    # Only this part leaves Pillow: the whole of a large picture would be a second copy of it.
     part = image.reduce(reduction, box) if reduction > 1 else image.crop(box)
     crop_box = CropBox(
         (left - first_column) / reduction, (top - first_row) / reduction, side / reduction, side / reduction
@@ -73,7 +73,7 @@ def _square(width: int, height: int) -> tuple[float, float, float]:
 
 
 def _with_margin(start: float, side: float, size: int) -> tuple[int, int]:
-    """The pixels from `start` on that the square is made of: the filter reaches one final pixel beyond its edges."""
+    """First and last pixel that the square depends on: the filter reaches one final pixel beyond its edges."""
     reach = max(1.0, side / STANDARD_SIDE) + 1
     return max(0, math.floor(start - reach)), min(size, math.ceil(start + side + reach))
 
@@ -81,13 +81,13 @@ def _with_margin(start: float, side: float, size: int) -> tuple[int, int]:
 def _resized(pixels: bytes, width: int, height: int, box: CropBox) -> RgbArray:
     square = ImageData(STANDARD_SIDE, STANDARD_SIDE, PixelType.U8x3)
     options = ResizeOptions(resize_alg=_TRIANGLE, crop_box=box, use_alpha=False)
-    # A resizer may not be shared by threads, and costs nothing to make.
+    # A resizer must not be shared by threads, and costs nothing to make.
     Resizer().resize(ImageData(width, height, PixelType.U8x3, pixels), square, options)
     return np.frombuffer(square.get_buffer(), np.uint8).reshape(STANDARD_SIDE, STANDARD_SIDE, 3)
 
 
 def upright(square: RgbArray, orientation: int) -> RgbArray:
-    """`square` as it was seen when the camera noted this EXIF `orientation`."""
+    """`square` turned upright, given the EXIF `orientation` that the camera recorded."""
     turns, is_mirrored = _UPRIGHT.get(orientation, (0, False))
     turned = np.rot90(square, turns)
     return np.ascontiguousarray(turned[:, ::-1] if is_mirrored else turned)

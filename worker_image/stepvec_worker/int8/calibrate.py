@@ -18,8 +18,7 @@ from stepvec.weights.model_directory import read_model_card
 from stepvec_worker.engines.model_files import verify_file
 from stepvec_worker.engines.openvino_engine import read_parameters
 from stepvec_worker.images.decoding import DecodeLimits, ImageRejected
-from stepvec_worker.images.pixels import Pixels
-from stepvec_worker.images.preprocessing import pixel_format, prepare
+from stepvec_worker.images.preprocessing import Pixels, pixel_format, prepare
 from stepvec_worker.int8.calibration import Calibrator
 
 

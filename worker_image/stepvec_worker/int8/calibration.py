@@ -19,7 +19,7 @@ from stepvec.weights.calibration import ActivationRange, Calibration
 from stepvec.weights.specs import Parameters
 from stepvec_worker.engines.openvino_graph import build_graph
 from stepvec_worker.engines.openvino_runtime import compile_graph, import_openvino
-from stepvec_worker.images.pixels import PixelFormat, Pixels
+from stepvec_worker.images.preprocessing import PixelFormat, Pixels
 
 FloatArray = NDArray[np.float32]
 

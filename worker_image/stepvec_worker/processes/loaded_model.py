@@ -46,7 +46,7 @@ class LoadedModel:
         fetcher = ImageFetcher(
             s3,
             settings.image_bucket,
-            most_bytes=settings.max_image_bytes,
+            max_bytes=settings.max_image_bytes,
             fast=fast_reader(s3, settings.image_bucket),
         )
         self._table = table

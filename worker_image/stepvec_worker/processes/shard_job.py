@@ -22,7 +22,7 @@ from stepvec.runs.outcome import ImageFailure
 from stepvec.runs.reports import StageSeconds
 from stepvec_worker.images.decoding import ImageRejected
 from stepvec_worker.images.fetching import FetchedImage
-from stepvec_worker.images.pixels import Pixels
+from stepvec_worker.images.preprocessing import Pixels
 from stepvec_worker.processes.chunks import Chunk, ChunkAccount
 from stepvec_worker.processes.concurrency import ByteBudget, bounded_map
 from stepvec_worker.processes.decode_watch import DecodeWatch

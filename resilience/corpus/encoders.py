@@ -1,4 +1,4 @@
-"""Small valid pictures of each format, and the parts of files that hostile ones are made of."""
+"""Small valid pictures of each format, and the parts that hostile files are made of."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 SUFFIX: Final = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp", "GIF": "gif", "BMP": "bmp", "TIFF": "tif"}
 
 EMBEDDED: Final = "embedded"
-"""The outcome beside the reasons of stepvec.runs.outcome.FailureReason."""
+"""The outcome besides the reasons of stepvec.runs.outcome.FailureReason."""
 CRASHED: Final = "crashed"
 HUNG: Final = "hung"
 """What an image did to the process that decoded it."""
@@ -24,7 +24,7 @@ MUTATIONS: Final = 50
 
 @dataclass(frozen=True, slots=True)
 class HostileImage:
-    """A file that wants to do harm, and the outcomes that are right for it (EMBEDDED, or reasons)."""
+    """A file meant to do harm, and its right outcomes (EMBEDDED, or reasons)."""
 
     name: str
     data: bytes
@@ -56,7 +56,7 @@ def png_chunk(name: bytes, body: bytes) -> bytes:
 
 
 def png(width: int, height: int, pixels: bytes, *, depth: int = 8, colour: int = 0, extra: bytes = b"") -> bytes:
-    """A PNG of `pixels` as they are compressed already; `extra` chunks come before them."""
+    """A PNG of `pixels`, already compressed; `extra` chunks come before them."""
     header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
     body = png_chunk(b"IHDR", header) + extra + png_chunk(b"IDAT", pixels) + png_chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + body
@@ -81,7 +81,7 @@ def jpeg_segment(marker: int, body: bytes) -> bytes:
 
 
 def zeros(count: int) -> bytes:
-    """`count` zero bytes as zlib compresses them, made without ever holding them: a thousandth of their size."""
+    """`count` zero bytes as zlib compresses them, made without ever holding them in memory."""
     packer = zlib.compressobj(9)
     block = bytes(1 << 20)
     parts = [packer.compress(block) for _ in range(count >> 20)]

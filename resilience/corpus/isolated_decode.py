@@ -1,9 +1,9 @@
-"""Each image decoded alone, in a process of its own: what became of it, CPU seconds, memory.
+"""Each image decoded in a process of its own: outcome, CPU seconds, memory.
 
-Runs in the worker's environment, and knows nothing of the rest:
+Runs in the worker's environment and imports nothing of the rest:
 
-    .venv-worker/bin/python -m resilience.corpus.alone < PATHS > RESULTS     a path a line; a line of JSON each
-    .venv-worker/bin/python -m resilience.corpus.alone --mutations 200       of each of resilience.corpus.damage's seeds
+    .venv-worker/bin/python -m resilience.corpus.isolated_decode < PATHS    one path a line; one line of JSON each
+    .venv-worker/bin/python -m resilience.corpus.isolated_decode --mutations 9  of each seed of resilience.corpus.damage
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from stepvec_worker.images.preprocessing import prepare
 from stepvec_worker.settings import Settings
 
 from resilience.corpus.damage import mutate, seeds
-from resilience.corpus.files import CRASHED, EMBEDDED, HUNG, MUTATIONS
+from resilience.corpus.encoders import CRASHED, EMBEDDED, HUNG, MUTATIONS
 
 SECONDS: Final = 120
 """CPU time after which an image counts as hung."""
 
 
 @dataclass(frozen=True, slots=True)
-class Alone:
-    """What became of one image: EMBEDDED, a reason, CRASHED or HUNG."""
+class IsolatedOutcome:
+    """The outcome of one image: EMBEDDED, a reason, CRASHED or HUNG."""
 
     outcome: str
     message: str
@@ -52,8 +52,8 @@ def outcome_of(data: bytes) -> tuple[str, str]:
     return EMBEDDED, ""
 
 
-def in_a_process_of_its_own(work: Callable[[], tuple[str, str]]) -> Alone:
-    """`work` in a child that may crash and hang."""
+def in_own_process(work: Callable[[], tuple[str, str]]) -> IsolatedOutcome:
+    """`work` in a child process that may crash or hang."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
@@ -62,7 +62,7 @@ def in_a_process_of_its_own(work: Callable[[], tuple[str, str]]) -> Alone:
         # Whatever happens, this copy of the program must not go on.
         try:
             outcome, message = work()
-            result = Alone(outcome, message, time.process_time() - start, _peak_megabytes() - before)
+            result = IsolatedOutcome(outcome, message, time.process_time() - start, _peak_megabytes() - before)
             os.write(writer, json.dumps(asdict(result)).encode())
             os._exit(0)
         finally:
@@ -72,14 +72,14 @@ def in_a_process_of_its_own(work: Callable[[], tuple[str, str]]) -> Alone:
         said = stream.read()
     _, status, usage = os.wait4(child, 0)
     if status == 0 and said:
-        return Alone(**json.loads(said))
+        return IsolatedOutcome(**json.loads(said))
     spent = usage.ru_utime + usage.ru_stime
-    return Alone(HUNG if spent >= SECONDS else CRASHED, f"wait status {status}", spent, 0.0)
+    return IsolatedOutcome(HUNG if spent >= SECONDS else CRASHED, f"wait status {status}", spent, 0.0)
 
 
 def main() -> None:
     """Read the arguments, write the results to standard output."""
-    parser = argparse.ArgumentParser(description="Decode each image alone.")
+    parser = argparse.ArgumentParser(description="Decode each image in a process of its own.")
     parser.add_argument("--mutations", type=int, default=0, help="mutations of each seed, instead of files")
     mutations = parser.parse_args().mutations
     # Here and not in each child: Pillow loads its decoders when it first needs one.
@@ -88,13 +88,13 @@ def main() -> None:
         print(json.dumps(asdict(result)), flush=True)
 
 
-def _files() -> Iterator[Alone]:
+def _files() -> Iterator[IsolatedOutcome]:
     for line in sys.stdin:
         path = Path(line.rstrip("\n"))
-        yield in_a_process_of_its_own(lambda path=path: outcome_of(path.read_bytes()))  # type: ignore[misc]
+        yield in_own_process(lambda path=path: outcome_of(path.read_bytes()))  # type: ignore[misc]
 
 
-def _mutated(count: int) -> Iterator[Alone]:
+def _mutated(count: int) -> Iterator[IsolatedOutcome]:
     """One result for MUTATIONS of them."""
     for number, whole in enumerate(seeds()):
         for first in range(0, count, MUTATIONS):
@@ -105,7 +105,7 @@ def _mutated(count: int) -> Iterator[Alone]:
                     outcome_of(mutate(whole, generator))
                 return EMBEDDED, ""
 
-            yield in_a_process_of_its_own(work)
+            yield in_own_process(work)
 
 
 def _default(name: str) -> Any:

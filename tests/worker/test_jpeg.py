@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import simplejpeg
 from PIL import Image
-from stepvec_worker.images import decoding, turbo_jpeg
+from stepvec_worker.images import decoding, jpeg
 from stepvec_worker.images.decoding import Decoded, DecodeLimits, ImageRejected, decode, decode_fast
+from stepvec_worker.images.jpeg import jpeg_scale
 from stepvec_worker.images.preprocessing import DECODED_SHORT_SIDE, prepare, preprocess
-from stepvec_worker.images.turbo_jpeg import jpeg_scale
 
 from stepvec.rows.model import PREPROCESSINGS
 from tests.golden.seeded import Array
@@ -181,4 +181,4 @@ def test_a_size_that_only_one_of_the_two_parsers_sees_is_pillows(monkeypatch: py
     monkeypatch.setattr(simplejpeg, "decode_jpeg", decode_jpeg)
     header = Image.open(io.BytesIO(FORMS["4:2:0"]))
 
-    assert turbo_jpeg.decode_jpeg(FORMS["4:2:0"], header, 1) is None
+    assert jpeg.decode_jpeg(FORMS["4:2:0"], header, 1) is None
