@@ -11,13 +11,24 @@ from constructs import Construct
 from stacks.alarms import Alarms
 from stacks.data_stack import DataStack
 from stacks.functions import Functions
-from stacks.metrics import FIVE_MINUTES, MINUTE, matched_events, of_table, own
+from stacks.metrics import FIVE_MINUTES, MINUTE, matched_events, of_table, own, own_by_value
 from stacks.workflow import Workflow
-from stepvec.estimate.cost import SERVICES
-from stepvec.runs.outcome import FailureReason
+from stepvec.metrics import (
+    IMAGES_EMBEDDED,
+    IMAGES_FAILED,
+    IMAGES_FAILED_BY_REASON,
+    IMAGES_LISTED,
+    IMAGES_MISSING,
+    IMAGES_UNCHANGED,
+    RUN_SECONDS,
+    RUN_USD,
+    SHARDS_MADE,
+    SHARDS_VERIFIED,
+)
 
 THIRD: Final = 8
 """Of a dashboard's 24 columns."""
+IMAGE_COUNTS: Final = (IMAGES_LISTED, IMAGES_EMBEDDED, IMAGES_UNCHANGED, IMAGES_FAILED, IMAGES_MISSING)
 
 
 class Dashboard(Construct):
@@ -39,19 +50,13 @@ class Dashboard(Construct):
         self.dashboard = cloudwatch.Dashboard(self, "Dashboard", default_interval=cdk.Duration.hours(3))
         self.dashboard.add_widgets(
             _graph("Images per second", _images_per_second(deployment)),
-            _graph(
-                "Images",
-                *(
-                    own(f"Images{name}", deployment)
-                    for name in ("Listed", "Embedded", "Unchanged", "Failed", "Missing")
-                ),
-            ),
+            _graph("Images", *(own(metric, deployment) for metric in IMAGE_COUNTS)),
             _graph("Shards waiting or running", _shards_outstanding(deployment)),
         )
         self.dashboard.add_widgets(
             _graph(
                 "Failed images by reason, at the end of a run",
-                *(own("ImagesFailedByReason", deployment, reason=reason.value) for reason in FailureReason),
+                *own_by_value(IMAGES_FAILED_BY_REASON, deployment),
                 is_stacked=True,
             ),
             _graph(
@@ -82,10 +87,10 @@ class Dashboard(Construct):
             ),
         )
         self.dashboard.add_widgets(
-            _graph("Seconds of a run, at its end", own("RunSeconds", deployment, statistic="Maximum")),
+            _graph("Seconds of a run, at its end", own(RUN_SECONDS, deployment, statistic="Maximum")),
             _graph(
                 "US dollars of a run, as far as prices are known",
-                *(own("RunUsd", deployment, part=part) for part in SERVICES),
+                *own_by_value(RUN_USD, deployment),
                 is_stacked=True,
             ),
             cloudwatch.TextWidget(width=THIRD, height=6, markdown=_HELP),
@@ -104,7 +109,7 @@ _HELP: Final = """**What to do when an alarm goes off**: docs/operate.md.
 def _images_per_second(deployment: str) -> cloudwatch.MathExpression:
     return cloudwatch.MathExpression(
         expression="FILL(embedded, 0) / PERIOD(embedded)",
-        using_metrics={"embedded": own("ImagesEmbedded", deployment)},
+        using_metrics={"embedded": own(IMAGES_EMBEDDED, deployment)},
         period=MINUTE,
         label="embedded and verified",
     )
@@ -113,7 +118,7 @@ def _images_per_second(deployment: str) -> cloudwatch.MathExpression:
 def _shards_outstanding(deployment: str) -> cloudwatch.MathExpression:
     return cloudwatch.MathExpression(
         expression="RUNNING_SUM(FILL(made, 0)) - RUNNING_SUM(FILL(verified, 0))",
-        using_metrics={"made": own("ShardsMade", deployment), "verified": own("ShardsVerified", deployment)},
+        using_metrics={"made": own(SHARDS_MADE, deployment), "verified": own(SHARDS_VERIFIED, deployment)},
         period=MINUTE,
         label="shards",
     )

@@ -9,25 +9,27 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_events as events
 
-from stepvec.adapters.telemetry import NAMESPACE
+from stepvec.metrics import DEPLOYMENT_DIMENSION, NAMESPACE, Metric
 
 MINUTE: Final = cdk.Duration.minutes(1)
 FIVE_MINUTES: Final = cdk.Duration.minutes(5)
 
 
-def own(name: str, deployment: str, *, statistic: str = "Sum", **part: str) -> cloudwatch.Metric:
-    """A metric that a function writes; `part` is a second dimension, such as reason="Empty".
-
-    Its dimension `service` is the stack's name, so that deployments never mix.
-    """
+def own(metric: Metric, deployment: str, *, statistic: str = "Sum", value: str = "") -> cloudwatch.Metric:
+    """A metric that a function of `deployment` writes; `value` is that of its second dimension, where it has one."""
     return cloudwatch.Metric(
         namespace=NAMESPACE,
-        metric_name=name,
-        dimensions_map={"service": deployment, **part},
+        metric_name=metric.name,
+        dimensions_map={DEPLOYMENT_DIMENSION: deployment, **({metric.dimension: value} if value else {})},
         statistic=statistic,
         period=MINUTE,
-        label=next(iter(part.values()), name),
+        label=value or metric.name,
     )
+
+
+def own_by_value(metric: Metric, deployment: str) -> list[cloudwatch.Metric]:
+    """A metric for each value of `metric`'s second dimension."""
+    return [own(metric, deployment, value=value) for value in metric.values]
 
 
 def of_table(name: str, table: dynamodb.ITableV2) -> cloudwatch.Metric:

@@ -16,6 +16,7 @@ from stepvec.estimate import request_counts
 from stepvec.estimate.capacity import Capacity, Throughput, WorkerThroughput
 from stepvec.estimate.plan import Plan, PlannedModel, Workload, plan_run
 from stepvec.estimate.prices import Prices
+from stepvec.metrics import MAX_RUN_METRICS
 from stepvec.rows.item import VectorType
 from stepvec_cli.views.plan import BOUNDS, duration
 
@@ -127,7 +128,7 @@ def _arithmetic(case: Case, plan: Plan, prices: Prices) -> Iterator[str]:
     size = prices.instance_vcpus(case.capacity.families)
     disks = f"as long, on instances of {size} vCPUs: one address and {case.capacity.root_volume_gib} GiB each"
     functions = f"{used['lambda_requests']:,} requests, {float(used['lambda_gb_seconds']):,.0f} GB-seconds"
-    watching = f"{request_counts.CUSTOM_METRICS} metrics for an hour, {float(used['log_gb']) * 1000:.1f} MB of logs"
+    watching = f"{MAX_RUN_METRICS} metrics for an hour, {float(used['log_gb']) * 1000:.1f} MB of logs"
 
     def paid(of: str, price: str) -> float:
         return float(used[of]) * (prices.each(price) or 0)

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from matplotlib import pyplot
 from PIL import Image
 
-from stepvec.adapters.telemetry import NAMESPACE
+from stepvec.metrics import NAMESPACE
 
 MINUTE: Final = 60
 INTEGERS_FROM: Final = 3

@@ -7,7 +7,6 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from lambdas.list_images.claim import claim_run
@@ -18,7 +17,8 @@ from stepvec import codec
 from stepvec.adapters.clients import s3_client
 from stepvec.adapters.environment import read_environment
 from stepvec.adapters.object_store import ObjectStore
-from stepvec.adapters.telemetry import logger, metrics
+from stepvec.adapters.telemetry import logger, measure, metrics
+from stepvec.metrics import IMAGES_LISTED
 from stepvec.runs.layout import RunLayout
 from stepvec.runs.run_input import RunInput, parse_run_input
 from stepvec.runs.steps import ListingCounts, ListingCursor, ListingState
@@ -61,7 +61,7 @@ def handle(event: dict[str, Any], context: LambdaContext) -> Any:
         layout,
         time_is_short=lambda: context.get_remaining_time_in_millis() < STOP_BEFORE_MILLISECONDS,
     )
-    metrics.add_metric("ImagesListed", MetricUnit.Count, after.counts.listed - state.counts.listed)
+    measure(IMAGES_LISTED, after.counts.listed - state.counts.listed)
     logger.info("listed", run=after.run, listed=after.counts.listed, ignored=after.counts.ignored, done=after.done)
     return codec.to_document(after)
 

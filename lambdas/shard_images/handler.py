@@ -7,7 +7,6 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from lambdas.shard_images.sharder import STOP_BEFORE_MILLISECONDS, Sharder
@@ -15,8 +14,9 @@ from stepvec import codec
 from stepvec.adapters.clients import dynamodb_client, s3_client
 from stepvec.adapters.environment import read_environment
 from stepvec.adapters.object_store import ObjectStore
-from stepvec.adapters.telemetry import logger, metrics
+from stepvec.adapters.telemetry import logger, measure, metrics
 from stepvec.adapters.vector_table import VectorTable
+from stepvec.metrics import IMAGES_UNCHANGED, SHARDS_MADE
 from stepvec.runs.layout import RunLayout
 from stepvec.runs.run_input import parse_run_input
 from stepvec.runs.steps import ListingState, ShardingCounts, ShardingState
@@ -53,8 +53,8 @@ def handle(event: dict[str, Any], context: LambdaContext) -> Any:
     sharder = Sharder(store, table, layout, run_input, settings.model)
     state = _state(event, sharder, layout)
     after = sharder.run(state, time_is_short=lambda: context.get_remaining_time_in_millis() < STOP_BEFORE_MILLISECONDS)
-    metrics.add_metric("ImagesUnchanged", MetricUnit.Count, after.counts.unchanged - state.counts.unchanged)
-    metrics.add_metric("ShardsMade", MetricUnit.Count, after.counts.shards - state.counts.shards)
+    measure(IMAGES_UNCHANGED, after.counts.unchanged - state.counts.unchanged)
+    measure(SHARDS_MADE, after.counts.shards - state.counts.shards)
     logger.info("sharded", run=after.run, counts=codec.to_document(after.counts), done=after.done)
     return codec.to_document(after)
 

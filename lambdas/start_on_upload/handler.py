@@ -7,7 +7,6 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from lambdas.start_on_upload.uploads import Batch, dump_manifest, read_batch
@@ -15,7 +14,8 @@ from stepvec.adapters.clients import s3_client, states_client
 from stepvec.adapters.environment import read_environment
 from stepvec.adapters.executions import start_once
 from stepvec.adapters.object_store import ObjectStore
-from stepvec.adapters.telemetry import logger, metrics
+from stepvec.adapters.telemetry import logger, measure, metrics
+from stepvec.metrics import UPLOAD_EXECUTIONS_STARTED, UPLOAD_MESSAGES_UNREAD, UPLOADS_RECEIVED
 from stepvec.runs.layout import S3Uri
 
 
@@ -45,9 +45,9 @@ def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # 
     for message_id, problem in batch.unread.items():
         logger.error("message not read", message_id=message_id, problem=problem)
     started = bool(batch.images) and _start(batch)
-    metrics.add_metric("UploadsReceived", MetricUnit.Count, len(batch.images))
-    metrics.add_metric("UploadMessagesUnread", MetricUnit.Count, len(batch.unread))
-    metrics.add_metric("UploadExecutionsStarted", MetricUnit.Count, int(started))
+    measure(UPLOADS_RECEIVED, len(batch.images))
+    measure(UPLOAD_MESSAGES_UNREAD, len(batch.unread))
+    measure(UPLOAD_EXECUTIONS_STARTED, int(started))
     logger.info("uploads", execution=batch.name, images=len(batch.images), ignored=batch.ignored, started=started)
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in batch.unread]}
 

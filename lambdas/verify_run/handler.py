@@ -6,7 +6,6 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-from aws_lambda_powertools.metrics import MetricUnit, single_metric
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from lambdas.verify_run.aggregator import verify_run
@@ -16,8 +15,9 @@ from stepvec import codec
 from stepvec.adapters.clients import s3_client, sns_client
 from stepvec.adapters.environment import read_environment
 from stepvec.adapters.object_store import ObjectStore
-from stepvec.adapters.telemetry import NAMESPACE, SERVICE, logger, metrics
+from stepvec.adapters.telemetry import logger, measure, measure_part, metrics
 from stepvec.estimate.capacity import Capacity
+from stepvec.metrics import IMAGES_FAILED_BY_REASON, RUN_IMAGES_PER_SECOND, RUN_SECONDS, RUN_USD
 from stepvec.rows.item import vector_type
 from stepvec.runs.layout import RunLayout
 from stepvec.runs.reports import RunReport
@@ -77,16 +77,11 @@ def handle(event: dict[str, Any], context: LambdaContext) -> Any:  # noqa: ARG00
 
 
 def _measure(report: RunReport) -> None:
-    metrics.add_metric("RunSeconds", MetricUnit.Seconds, report.seconds)
-    metrics.add_metric("RunImagesPerSecond", MetricUnit.CountPerSecond, report.images_per_second)
+    measure(RUN_SECONDS, report.seconds)
+    measure(RUN_IMAGES_PER_SECOND, report.images_per_second)
     for reason, count in report.failed_by_reason.items():
-        _measure_part("ImagesFailedByReason", MetricUnit.Count, count, "reason", reason)
+        measure_part(IMAGES_FAILED_BY_REASON, reason, count)
     for part, usd in report.cost.usd.items():
         # An unknown price is no metric: 0 would be a lie.
         if not isinstance(usd, str):
-            _measure_part("RunUsd", MetricUnit.NoUnit, usd, "part", part)
-
-
-def _measure_part(name: str, unit: MetricUnit, value: float, dimension: str, part: str) -> None:
-    with single_metric(name, unit, value, namespace=NAMESPACE, default_dimensions={"service": SERVICE}) as metric:
-        metric.add_dimension(dimension, part)
+            measure_part(RUN_USD, part, usd)

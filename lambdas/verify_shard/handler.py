@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from lambdas.verify_shard.batch_error import read_job_error
@@ -19,8 +18,9 @@ from stepvec import codec
 from stepvec.adapters.clients import dynamodb_client, logs_client, s3_client
 from stepvec.adapters.environment import read_environment
 from stepvec.adapters.object_store import ObjectStore
-from stepvec.adapters.telemetry import logger, metrics
+from stepvec.adapters.telemetry import logger, measure, metrics
 from stepvec.adapters.vector_table import VectorTable
+from stepvec.metrics import IMAGES_EMBEDDED, IMAGES_FAILED, IMAGES_MISSING, SHARDS_VERIFIED
 from stepvec.rows.item import RowMetadata
 from stepvec.runs.layout import RunLayout
 from stepvec.runs.listing import read_shard
@@ -80,10 +80,10 @@ def handle(event: dict[str, Any], context: LambdaContext) -> Any:  # noqa: ARG00
         failures=verdict.failures,
     )
     store.write_record(layout.verified(entry.shard), verified)
-    metrics.add_metric("ShardsVerified", MetricUnit.Count, 1)
-    metrics.add_metric("ImagesEmbedded", MetricUnit.Count, verified.embedded)
-    metrics.add_metric("ImagesFailed", MetricUnit.Count, verified.failed)
-    metrics.add_metric("ImagesMissing", MetricUnit.Count, verified.missing)
+    measure(SHARDS_VERIFIED, 1)
+    measure(IMAGES_EMBEDDED, verified.embedded)
+    measure(IMAGES_FAILED, verified.failed)
+    measure(IMAGES_MISSING, verified.missing)
     # Without the failures: thousands of them would be over the limit of a state's output.
     counts = codec.to_document(replace(verified, failures=()))
     logger.info("verified", **counts)

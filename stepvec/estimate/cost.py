@@ -12,11 +12,8 @@ from stepvec.runs.reports import RunCost
 
 UNKNOWN: Final = "unknown"
 
-SERVICES: Final = ("batch", "addresses_and_disks", "dynamodb", "s3", "step_functions", "lambda", "cloudwatch")
-"""The parts of a run's cost."""
-
 HOURS_OF_A_MONTH: Final = 730
-"""As AWS's own price lists reckon."""
+"""As AWS's own price lists assume."""
 
 
 @dataclass(frozen=True, slots=True)

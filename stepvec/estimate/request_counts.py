@@ -10,6 +10,7 @@ from typing import Final
 
 from stepvec.estimate.capacity import Capacity, StepThroughput
 from stepvec.limits import LIST_PAGE_KEYS
+from stepvec.metrics import MAX_RUN_METRICS
 from stepvec.runs.listing import LISTING_FILE_LINES
 from stepvec.runs.reports import PROGRESS_SECONDS
 
@@ -46,8 +47,6 @@ VERIFY_READ_UNITS: Final = 1.0
 LOG_BYTES_OF_A_SHARD: Final = 16_000
 """Estimated: some twenty JSON lines of the worker and VerifyShard, and Lambda's own."""
 LOG_BYTES_OF_A_RUN: Final = 32_000
-CUSTOM_METRICS: Final = 25
-"""Of ours at the most (docs/cost.md); each is paid for the hours in which it has values."""
 
 
 def _rounds(listed: int, keys_per_second: float) -> int:
@@ -111,4 +110,4 @@ def log_gb(shards: int) -> float:
 
 def metric_hours(run_seconds: float) -> float:
     """Hours of each custom metric, added up: an hour that has begun is paid."""
-    return CUSTOM_METRICS * float(math.floor(run_seconds / 3600) + 1)
+    return MAX_RUN_METRICS * float(math.floor(run_seconds / 3600) + 1)

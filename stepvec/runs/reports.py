@@ -10,6 +10,8 @@ from stepvec.runs.outcome import ImageFailure
 
 PROGRESS_SECONDS: Final = 5.0
 """How often a worker writes how far it is."""
+SERVICES: Final = ("batch", "addresses_and_disks", "dynamodb", "s3", "step_functions", "lambda", "cloudwatch")
+"""The parts of a run's cost."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
     STEPVEC_UPDATE=1 .venv/bin/python -m pytest tests/infra/test_snapshots.py
 
-writes them, and the table of docs/configuration.md, again.
+writes them, and the generated tables of docs/configuration.md and docs/operate.md, again.
 """
 
 from __future__ import annotations
@@ -16,13 +16,17 @@ from typing import Any
 import pytest
 
 from stacks.config import configuration_table
+from stepvec.metrics import metrics_table
 from tests.conftest import ROOT
 from tests.infra.conftest import Synthesize
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 IS_UPDATE = bool(os.environ.get("STEPVEC_UPDATE"))
 REMEDY = "If that is meant: STEPVEC_UPDATE=1 .venv/bin/python -m pytest tests/infra/test_snapshots.py"
-BEGIN, END = "<!-- settings: from stacks/config.py -->\n", "<!-- end of settings -->"
+TABLES = {
+    "configuration.md": ("<!-- settings: from stacks/config.py -->\n", "<!-- end of settings -->", configuration_table),
+    "operate.md": ("<!-- metrics: from stepvec/metrics.py -->\n", "<!-- end of metrics -->", metrics_table),
+}
 
 
 def normalised(template: dict[str, Any]) -> str:
@@ -40,11 +44,13 @@ def test_the_template_is_the_one_that_was_reviewed(synthesized: Synthesize, stac
     assert file.read_text() == template, REMEDY
 
 
-def test_the_documented_settings_are_those_of_the_app() -> None:
-    file = ROOT / "docs" / "configuration.md"
-    before, _, rest = file.read_text().partition(BEGIN)
-    _, _, after = rest.partition(END)
-    text = f"{before}{BEGIN}\n{configuration_table()}\n{END}{after}"
+@pytest.mark.parametrize("name", TABLES)
+def test_a_generated_table_of_the_docs_is_that_of_the_code(name: str) -> None:
+    file = ROOT / "docs" / name
+    begin, end, table = TABLES[name]
+    before, _, rest = file.read_text().partition(begin)
+    _, _, after = rest.partition(end)
+    text = f"{before}{begin}\n{table()}\n{end}{after}"
     if IS_UPDATE:
         file.write_text(text)
     assert file.read_text() == text, REMEDY

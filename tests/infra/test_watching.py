@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from stepvec import limits
+from stepvec import limits, metrics
 from stepvec.runs.outcome import FailureReason
 from tests.conftest import ROOT
 from tests.infra.test_templates import PIPELINE, of_type, one
@@ -64,11 +64,36 @@ def test_every_metric_of_aws_exists_with_its_dimensions(templates: dict[str, Any
             assert dimensions == expected
 
 
-def test_every_metric_of_ours_is_written_by_a_function(templates: dict[str, Any]) -> None:
-    source = "".join(path.read_text() for path in (ROOT / "lambdas").glob("*/handler.py"))
-    written = set(re.findall(r'(?:add_metric|_measure_part)\(\s*"(\w+)"', source))
+def constants() -> dict[str, str]:
+    """The names of the metrics' constants, by function that writes them."""
+    found: dict[str, str] = {}
+    for name, value in vars(metrics).items():
+        if isinstance(value, metrics.Metric):
+            found[name] = value.writer
+    return found
+
+
+@pytest.mark.parametrize("writer", sorted({metric.writer for metric in metrics.METRICS}))
+def test_each_function_writes_the_metrics_that_the_list_says(writer: str) -> None:
+    source = (ROOT / "lambdas" / writer / "handler.py").read_text()
+    written = re.findall(r"\b(?:measure|measure_part)\(\s*([A-Z_]+),", source)
+    assert sorted(written) == sorted(name for name, by in constants().items() if by == writer)
+    assert len(constants()) == len(metrics.METRICS)
+
+
+def test_nobody_writes_a_metric_past_the_list() -> None:
+    sources = [path for folder in ("lambdas", "stepvec", "worker_image") for path in (ROOT / folder).rglob("*.py")]
+    writers = [path.name for path in sources if re.search(r"add_metric\(|single_metric\(", path.read_text())]
+    assert writers == ["telemetry.py"]
+
+
+def test_every_metric_of_ours_on_the_dashboard_is_in_the_list(templates: dict[str, Any]) -> None:
     ours = [(name, dimensions) for namespace, name, dimensions in shown(templates) if namespace == "Stepvec"]
-    assert {name for name, _ in ours} <= written
+    listed = {metric.name: metric for metric in metrics.METRICS}
+    for name, dimensions in ours:
+        split = {name: value for name, value in dimensions.items() if name != metrics.DEPLOYMENT_DIMENSION}
+        assert set(split) == {listed[name].dimension} - {""}
+        assert set(split.values()) <= set(listed[name].values)
     # The stack's name: two deployments in one account never mix.
     assert {dimensions["service"] for _, dimensions in ours} == {PIPELINE}
     functions = of_type(templates[PIPELINE], "AWS::Lambda::Function").values()
@@ -86,6 +111,18 @@ def test_the_dashboard_is_within_cloudwatchs_quotas(templates: dict[str, Any]) -
     assert len(widgets) <= limits.DASHBOARD_WIDGETS
     assert len(list(shown(templates))) <= limits.DASHBOARD_FREE_METRICS < limits.DASHBOARD_METRICS
     assert all(widget["x"] + widget["width"] <= 24 for widget in widgets)
+
+
+def test_the_cost_of_watching_is_documented_as_the_template_has_it(templates: dict[str, Any]) -> None:
+    document = (ROOT / "docs" / "cost.md").read_text()
+    alarms = of_type(templates[PIPELINE], "AWS::CloudWatch::Alarm")
+    said = re.search(r"Dashboard \((\d+) metrics\) and (\d+) alarms \((\d+) metrics\)", document)
+    assert said
+    assert [int(number) for number in said.groups()] == [
+        len(list(shown(templates))), len(alarms), len(list(alarmed(templates))),
+    ]  # fmt: skip
+    everything = sum(metric.paid for metric in metrics.METRICS)
+    assert f"Metrics of ours (up to {metrics.MAX_RUN_METRICS}; {everything} with the upload trigger)" in document
 
 
 def test_every_alarm_tells_the_topic_and_is_silent_without_runs(templates: dict[str, Any]) -> None:

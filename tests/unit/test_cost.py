@@ -11,8 +11,9 @@ import pytest
 from stacks.devices import DEVICES
 from stepvec.adapters.figures import load_prices
 from stepvec.estimate.capacity import Capacity
-from stepvec.estimate.cost import SERVICES, UNKNOWN, RunUsage, cost_of, vcpu_hour_usd
+from stepvec.estimate.cost import UNKNOWN, RunUsage, cost_of, vcpu_hour_usd
 from stepvec.estimate.prices import Price, Prices
+from stepvec.runs.reports import SERVICES
 
 CAPACITY = Capacity("cpu", 64, 1, ("c7i", "m7i"), 30, spot=True, shard_size=5_000, vcpu_hour_usd=0.0)
 USAGE = RunUsage(
