@@ -32,7 +32,7 @@ def main() -> None:
         prepare(file.read_bytes(), DecodeLimits(), "standard-1") for file in sorted(options.photos.iterdir())[:PHOTOS]
     ]
     parameters = read_parameters(options.model / WEIGHTS_FILE, card)
-    calibrator = Calibrator(card, parameters, pixel_format("standard-1"), photos, _report, least=LEAST)
+    calibrator = Calibrator(card, parameters, pixel_format("standard-1"), photos, _report, minimum=LEAST)
     add_calibration(options.model, calibrator.calibrate())
 
 

@@ -49,6 +49,8 @@ def test_imports_go_one_way():
         ("stepvec/client/session.py", "import stepvec_cli.console"),
         ("lambdas/verify_run/handler.py", "import stepvec.client.session"),
         ("localaws/cloud.py", "import local_pipeline.cloud"),
+        ("worker_image/stepvec_worker/storage/rows.py", "import stepvec_worker.processes.messages"),
+        ("worker_image/stepvec_worker/processes/host.py", "import stepvec_worker.processes.messages"),
         ("testkit/peak.py", "import bench.worker"),
     ],
 )

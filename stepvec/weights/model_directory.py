@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
+from typing import Final
 
 from stepvec import codec
 from stepvec.errors import RecordError, WeightsError
 from stepvec.rows.model import CALIBRATION_FILE, MODEL_FILE, WEIGHTS_FILE, ModelCard
 
-_REMEDY = "Make the model with `stepvec weights` (`make setup` does so)."
+REMAKE_REMEDY: Final = "Make the model again with `stepvec weights`, and give its directory."
+_REMEDY: Final = "Make the model with `stepvec weights` (`make setup` does so)."
 
 
 def read_model_card(directory: Path) -> ModelCard:
@@ -34,3 +37,14 @@ def read_model_card(directory: Path) -> ModelCard:
 def model_files(card: ModelCard) -> tuple[str, ...]:
     """Names of the files that the model of `card` consists of."""
     return (MODEL_FILE, WEIGHTS_FILE) if card.int8 is None else (MODEL_FILE, WEIGHTS_FILE, CALIBRATION_FILE)
+
+
+def verify_file(path: Path, sha256: str) -> None:
+    """Raises WeightsError where the file is missing or is not, byte for byte, the one that the card describes."""
+    try:
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read: {error.strerror}.", remedy=REMAKE_REMEDY) from error
+    if found != sha256:
+        raise WeightsError(f"{path} has the sha256 {found}, its card says {sha256}.", remedy=REMAKE_REMEDY)

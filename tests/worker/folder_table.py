@@ -11,15 +11,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from stepvec_worker.images.decoding import ImageRejected
 from stepvec_worker.images.fetching import FetchedImage
-from stepvec_worker.processes.assignment import Assignment
-from stepvec_worker.processes.decode_watch import DecodeWatch
-from stepvec_worker.processes.messages import Usage
-from stepvec_worker.processes.peak_memory import peak_memory_mb
+from stepvec_worker.processes.host import peak_memory_mb
+from stepvec_worker.processes.messages import ProcessUsage
+from stepvec_worker.processes.shard_context import Chunk, ProcessHooks, ShardContext
 from stepvec_worker.processes.shard_job import ShardJob, ShardTask
 
 from stepvec import errors
@@ -68,8 +67,8 @@ class FolderTable:
 
 
 @dataclass
-class FolderEmbedding:
-    """Makes an embedding process's work of an image's key, "NUMBER-WHAT": what its decoding does to the process."""
+class FolderEmbedder:
+    """A ShardEmbedder, and what loads it: an image's key, "NUMBER-WHAT", says what its decoding does to the process."""
 
     folder: Path
     decode_seconds: float = 0.0
@@ -77,31 +76,30 @@ class FolderEmbedding:
     batch_size: int = 8
     at_load: Callable[[], None] = field(default=lambda: None)
 
-    def __call__(
-        self, assignment: Assignment, watch: DecodeWatch, is_stopped: Callable[[], bool], on_batch: Callable[[], None]
-    ) -> Any:
+    def __call__(self, context: ShardContext, hooks: ProcessHooks) -> Self:
         # pytest's would print where each crash was.
         faulthandler.disable()
         self.at_load()
         self.running = "fake float32"
         table = FolderTable(self.folder)
-        self.job = ShardJob(
-            ShardTask(assignment.run, MODEL, 4, "float32", assignment.reembed, self.batch_size),
+        self._job = ShardJob(
+            ShardTask(context.run, MODEL, 4, "float32", context.reembed, self.batch_size),
             table,
+            hooks,
             fetch=lambda image: FetchedImage(image.key.encode(), datetime.now(UTC)),
             prepare=self._prepare,
             embed=self._embed,
             store=table.store,
-            watch=watch,
             download_threads=4,
             write_threads=2,
-            is_stopped=is_stopped,
-            on_batch=on_batch,
         )
         return self
 
-    def usage(self) -> Usage:
-        return Usage(self.job.totals.stages, self.job.totals.downloaded_bytes, 3.0, 1.0, peak_memory_mb())
+    def run(self, chunks: Iterable[Chunk]) -> None:
+        self._job.run(chunks)
+
+    def usage(self) -> ProcessUsage:
+        return ProcessUsage(self._job.totals.stages, self._job.totals.downloaded_bytes, 3.0, 1.0, peak_memory_mb())
 
     def _prepare(self, data: bytes) -> Any:
         number, what = data.decode().split("-")

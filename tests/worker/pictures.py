@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from stepvec_worker.engines.normalisation import normalisation
+from stepvec_worker.engines.embedder import normalisation
 
 from stepvec.rows.model import Architecture
 from tests.golden.seeded import Array

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from stepvec_worker.engines import Embedder, load_embedder
-from stepvec_worker.engines.mxnet_runtime import ENVIRONMENT
-from stepvec_worker.engines.normalisation import normalisation
+from stepvec_worker.engines.embedder import normalisation
+from stepvec_worker.engines.mxnet_engine import ENVIRONMENT
 from stepvec_worker.images.preprocessing import PixelFormat
 
 from stepvec.errors import ConfigurationError, DeviceError, WeightsError
@@ -169,7 +169,7 @@ def test_a_card_knows_its_dimension(efficientnet: Path) -> None:
 def test_importing_the_package_imports_no_mxnet_and_loading_sets_its_environment() -> None:
     script = (
         "import os, sys; import stepvec_worker.engines; assert 'mxnet' not in sys.modules;"
-        "from stepvec_worker.engines.mxnet_runtime import import_mxnet; import_mxnet();"
+        "from stepvec_worker.engines.mxnet_engine import import_mxnet; import_mxnet();"
         "print(os.environ['OMP_NUM_THREADS'], os.environ['MXNET_CPU_WORKER_NTHREADS'])"
     )
     path = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "worker_image")])

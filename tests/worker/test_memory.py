@@ -18,7 +18,7 @@ pytestmark = pytest.mark.timeout(240)
 SCRIPT = """
 import sys
 from pathlib import Path
-from stepvec_worker.processes.peak_memory import peak_memory_mb
+from stepvec_worker.processes.host import peak_memory_mb
 from tests.worker.test_supervisor import Run
 folder = Path(sys.argv[1])
 (folder / "table").mkdir()

@@ -8,21 +8,21 @@ import threading
 import pytest
 from stepvec_worker.processes.messages import (
     Acknowledged,
-    Deal,
     Ended,
     Failed,
     Finish,
     Message,
-    Progress,
+    ProcessProgress,
+    ProcessUsage,
     Ready,
     Receiver,
     Sender,
     Stop,
-    Usage,
     Wanted,
     from_line,
     to_line,
 )
+from stepvec_worker.storage.shard_file import Lease
 
 from stepvec.errors import RecordError
 from stepvec.runs.outcome import FailureReason, ImageFailure
@@ -30,13 +30,13 @@ from stepvec.runs.reports import StageSeconds
 
 FAILURE = ImageFailure("a\nb/\ud800.jpg", "日本", FailureReason.TOO_LARGE, "'\"")
 MESSAGES: list[Message] = [
-    Deal(3, 100, 25, 4_000, 900, (101, 107), alone=True),
+    Lease(3, 100, 25, 4_000, 900, (101, 107), is_quarantined=True),
     Finish(),
     Stop(),
     Wanted(),
     Ready("mxnet float32"),
-    Progress(1, 2, 3),
-    Usage(StageSeconds(0.1, 0.2, 0.3, 4), 5, 6.5, 7.5, 8),
+    ProcessProgress(1, 2, 3),
+    ProcessUsage(StageSeconds(0.1, 0.2, 0.3, 4), 5, 6.5, 7.5, 8),
     Acknowledged(3, 97, 2, (FAILURE,)),
     Failed("StorageError", "S3 is away.", "Wait."),
     Ended(),

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from stepvec_worker.engines import Embedder, load_embedder, openvino_engine
-from stepvec_worker.engines.cpu_features import cpu_flags, is_supported
+from stepvec_worker.engines.openvino_runtime import cpu_flags, is_supported
 from stepvec_worker.images.decoding import DecodeLimits
 from stepvec_worker.images.preprocessing import PixelFormat, Pixels, pixel_format, prepare
 from stepvec_worker.int8.calibration import Agreement, Calibrator, best_range, cosines, neighbours
@@ -71,7 +71,7 @@ def calibrated(models: dict[Architecture, Path], tmp_path_factory: pytest.TempPa
     card = read_model_card(model)
     parameters = read_params((model / "weights.params").read_bytes(), where="it")
     calibration = Calibrator(
-        card, parameters, SMALL, pictures(SMALL, 40), lambda _: None, least=ANY_NEIGHBOUR
+        card, parameters, SMALL, pictures(SMALL, 40), lambda _: None, minimum=ANY_NEIGHBOUR
     ).calibrate()
     assert calibration.photos == 40
     assert calibration.cosine >= 0.99
@@ -284,7 +284,7 @@ def test_as_many_layers_as_the_vectors_allow(calibrated: Path) -> None:
     impossible = Agreement(cosine=1.1, same_neighbour=0.0)
 
     calibration = Calibrator(
-        read_model_card(calibrated), parameters, SMALL, pictures(SMALL, 32), lambda _: None, least=impossible
+        read_model_card(calibrated), parameters, SMALL, pictures(SMALL, 32), lambda _: None, minimum=impossible
     ).calibrate()
 
     assert calibration.layers == {}

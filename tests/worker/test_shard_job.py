@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from stepvec_worker.images.decoding import ImageRejected
 from stepvec_worker.images.fetching import FetchedImage
-from stepvec_worker.processes.chunks import Chunk, ChunkAccount
-from stepvec_worker.processes.concurrency import ByteBudget, bounded_map
+from stepvec_worker.processes.concurrency import ByteBudget, concurrent_map
 from stepvec_worker.processes.decode_watch import DecodeWatch
+from stepvec_worker.processes.shard_context import Chunk, ChunkTally, ProcessHooks
 from stepvec_worker.processes.shard_job import ShardJob, ShardTask, Totals
 
 from stepvec.adapters.vector_table import batches
@@ -74,46 +74,51 @@ def embed(pixels: Sequence[Any]) -> Any:
 
 
 class Work:
-    """A job over `shard` in chunks of 20; `settled` holds what each chunk was when it was settled."""
+    """A job over `shard` in chunks of 20; `completed` holds what each chunk was when it was completed."""
 
-    def __init__(self, table: Table, *, run: str = "r", reembed: bool = False, **changes: Any) -> None:
+    def __init__(
+        self,
+        table: Table,
+        *,
+        run: str = "r",
+        reembed: bool = False,
+        hooks: ProcessHooks | None = None,
+        **changes: Any,
+    ) -> None:
         arguments: dict[str, Any] = {
             "fetch": fetch,
             "prepare": prepare,
             "embed": embed,
             "store": table.store,
-            "watch": DecodeWatch(2),
             "download_threads": 4,
             "write_threads": 2,
-            "is_stopped": lambda: False,
-            "on_batch": lambda: None,
         }
         task = ShardTask(run, MODEL, dimension=4, vector_type="float32", reembed=reembed, batch_size=8)
         self.table = table
-        self.job = ShardJob(task, table, **{**arguments, **changes})
-        self.accounts: list[ChunkAccount] = []
-        self.settled: list[int] = []
+        self.job = ShardJob(task, table, hooks or ProcessHooks(DecodeWatch(2)), **{**arguments, **changes})
+        self.tallies: list[ChunkTally] = []
+        self.completed: list[int] = []
 
     def run(self, shard: Sequence[ShardImage]) -> None:
         self.job.run(self._chunks(shard))
 
     def _chunks(self, shard: Sequence[ShardImage]) -> Iterator[Chunk]:
         for number, part in enumerate(batches(enumerate(shard), 20)):
-            account = ChunkAccount(len(part), lambda account, number=number: self.settled.append(number))  # type: ignore[misc]
-            self.accounts.append(account)
-            yield Chunk(number, part, account)
+            tally = ChunkTally(len(part), lambda tally, number=number: self.completed.append(number))  # type: ignore[misc]
+            self.tallies.append(tally)
+            yield Chunk(number, part, tally)
 
     @property
     def embedded(self) -> int:
-        return sum(account.embedded for account in self.accounts)
+        return sum(tally.embedded for tally in self.tallies)
 
     @property
     def unchanged(self) -> int:
-        return sum(account.unchanged for account in self.accounts)
+        return sum(tally.unchanged for tally in self.tallies)
 
     @property
     def failures(self) -> list[ImageFailure]:
-        return [failure for account in self.accounts for failure in account.failures]
+        return [failure for tally in self.tallies for failure in tally.failures]
 
 
 def test_each_image_gets_its_own_vector_or_its_reason() -> None:
@@ -125,7 +130,7 @@ def test_each_image_gets_its_own_vector_or_its_reason() -> None:
     for name, row in table.rows.items():
         assert np.frombuffer(row.vector, "<f4").tolist() == [float(name.split(".")[0])] * 4
         assert (row.etag, row.model, row.run, row.modified) == (f"e{name.split('.')[0]}", MODEL, "r", MODIFIED)
-    assert sorted(work.settled) == [0, 1, 2, 3, 4, 5]
+    assert sorted(work.completed) == [0, 1, 2, 3, 4, 5]
     assert table.reads == [20, 20, 20, 20, 20, 5]
 
 
@@ -140,24 +145,20 @@ def test_batches_reach_across_chunks_and_only_the_last_is_smaller() -> None:
     assert sizes == [8] * 11 + [7]
 
 
-def test_a_chunk_is_settled_when_its_rows_are_stored_and_not_before() -> None:
+def test_a_chunk_is_completed_when_its_rows_are_stored_and_not_before() -> None:
     table, stored = Table(), threading.Semaphore(0)
     waiting: list[list[int]] = []
 
     def slow_store(row: VectorItem) -> ImageFailure | None:
-        waiting.append(list(work.settled))
+        waiting.append(list(work.completed))
         assert stored.acquire(timeout=10)
         return table.store(row)
 
-    work = Work(table, store=slow_store, write_threads=1)
-
-    def embedded() -> None:
-        stored.release(8)
-
-    work.job._on_batch = embedded
+    hooks = ProcessHooks(DecodeWatch(2), on_batch=lambda: stored.release(8))
+    work = Work(table, store=slow_store, write_threads=1, hooks=hooks)
     stored.release(5)
     work.run(images(40))
-    assert sorted(work.settled) == [0, 1]
+    assert sorted(work.completed) == [0, 1]
     # 18 of the first 20 images have rows: until the last of them is stored the chunk is open.
     assert all(0 not in before for before in waiting[:18])
 
@@ -205,7 +206,7 @@ def test_rows_of_another_run_are_unchanged_or_embedded_again() -> None:
 
 def test_when_stopped_what_is_begun_is_stored_and_nothing_else_is_begun() -> None:
     table, stop = Table(), threading.Event()
-    work = Work(table, is_stopped=stop.is_set, on_batch=stop.set)
+    work = Work(table, hooks=ProcessHooks(DecodeWatch(2), is_stopped=stop.is_set, on_batch=stop.set))
     work.run(images(500))
     assert 0 < len(table.rows) == work.embedded < 100
     rest = Work(table)
@@ -258,7 +259,7 @@ def test_no_more_images_are_decoded_at_a_time_than_the_watch_has_slots() -> None
             now[0] -= 1
         return prepare(data)
 
-    Work(Table(), prepare=slow_prepare, watch=DecodeWatch(2)).run(images(60))
+    Work(Table(), prepare=slow_prepare, hooks=ProcessHooks(DecodeWatch(2))).run(images(60))
     assert most[0] == 2
 
 
@@ -268,7 +269,7 @@ def test_no_image_is_no_work() -> None:
     assert work.job.totals == Totals()
 
 
-def test_bounded_map_keeps_the_order_and_the_bound() -> None:
+def test_concurrent_map_keeps_the_order_and_the_bound() -> None:
     started: list[int] = []
 
     def double(number: int) -> int:
@@ -276,7 +277,7 @@ def test_bounded_map_keeps_the_order_and_the_bound() -> None:
         return number * 2
 
     with ThreadPoolExecutor(3) as pool:
-        results = bounded_map(pool, double, range(100), ahead=5)
+        results = concurrent_map(pool, double, range(100), ahead=5)
         assert [next(results) for _ in range(10)] == [number * 2 for number in range(10)]
         assert len(started) <= 15
         assert list(results) == [number * 2 for number in range(10, 100)]

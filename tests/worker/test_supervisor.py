@@ -15,18 +15,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stepvec_worker.processes.assignment import Assignment
-from stepvec_worker.processes.messages import Progress
-from stepvec_worker.processes.peak_memory import peak_memory_mb
-from stepvec_worker.processes.supervisor import DEATHS_WITHOUT_PROGRESS, Supervisor
-from stepvec_worker.processes.termination import Termination
+from stepvec_worker.processes.host import Termination, peak_memory_mb
+from stepvec_worker.processes.messages import ProcessProgress
+from stepvec_worker.processes.shard_context import ShardContext
+from stepvec_worker.processes.supervisor import MAX_DEATHS_WITHOUT_PROGRESS, Supervisor
 from stepvec_worker.settings import Settings
 from stepvec_worker.storage.shard_file import open_shard
 
 from stepvec.errors import AccessDeniedError, ConfigurationError, ProcessLostError, StorageError
 from stepvec.runs.listing import ShardImage, dump_shard
 from stepvec.runs.outcome import FailureReason
-from tests.worker.folder_table import FolderEmbedding, FolderTable, images
+from tests.worker.folder_table import FolderEmbedder, FolderTable, images
 
 pytestmark = [pytest.mark.timeout(60), pytest.mark.forks]
 
@@ -42,7 +41,7 @@ class Run:
         processes: int = 1,
         run: str = "r",
         decoders: int = 1,
-        on_progress: Callable[[Run, Progress], None] = lambda run, progress: None,
+        on_progress: Callable[[Run, ProcessProgress], None] = lambda run, progress: None,
         settings: dict[str, Any] | None = None,
         **embedding: Any,
     ) -> None:
@@ -52,7 +51,7 @@ class Run:
         options: dict[str, Any] = {"decode_seconds": 1.0, "stop_seconds": 10.0, **(settings or {})}
         body = shard if isinstance(shard, bytes) else dump_shard(shard)
         with open_shard(io.BytesIO(body), "shard") as shard_file:
-            assignment = Assignment(
+            context = ShardContext(
                 settings=Settings("images", "table", "model", **options),
                 device="cpu",
                 run=run,
@@ -61,10 +60,13 @@ class Run:
                 shard_file=shard_file,
                 decoders=decoders,
                 supervisor=os.getpid(),
-                load=FolderEmbedding(folder, **embedding),
             )
             self.supervisor = Supervisor(
-                assignment, processes, self.termination, lambda progress: on_progress(self, progress)
+                context,
+                FolderEmbedder(folder, **embedding),
+                processes,
+                self.termination,
+                lambda progress: on_progress(self, progress),
             )
             self.is_done = self.supervisor.run()
 
@@ -97,7 +99,7 @@ def test_each_image_of_a_shard_has_one_outcome(tmp_path: Path, processes: int) -
     assert set(run.reasons.values()) == {FailureReason.TRUNCATED}
     assert len(run.table.writes()) == run.supervisor.tally.embedded
     assert (run.supervisor.tally.running, run.supervisor.tally.processes) == ("fake float32", processes)
-    assert run.supervisor.progress == Progress(430 - 62, 0, 62)
+    assert run.supervisor.progress == ProcessProgress(430 - 62, 0, 62)
     usage = run.supervisor.usage
     assert usage.downloaded_bytes == sum(len(image.key) for image in shard if image.key.endswith("good"))
     assert usage.write_units == 3.0 * processes
@@ -166,9 +168,9 @@ def test_processes_killed_from_outside_at_random_moments_lose_no_image(tmp_path:
     shard = images(400, bad=[11, 222])
     next_kill = [10]
 
-    def kill_some(run: Run, progress: Progress) -> None:
+    def kill_some(run: Run, progress: ProcessProgress) -> None:
         # More than half of the time something is in decode, and it must not be blamed. What has written a batch is
-        # past the suspects of its predecessor: one killed twice in decode of one image is rightly blamed for it.
+        # past what its predecessor left in quarantine: killed twice in decode of one image it is rightly blamed.
         if progress.embedded < next_kill[0]:
             return
         writers = run.table.writers()
@@ -191,14 +193,14 @@ def test_processes_that_die_without_progress_end_the_worker(tmp_path: Path) -> N
 
     with pytest.raises(ProcessLostError, match="SIGKILL"):
         Run(tmp_path, images(10), at_load=die)
-    assert DEATHS_WITHOUT_PROGRESS == 3
+    assert MAX_DEATHS_WITHOUT_PROGRESS == 3
 
 
 def test_a_worker_told_to_stop_stores_what_is_begun_and_the_next_attempt_does_the_rest(tmp_path: Path) -> None:
     shard = images(2000)
-    stopped: list[Progress] = []
+    stopped: list[ProcessProgress] = []
 
-    def stop(run: Run, progress: Progress) -> None:
+    def stop(run: Run, progress: ProcessProgress) -> None:
         if progress.embedded > 50 and not stopped:
             stopped.append(progress)
             run.termination.ask()
@@ -215,7 +217,7 @@ def test_a_worker_told_to_stop_stores_what_is_begun_and_the_next_attempt_does_th
 
 
 def test_a_process_that_does_not_stop_is_killed_in_time(tmp_path: Path) -> None:
-    def stop(run: Run, progress: Progress) -> None:
+    def stop(run: Run, progress: ProcessProgress) -> None:
         run.termination.ask()
 
     start = time.monotonic()

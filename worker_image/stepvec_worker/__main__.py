@@ -11,7 +11,7 @@ from stepvec.adapters.environment import read_environment
 from stepvec.adapters.telemetry import logger
 from stepvec.errors import AccessDeniedError, ProcessLostError, StepvecError, StorageError
 from stepvec.exit_codes import DO_NOT_RETRY, SUCCESS, TERMINATED, TRY_AGAIN
-from stepvec_worker.processes.termination import Termination
+from stepvec_worker.processes.host import Termination
 from stepvec_worker.settings import Settings
 from stepvec_worker.worker import Worker
 

@@ -1,6 +1,6 @@
 """`python -m stepvec_worker.reembed --model-directory DIR --model NAME`: vectors of files, for `stepvec audit`.
 
-Standard input: the path of a file a line. Standard output: a line of JSON each, {"vector": numbers in base64, float32,
+Standard input: a file's path per line. Standard output: a line of JSON for each, {"vector": numbers in base64, float32,
 little-endian} or {"reason", "message"} for a file that gets no vector. Nothing is read from or written to AWS.
 """
 

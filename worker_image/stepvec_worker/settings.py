@@ -12,13 +12,13 @@ class Settings:
     """What the job definition sets. `model` is the name that the rows get; the worker's own files must match it.
 
     batch_size: images that the network takes at a time. MXNet is as fast with 8 as with 32 on a vCPU (36 ms of CPU an
-    image of ResNet18), and takes 330 MB instead of 520; it always computes a whole batch, the shard's last one too.
-    vcpus: 0 asks the system (processes/cpus.py). On the CPU, as many processes embed; beside a GPU, one process
-    decodes as many images at a time. A decoded image may take 4 bytes a pixel, three times over.
+    image of ResNet18), and takes 330 MB instead of 520; it always computes a whole batch, even the last one.
+    vcpus: 0 asks the system (processes/host.py). On the CPU so many processes embed; beside a GPU, one process
+    decodes so many images at a time. A decoded image may take 4 bytes a pixel, three times over.
     download_threads: GET requests at a time of one process; they wait for the network while others decode.
     write_threads: PUT requests at a time of one process.
     decode_seconds: an image whose decoding takes longer is taken for one that never ends.
-    stop_seconds: what is left to the embedding processes after SIGTERM. ECS kills a container 30 s after it.
+    stop_seconds: what the embedding processes have left after SIGTERM. ECS kills a container 30 s after it.
     """
 
     image_bucket: str

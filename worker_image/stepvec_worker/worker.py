@@ -1,4 +1,4 @@
-"""The worker's parts put together: the shard's file, the processes that embed it, the report."""
+"""The worker put together: the shard's file, the processes that embed it, the report."""
 
 from __future__ import annotations
 
@@ -15,16 +15,23 @@ from stepvec.adapters.telemetry import logger
 from stepvec.errors import StorageError
 from stepvec.runs.layout import RunLayout, S3Uri, parse_shard_uri
 from stepvec.runs.reports import ShardProgress, ShardReport, StageSeconds
-from stepvec_worker.processes.assignment import Assignment
-from stepvec_worker.processes.cpus import vcpus
-from stepvec_worker.processes.messages import Progress
+from stepvec_worker.processes.host import Termination, vcpus
+from stepvec_worker.processes.messages import ProcessProgress
+from stepvec_worker.processes.shard_context import ProcessHooks, ShardContext, ShardEmbedder
 from stepvec_worker.processes.supervisor import Supervisor
-from stepvec_worker.processes.termination import Termination
 from stepvec_worker.settings import Settings
 from stepvec_worker.storage.shard_file import open_shard
 
 ATTEMPT_VARIABLE: Final = "AWS_BATCH_JOB_ATTEMPT"
 """https://docs.aws.amazon.com/batch/latest/userguide/job_env_vars.html"""
+
+
+def load_model(context: ShardContext, hooks: ProcessHooks) -> ShardEmbedder:
+    """The worker's own ShardEmbedder, made in the forked process. Takes seconds."""
+    # Imported here and not above: MXNet, numpy and Pillow are for forked processes alone.
+    from stepvec_worker.processes.model_embedder import ModelEmbedder
+
+    return ModelEmbedder(context, hooks)
 
 
 class Worker:
@@ -49,11 +56,11 @@ class Worker:
         with self._store.open(uri) as stream, open_shard(stream, str(uri)) as shard_file:
             images = shard_file.images
             # Before any work: a worker that may not write its report must not spend an hour finding out.
-            self._write_progress(layout, shard, images, Progress(0, 0, 0))
+            self._write_progress(layout, shard, images, ProcessProgress(0, 0, 0))
             available = vcpus(self._settings.vcpus)
             # One process has the GPU; the other vCPUs decode for it.
             processes, decoders = (1, available) if self._device == "gpu" else (available, 1)
-            assignment = Assignment(
+            context = ShardContext(
                 settings=self._settings,
                 device=self._device,
                 run=layout.run,
@@ -64,7 +71,8 @@ class Worker:
                 supervisor=os.getpid(),
             )
             supervisor = Supervisor(
-                assignment,
+                context,
+                load_model,
                 processes,
                 self._termination,
                 lambda progress: self._on_progress(layout, shard, images, progress),
@@ -82,7 +90,7 @@ class Worker:
             self._write_report(layout, shard, images, supervisor)
         return is_done
 
-    def _on_progress(self, layout: RunLayout, shard: int, images: int, progress: Progress) -> None:
+    def _on_progress(self, layout: RunLayout, shard: int, images: int, progress: ProcessProgress) -> None:
         now = time.perf_counter()
         if now - self._last_progress < self._settings.progress_seconds:
             return
@@ -90,10 +98,10 @@ class Worker:
         try:
             self._write_progress(layout, shard, images, progress)
         except StorageError as error:
-            # Nobody's images depend on it, and the next one says the same.
+            # No image depends on it, and the next one says the same.
             logger.warning("progress was not written", error=str(error))
 
-    def _write_progress(self, layout: RunLayout, shard: int, images: int, progress: Progress) -> None:
+    def _write_progress(self, layout: RunLayout, shard: int, images: int, progress: ProcessProgress) -> None:
         record = ShardProgress(shard, images, progress.embedded, progress.unchanged, progress.failed)
         self._store.write_record(layout.progress(shard), record)
 

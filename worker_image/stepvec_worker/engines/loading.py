@@ -1,4 +1,4 @@
-"""A model directory, as `stepvec weights` makes it, to an Embedder."""
+"""From a model directory, as `stepvec weights` makes it, to an Embedder."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from typing import Final
 
 from stepvec.errors import ConfigurationError
 from stepvec.rows.model import WEIGHTS_FILE, Engine, Precision, check_engine
-from stepvec.weights.model_directory import read_model_card
+from stepvec.weights.model_directory import read_model_card, verify_file
 from stepvec_worker.engines.embedder import Embedder
-from stepvec_worker.engines.model_files import verify_file
 from stepvec_worker.engines.mxnet_engine import load_mxnet
 from stepvec_worker.engines.openvino_engine import load_openvino
 from stepvec_worker.images.preprocessing import PixelFormat

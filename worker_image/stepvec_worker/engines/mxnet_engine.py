@@ -1,19 +1,74 @@
-"""MXNet, the reference: the networks of Gluon as static graphs, float32, on CPU or GPU."""
+"""MXNet, the reference: the networks of Gluon as static graphs, float32, on CPU or GPU. Only this imports MXNet."""
 
 from __future__ import annotations
 
+import importlib
+import os
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Any, Final
 
 import numpy as np
 
-from stepvec.errors import WeightsError
+from stepvec.errors import ConfigurationError, DeviceError, WeightsError
 from stepvec.rows.model import Architecture, ModelCard
-from stepvec_worker.engines.embedder import Embedder, FloatArray
-from stepvec_worker.engines.model_files import REMEDY
-from stepvec_worker.engines.mxnet_runtime import device_context, import_mxnet
-from stepvec_worker.engines.normalisation import normalisation
+from stepvec.weights.model_directory import REMAKE_REMEDY
+from stepvec_worker.engines.embedder import Embedder, FloatArray, normalisation
 from stepvec_worker.images.preprocessing import PixelFormat, Pixels
+
+ENVIRONMENT: Final = {
+    "OMP_NUM_THREADS": "1",
+    "MXNET_CPU_WORKER_NTHREADS": "1",
+    "MXNET_SUBGRAPH_VERBOSE": "0",
+}
+"""What MXNet and its OpenMP read when they load; what the operator has set already stays.
+
+One thread a process: a process for each vCPU embeds more images than one process with a thread for each, whose
+threads wait for each other as soon as the machine has anything else to do.
+"""
+
+
+def import_mxnet() -> ModuleType:
+    """The module mxnet. Raises ConfigurationError where it cannot be loaded, naming what is usually missing."""
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    try:
+        # Seconds and hundreds of MB: only when a network is really loaded.
+        return importlib.import_module("mxnet")
+    except (ImportError, AttributeError, OSError) as error:
+        # AttributeError: numpy 1.24 removed np.bool, which MXNet 1.9.1 uses; OSError: a shared library is missing.
+        raise ConfigurationError(
+            f"MXNet cannot be loaded: {error}.",
+            remedy="It needs numpy 1.23.5 and the libraries libgomp1 and libquadmath0, as in the worker's image.",
+        ) from error
+
+
+def device_context(device: str) -> Any:
+    """MXNet's context for `device`, "cpu" or "gpu" (the first one).
+
+    Raises DeviceError where MXNet sees no GPU, ConfigurationError for another name.
+    """
+    mxnet = import_mxnet()
+    if device == "cpu":
+        return mxnet.cpu()
+    if device != "gpu":
+        raise ConfigurationError(f"Device {device!r} is unknown.", remedy='Use "cpu" or "gpu".')
+    if _gpus(mxnet) == 0:
+        raise DeviceError(
+            "MXNet finds no GPU.",
+            remedy="Use --device cpu, or run the GPU image (MXNet's CUDA build) on an instance with an NVIDIA GPU.",
+        )
+    return mxnet.gpu(0)
+
+
+def _gpus(mxnet: ModuleType) -> int:
+    try:
+        return int(mxnet.context.num_gpus())
+    except mxnet.MXNetError as error:
+        # A CUDA build on a machine without a driver raises instead of counting none.
+        raise DeviceError(
+            f"MXNet cannot count the GPUs: {error}.", remedy="Use --device cpu, or check the NVIDIA driver."
+        ) from error
 
 
 class MXNetEmbedder(Embedder):
@@ -55,7 +110,7 @@ def load_mxnet(
         network.load_parameters(str(weights), ctx=context)
     except (AssertionError, ValueError, import_mxnet().MXNetError) as error:
         raise WeightsError(
-            f"{weights} does not hold {card.architecture}: {str(error)[:200]}.", remedy=REMEDY
+            f"{weights} does not hold {card.architecture}: {str(error)[:200]}.", remedy=REMAKE_REMEDY
         ) from error
     _compile(network, card.architecture, context, (batch_size, 3, pixel_format.height, pixel_format.width))
     return MXNetEmbedder(network, card, context, pixel_format, batch_size)
@@ -64,9 +119,8 @@ def load_mxnet(
 def build_network(architecture: Architecture, size: tuple[int, int]) -> Any:
     """The Gluon block of `architecture` for images of `size` (height, width), without weights."""
     import_mxnet()
-    # Imported here: both modules define subclasses of MXNet's own.
-    from stepvec_worker.engines.efficientnet_lite0 import EfficientNetLite0Features
-    from stepvec_worker.engines.resnet18 import ResNet18Features
+    # Imported here: its classes are subclasses of MXNet's own.
+    from stepvec_worker.engines.gluon_networks import EfficientNetLite0Features, ResNet18Features
 
     if architecture == "efficientnet_lite0":
         return EfficientNetLite0Features(size)

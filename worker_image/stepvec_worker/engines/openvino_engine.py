@@ -12,18 +12,20 @@ from stepvec.adapters.telemetry import logger
 from stepvec.errors import RecordError, WeightsError
 from stepvec.rows.model import CALIBRATION_FILE, ModelCard, Precision
 from stepvec.weights.calibration import Calibration
+from stepvec.weights.model_directory import REMAKE_REMEDY, verify_file
 from stepvec.weights.params_file import read_params
 from stepvec.weights.specs import Parameters, parameter_shapes
-from stepvec_worker.engines.cpu_features import INSTRUCTIONS, cpu_flags, is_supported
 from stepvec_worker.engines.embedder import Embedder, FloatArray
-from stepvec_worker.engines.model_files import REMEDY, verify_file
 from stepvec_worker.engines.openvino_graph import build_graph, nodes_to_first_depthwise
-from stepvec_worker.engines.openvino_precision import with_float32
 from stepvec_worker.engines.openvino_runtime import (
+    INSTRUCTIONS,
     compile_graph,
     convolution_precisions,
+    cpu_flags,
     describe,
     import_openvino,
+    is_supported,
+    with_float32,
 )
 from stepvec_worker.images.preprocessing import PixelFormat, Pixels
 
@@ -78,7 +80,7 @@ def read_parameters(weights: Path, card: ModelCard) -> Parameters:
             raise WeightsError(
                 f"{weights} does not hold {card.architecture}: {name} has the shape {found.get(name)}, "
                 f"not {wanted.get(name)}.",
-                remedy=REMEDY,
+                remedy=REMAKE_REMEDY,
             )
     return parameters
 

@@ -1,20 +1,36 @@
-"""OpenVINO itself: the one place that imports it, and says how it compiles and what it made of a graph."""
+"""OpenVINO itself: the one place that imports it, says what this processor can compute, and compiles a graph."""
 
 from __future__ import annotations
 
 import importlib
+import tempfile
+import xml.etree.ElementTree as ET
 from collections import Counter
+from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
 from stepvec.errors import ConfigurationError
 from stepvec.rows.model import Precision
 
+CPUINFO: Final = Path("/proc/cpuinfo")
+
+INSTRUCTIONS: Final[dict[Precision, tuple[str, ...]]] = {
+    "float32": (),
+    "bf16": ("avx512_bf16", "amx_bf16"),
+    "int8": ("avx512_vnni", "avx_vnni", "amx_int8"),
+}
+"""Any one of them makes a precision faster than float32 (arch/x86/include/asm/cpufeatures.h has the names)."""
+
 _HINTS: Final[dict[Precision, str]] = {"float32": "f32", "bf16": "bf16", "int8": "f32"}
 """Without a hint OpenVINO computes in bf16 wherever the processor can. What int8 leaves out stays float32."""
 
 _PRECISIONS: Final[dict[str, Precision]] = {"f32": "float32", "bf16": "bf16", "u8": "int8", "i8": "int8"}
 """OpenVINO's names of what a layer computes with; a quantised one is named by what goes into it."""
+
+_STAYS_FLOAT32: Final = {"name": "precise", "version": "0"}
+"""OpenVINO's attribute of a node whose precision is not lowered (ov::disable_fp16_compression; for bf16 too). Python
+can set it only through the graph's XML form."""
 
 
 def import_openvino() -> ModuleType:
@@ -25,6 +41,51 @@ def import_openvino() -> ModuleType:
 def import_operators() -> ModuleType:
     """The operators that graphs are built of."""
     return _import("openvino.opset13")
+
+
+def _import(name: str) -> ModuleType:
+    try:
+        # Half a second: only when a network is really loaded.
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise ConfigurationError(
+            f"OpenVINO cannot be loaded: {error}.",
+            remedy="Deploy with engine mxnet, or install requirements/worker.txt. The GPU image has no OpenVINO.",
+        ) from error
+
+
+def cpu_flags(cpuinfo: Path = CPUINFO) -> frozenset[str]:
+    """The flags of the first processor in `cpuinfo`; none where it cannot be read."""
+    try:
+        lines = cpuinfo.read_text().splitlines()
+    except OSError:
+        return frozenset()
+    flags = next((line for line in lines if line.startswith("flags")), "")
+    return frozenset(flags.partition(":")[2].split())
+
+
+def is_supported(precision: Precision, flags: frozenset[str]) -> bool:
+    """Whether a processor of these `flags` has instructions for `precision`."""
+    wanted = INSTRUCTIONS[precision]
+    return not wanted or not flags.isdisjoint(wanted)
+
+
+def with_float32(graph: Any, names: frozenset[str]) -> Any:
+    """A copy of `graph` whose nodes of these friendly names stay float32. Goes through the temporary folder."""
+    openvino = import_openvino()
+    with tempfile.TemporaryDirectory(prefix="stepvec-graph-") as folder:
+        xml = Path(folder) / "graph.xml"
+        openvino.serialize(graph, xml)
+        tree = ET.parse(xml)  # noqa: S314 - written by OpenVINO in the line above
+        for layer in tree.iter("layer"):
+            if layer.get("name") in names:
+                attributes = ET.Element("rt_info")
+                ET.SubElement(attributes, "attribute", _STAYS_FLOAT32)
+                # Readers expect it right after the layer's data.
+                layer.insert(1 if layer.find("data") is not None else 0, attributes)
+        tree.write(xml)
+        # The weights stay mapped into memory after the folder is gone.
+        return openvino.Core().read_model(xml)
 
 
 def compile_graph(graph: Any, precision: Precision) -> Any:
@@ -47,7 +108,7 @@ def compile_graph(graph: Any, precision: Precision) -> Any:
 
 
 def convolution_precisions(compiled: Any) -> Counter[Precision | str]:
-    """How many convolutions of `compiled` compute in which precision: OpenVINO's own account, not what was asked."""
+    """How many convolutions of `compiled` compute in which precision, by OpenVINO's own account."""
     counts: Counter[Precision | str] = Counter()
     for node in compiled.get_runtime_model().get_ordered_ops():
         about = node.get_rt_info()
@@ -62,14 +123,3 @@ def describe(counts: Counter[Precision | str]) -> str:
     main = next((name for name in ("int8", "bf16", "float32") if counts[name]), "unknown")
     others = [f"{count} of {counts.total()} convolutions {name}" for name, count in counts.items() if name != main]
     return f"openvino {main}" + (f" ({', '.join(others)})" if others else "")
-
-
-def _import(name: str) -> ModuleType:
-    try:
-        # Half a second: only when a network is really loaded.
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise ConfigurationError(
-            f"OpenVINO cannot be loaded: {error}.",
-            remedy="Deploy with engine mxnet, or install requirements/worker.txt. The GPU image has no OpenVINO.",
-        ) from error

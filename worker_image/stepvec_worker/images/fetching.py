@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -26,8 +26,6 @@ from stepvec_worker.images.decoding import ImageRejected
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-    from stepvec_worker.images.fast_get import FastReader
-
 
 @dataclass(frozen=True, slots=True)
 class FetchedImage:
@@ -35,6 +33,22 @@ class FetchedImage:
 
     data: bytes
     modified: datetime
+
+
+class FastGet(Protocol):
+    """What is needed of fast_get.FastReader."""
+
+    def takes(self, key: str) -> bool:
+        """As FastReader.takes."""
+        ...
+
+    def read(self, key: str, etag: str, *, max_bytes: int) -> FetchedImage | None:
+        """As FastReader.read."""
+        ...
+
+    def note_refusal(self) -> None:
+        """As FastReader.note_refusal."""
+        ...
 
 
 class ImageFetcher:
@@ -46,7 +60,7 @@ class ImageFetcher:
         bucket: str,
         *,
         max_bytes: int,
-        fast: FastReader | None = None,
+        fast: FastGet | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._client = client

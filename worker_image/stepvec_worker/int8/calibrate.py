@@ -14,8 +14,7 @@ from pathlib import Path
 from stepvec import codec
 from stepvec.errors import StepvecError
 from stepvec.rows.model import WEIGHTS_FILE
-from stepvec.weights.model_directory import read_model_card
-from stepvec_worker.engines.model_files import verify_file
+from stepvec.weights.model_directory import read_model_card, verify_file
 from stepvec_worker.engines.openvino_engine import read_parameters
 from stepvec_worker.images.decoding import DecodeLimits, ImageRejected
 from stepvec_worker.images.preprocessing import Pixels, pixel_format, prepare

@@ -1,7 +1,7 @@
-"""Which convolutions of a model may compute in int8, found on photos. `python -m stepvec_worker.int8.calibration`.
+"""Which convolutions of a model may compute in int8, found on photos.
 
 Reads photos through the worker's own decoding and preprocessing, and compares every choice with the float32 vectors of
-the same graph: nothing is quantised that costs more of the vectors than allowed.
+the same graph: what would change the vectors more than allowed is not quantised.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from stepvec_worker.images.preprocessing import PixelFormat, Pixels
 
 FloatArray = NDArray[np.float32]
 
-MINIMUM_PHOTOS: Final = 32
-"""Fewer tell neither ranges nor neighbours."""
+MIN_PHOTOS: Final = 32
+"""Fewer say nothing about ranges or neighbours."""
 _BATCH: Final = 16
 _PROBES: Final = 32
 """Photos on which each convolution's own loss is measured."""
 _RANGE_PHOTOS: Final = 128
 _SAMPLES: Final = 8_192
-"""Activations kept of each convolution's input and photo."""
+"""Activations kept for each convolution and photo."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +40,12 @@ class Agreement:
     cosine: float
     same_neighbour: float
 
-    def reaches(self, least: Agreement) -> bool:
-        """Whether both are at least as large as in `least`."""
-        return self.cosine >= least.cosine and self.same_neighbour >= least.same_neighbour
+    def reaches(self, minimum: Agreement) -> bool:
+        """Whether both are at least as large as in `minimum`."""
+        return self.cosine >= minimum.cosine and self.same_neighbour >= minimum.same_neighbour
 
 
-LEAST_AGREEMENT: Final = Agreement(cosine=0.99, same_neighbour=0.97)
+MIN_AGREEMENT: Final = Agreement(cosine=0.99, same_neighbour=0.97)
 """On the photos of the calibration. What is asked of photos that it has not seen is 0.95 for the neighbours."""
 
 
@@ -60,22 +60,22 @@ class Calibrator:
         photos: Sequence[Pixels],
         report: Callable[[str], None],
         *,
-        least: Agreement = LEAST_AGREEMENT,
+        minimum: Agreement = MIN_AGREEMENT,
     ) -> None:
-        if len(photos) < MINIMUM_PHOTOS:
+        if len(photos) < MIN_PHOTOS:
             raise ConfigurationError(
-                f"{len(photos)} photos can be read.", remedy=f"Give at least {MINIMUM_PHOTOS}, better a few hundred."
+                f"{len(photos)} photos can be read.", remedy=f"Give at least {MIN_PHOTOS}, better a few hundred."
             )
         self._card = card
         self._parameters = parameters
         self._pixel_format = pixel_format
         self._photos = photos
         self._report = report
-        self._least = least
+        self._minimum = minimum
         self._reference = self._vectors({}, photos)
 
     def calibrate(self) -> Calibration:
-        """As many convolutions in int8 as keep to `least`, those first that lose least for the work they save."""
+        """As many convolutions in int8 as keep to `minimum`, those first that lose least for the work they save."""
         ranges = self._ranges()
         order = self._by_loss(ranges)
         # Agreement falls with every layer, but for noise: bisection finds where it becomes too little.
@@ -87,7 +87,7 @@ class Calibrator:
                 f"{count} of {len(order)} convolutions in int8: cosine {found.cosine:.5f}, "
                 f"same neighbour {found.same_neighbour:.3f}"
             )
-            if found.reaches(self._least):
+            if found.reaches(self._minimum):
                 most, agreement, low = count, found, count + 1
             else:
                 high = count - 1

@@ -1,4 +1,4 @@
-"""A map over threads that runs only a bounded number of elements ahead of its reader."""
+"""Threads that keep within bounds: a map that runs only so far ahead of its reader, and a budget of bytes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Source = TypeVar("Source")
 Result = TypeVar("Result")
 
 
-def bounded_map(
+def concurrent_map(
     pool: Executor, function: Callable[[Source], Result], elements: Iterable[Source], *, ahead: int
 ) -> Iterator[Result]:
     """`function` of each element, in order, at most `ahead` of them started or finished and not yet read.
@@ -48,7 +48,7 @@ class ByteBudget:
             self._held += size
 
     def release(self, size: int) -> None:
-        """Give `size` bytes back."""
+        """Return `size` bytes to the budget."""
         with self._changed:
             self._held -= size
             self._changed.notify_all()

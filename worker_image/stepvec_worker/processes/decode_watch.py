@@ -1,6 +1,6 @@
-"""Which image a process decodes, and since when, where its supervisor can see it: also after the process has died.
+"""Which image a process decodes, and since when, where its supervisor can see it even after the process has died.
 
-A page of shared memory, made before the process is forked. Each decoding thread has a slot of its own.
+A page of shared memory, made before the process is forked. Each decoding thread has its own slot.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _IDLE: Final = 0.0
 
 @dataclass(frozen=True, slots=True)
 class InDecode:
-    """An image in decode: the chunk it was dealt in, its line in the shard, and since when (time.monotonic)."""
+    """An image in decode: the chunk it was leased in, its line in the shard, and since when (time.monotonic)."""
 
     chunk: int
     line: int
@@ -47,7 +47,7 @@ class DecodeWatch:
         """In the embedding process: this image is in decode. Waits while every slot is taken."""
         slot = self._free.get()
         try:
-            # The time last, and first removed: a slot with a time always names its image.
+            # The time is written last and removed first: a slot with a time always names its image.
             _SLOT.pack_into(self._memory, slot * _SLOT.size, _IDLE, chunk, line)
             _SINCE.pack_into(self._memory, slot * _SLOT.size, time.monotonic())
             yield
@@ -70,5 +70,5 @@ class DecodeWatch:
         return any(image.since < latest for image in self.in_decode())
 
     def close(self) -> None:
-        """Give the page back."""
+        """Release the page."""
         self._memory.close()

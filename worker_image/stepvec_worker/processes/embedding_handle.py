@@ -7,10 +7,10 @@ import os
 import signal
 import sys
 
-from stepvec_worker.processes.assignment import Assignment
 from stepvec_worker.processes.decode_watch import DecodeWatch
 from stepvec_worker.processes.embedding_process import embed_chunks
-from stepvec_worker.processes.messages import Message, Progress, Receiver, Sender, Usage
+from stepvec_worker.processes.messages import Message, ProcessProgress, ProcessUsage, Receiver, Sender
+from stepvec_worker.processes.shard_context import LoadEmbedder, ShardContext
 
 # Forked, not spawned: the pages of Python and boto3 are shared, and imported once (docs/decisions/0040).
 _CONTEXT = multiprocessing.get_context("fork")
@@ -19,21 +19,21 @@ _CONTEXT = multiprocessing.get_context("fork")
 class EmbeddingHandle:
     """Forks the process and holds its pipes. `number` is never used for another one.
 
-    The supervisor keeps here what it has heard of it: `progress`, `usage`, whether it said that it `has_ended`, and
+    The supervisor keeps here what it knows of it: `progress`, `usage`, whether it said that it `has_ended`, and
     whether it was killed for an image that took too long (`is_overdue`).
     """
 
-    def __init__(self, number: int, assignment: Assignment) -> None:
+    def __init__(self, number: int, context: ShardContext, load: LoadEmbedder) -> None:
         self.number = number
-        self.progress = Progress(0, 0, 0)
-        self.usage: Usage | None = None
+        self.progress = ProcessProgress(0, 0, 0)
+        self.usage: ProcessUsage | None = None
         self.has_ended = False
         self.is_overdue = False
-        self.watch = DecodeWatch(assignment.decoders)
+        self.watch = DecodeWatch(context.decoders)
         incoming, outgoing = os.pipe(), os.pipe()
         self._process = _CONTEXT.Process(
             target=_run,
-            args=(assignment, self.watch, incoming[0], outgoing[1], (incoming[1], outgoing[0])),
+            args=(context, load, self.watch, incoming[0], outgoing[1], (incoming[1], outgoing[0])),
             name=f"embedding-{number}",
         )
         self._process.start()
@@ -58,22 +58,22 @@ class EmbeddingHandle:
         return self._receiver.is_closed
 
     def receive(self) -> list[Message]:
-        """What it has told since."""
+        """The messages that have come since."""
         return self._receiver.receive()
 
     def send(self, message: Message) -> None:
-        """Tell it something; nothing happens when it has died, of which `is_gone` tells soon."""
+        """Send it a message; nothing happens when it has died, which `is_gone` tells soon."""
         try:
             self._sender.send(message)
         except BrokenPipeError:
             return
 
     def kill(self) -> None:
-        """SIGKILL: a native decoder that does not end hears nothing else."""
+        """SIGKILL: a native decoder that hangs heeds nothing else."""
         self._process.kill()
 
     def end(self) -> str:
-        """Wait for its end, close the pipes, and say how it ended."""
+        """Wait for its end, close the pipes, and return how it ended."""
         self._process.join()
         self._sender.close()
         self._receiver.close()
@@ -82,7 +82,14 @@ class EmbeddingHandle:
         return f"exit code {code}" if code >= 0 else signal.Signals(-code).name
 
 
-def _run(assignment: Assignment, watch: DecodeWatch, incoming: int, outgoing: int, others: tuple[int, int]) -> None:
+def _run(
+    context: ShardContext,
+    load: LoadEmbedder,
+    watch: DecodeWatch,
+    incoming: int,
+    outgoing: int,
+    others: tuple[int, int],
+) -> None:
     for descriptor in others:
         os.close(descriptor)
-    sys.exit(embed_chunks(assignment, watch, incoming, outgoing))
+    sys.exit(embed_chunks(context, load, watch, incoming, outgoing))

@@ -1,59 +1,55 @@
-"""The embedding process: one model, one thread at it, and the chunks that its supervisor deals.
+"""The embedding process: one model, one thread that runs it, and the chunks that its supervisor leases to it.
 
 Imported before the supervisor forks, so it imports nothing heavy itself: neither MXNet nor numpy nor Pillow.
 """
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
-import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from queue import SimpleQueue
 from typing import Final
 
 from stepvec.adapters.telemetry import logger
 from stepvec.errors import StepvecError
-from stepvec_worker.processes.assignment import Assignment, Embedding
-from stepvec_worker.processes.chunks import Chunk, ChunkAccount
 from stepvec_worker.processes.decode_watch import DecodeWatch
+from stepvec_worker.processes.host import die_with, seconds_since_start
 from stepvec_worker.processes.messages import (
     Acknowledged,
-    Deal,
     Ended,
     Failed,
     Finish,
-    Progress,
+    ProcessProgress,
     Ready,
     Sender,
     Stop,
     Wanted,
     from_line,
 )
-from stepvec_worker.processes.process_age import seconds_since_start
+from stepvec_worker.processes.shard_context import Chunk, ChunkTally, LoadEmbedder, ProcessHooks, ShardContext
+from stepvec_worker.storage.shard_file import Lease
 
 FIRST_VECTOR: Final = "first vector"
 """Logged once, when the first batch is embedded: how long a container takes until it is of use."""
 CHUNKS_AHEAD: Final = 2
 """Chunks that a process has, whose images are not begun."""
-_PR_SET_PDEATHSIG: Final = 1
 
 
-def embed_chunks(assignment: Assignment, watch: DecodeWatch, incoming: int, outgoing: int) -> int:
-    """The process's whole life, after the fork: takes Deals from pipe `incoming`, answers to `outgoing`.
+def embed_chunks(context: ShardContext, load: LoadEmbedder, watch: DecodeWatch, incoming: int, outgoing: int) -> int:
+    """The process's whole life after the fork: takes leases from pipe `incoming`, answers to `outgoing`.
 
     Returns the exit code, 0 or 1; errors have been told to the supervisor by then.
     """
-    die_with(assignment.supervisor)
-    # Both are for the supervisor to answer, also where the whole process group gets them.
+    die_with(context.supervisor)
+    # Both are for the supervisor to handle, also where the whole process group gets them.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     sender = Sender(outgoing)
     logger.append_keys(embedding_process=os.getpid())
     try:
-        EmbeddingProcess(assignment, watch, incoming, sender).run()
+        EmbeddingProcess(context, load, watch, incoming, sender).run()
     except StepvecError as error:
         sender.send(Failed(type(error).__name__, error.message, error.remedy))
         return 1
@@ -64,54 +60,38 @@ def embed_chunks(assignment: Assignment, watch: DecodeWatch, incoming: int, outg
     return 0
 
 
-def die_with(parent: int) -> None:
-    """Have the kernel kill this process when `parent`, which forked it, dies (Linux, prctl(2))."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL) != 0:
-        raise OSError(ctypes.get_errno(), "prctl")
-    if os.getppid() != parent:
-        # It died before the kernel knew that we want to go with it.
-        sys.exit(1)
-
-
-def load_embedding(
-    assignment: Assignment, watch: DecodeWatch, is_stopped: Callable[[], bool], on_batch: Callable[[], None]
-) -> Embedding:
-    """The model and the job around it. Takes seconds. Raises a StepvecError for what is wrong with the model."""
-    # Here and not above: MXNet, numpy and Pillow are for forked processes alone.
-    from stepvec_worker.processes.loaded_model import LoadedModel
-
-    return LoadedModel(assignment, watch, is_stopped, on_batch)
-
-
 class EmbeddingProcess:
-    """Receives chunks in a thread, embeds in the main thread, acknowledges from wherever the last row was stored."""
+    """Receives leases in a thread, embeds in the main thread, acknowledges from wherever the last row was stored."""
 
-    def __init__(self, assignment: Assignment, watch: DecodeWatch, incoming: int, sender: Sender) -> None:
-        self._assignment = assignment
+    def __init__(
+        self, context: ShardContext, load: LoadEmbedder, watch: DecodeWatch, incoming: int, sender: Sender
+    ) -> None:
+        self._context = context
+        self._load = load
         self._watch = watch
         self._incoming = incoming
         self._sender = sender
-        self._dealt: SimpleQueue[Deal | None] = SimpleQueue()
+        self._leases: SimpleQueue[Lease | None] = SimpleQueue()
         self._stopped = threading.Event()
-        self._open: dict[int, ChunkAccount] = {}
+        self._open: dict[int, ChunkTally] = {}
         self._lock = threading.Lock()
-        self._deal: Deal | None = None
+        self._lease: Lease | None = None
         self._has_vector = False
 
     def run(self) -> None:
-        """Embed what is dealt until there is no more, or the supervisor says to stop."""
+        """Embed what is leased until there is no more, or the supervisor says to stop."""
         threading.Thread(target=self._receive, name="receive", daemon=True).start()
         for _ in range(CHUNKS_AHEAD):
             self._sender.send(Wanted())
-        load = self._assignment.load or load_embedding
-        self._embedding = load(self._assignment, self._watch, self._stopped.is_set, self._on_batch)
-        self._sender.send(Ready(self._embedding.running))
-        self._deal = self._dealt.get()
-        while self._deal is not None and not self._stopped.is_set():
-            # A suspect is finished before anything else is begun; other chunks are one stream.
-            self._embedding.job.run(self._first() if self._deal.alone else self._stream())
-        self._tell()
+        self._embedder = self._load(
+            self._context, ProcessHooks(self._watch, is_stopped=self._stopped.is_set, on_batch=self._on_batch)
+        )
+        self._sender.send(Ready(self._embedder.running))
+        self._lease = self._leases.get()
+        while self._lease is not None and not self._stopped.is_set():
+            # What is in quarantine is finished before anything else is begun; other chunks are one stream.
+            self._embedder.run(self._first() if self._lease.is_quarantined else self._stream())
+        self._report_progress()
         self._sender.send(Ended())
 
     def _receive(self) -> None:
@@ -119,56 +99,56 @@ class EmbeddingProcess:
             with os.fdopen(self._incoming, "rb") as lines:
                 for line in lines:
                     message = from_line(line)
-                    if isinstance(message, Deal):
-                        self._dealt.put(message)
+                    if isinstance(message, Lease):
+                        self._leases.put(message)
                     elif isinstance(message, Finish):
-                        self._dealt.put(None)
+                        self._leases.put(None)
                     elif isinstance(message, Stop):
                         break
             self._stopped.set()
         finally:
             # After Stop, after the supervisor's end, and after an error here: the main thread must not wait for ever.
-            self._dealt.put(None)
+            self._leases.put(None)
 
     def _first(self) -> Iterator[Chunk]:
-        if self._deal is not None:
-            yield self._begin(self._deal)
-        self._deal = self._dealt.get()
+        if self._lease is not None:
+            yield self._begin(self._lease)
+        self._lease = self._leases.get()
 
     def _stream(self) -> Iterator[Chunk]:
-        while self._deal is not None and not self._deal.alone:
-            yield self._begin(self._deal)
-            self._deal = self._dealt.get()
+        while self._lease is not None and not self._lease.is_quarantined:
+            yield self._begin(self._lease)
+            self._lease = self._leases.get()
 
-    def _begin(self, deal: Deal) -> Chunk:
+    def _begin(self, lease: Lease) -> Chunk:
         self._sender.send(Wanted())
-        images = list(self._assignment.shard_file.images_of(deal))
-        account = ChunkAccount(len(images), lambda account: self._acknowledge(deal.chunk, account))
+        images = list(self._context.shard_file.images_of(lease))
+        tally = ChunkTally(len(images), lambda tally: self._acknowledge(lease.chunk, tally))
         with self._lock:
-            self._open[deal.chunk] = account
+            self._open[lease.chunk] = tally
         if not images:
-            self._acknowledge(deal.chunk, account)
-        return Chunk(deal.chunk, images, account)
+            self._acknowledge(lease.chunk, tally)
+        return Chunk(lease.chunk, images, tally)
 
-    def _acknowledge(self, chunk: int, account: ChunkAccount) -> None:
+    def _acknowledge(self, chunk: int, tally: ChunkTally) -> None:
         with self._lock:
             del self._open[chunk]
-            self._sender.send(Acknowledged(chunk, account.embedded, account.unchanged, tuple(account.failures)))
+            self._sender.send(Acknowledged(chunk, tally.embedded, tally.unchanged, tuple(tally.failures)))
 
     def _on_batch(self) -> None:
         if not self._has_vector:
             self._has_vector = True
-            logger.info(FIRST_VECTOR, seconds_since_start=round(seconds_since_start(self._assignment.supervisor), 3))
-        self._tell()
+            logger.info(FIRST_VECTOR, seconds_since_start=round(seconds_since_start(self._context.supervisor), 3))
+        self._report_progress()
 
-    def _tell(self) -> None:
+    def _report_progress(self) -> None:
         with self._lock:
-            accounts = list(self._open.values())
+            tallies = list(self._open.values())
             self._sender.send(
-                Progress(
-                    embedded=sum(account.embedded for account in accounts),
-                    unchanged=sum(account.unchanged for account in accounts),
-                    failed=sum(len(account.failures) for account in accounts),
+                ProcessProgress(
+                    embedded=sum(tally.embedded for tally in tallies),
+                    unchanged=sum(tally.unchanged for tally in tallies),
+                    failed=sum(len(tally.failures) for tally in tallies),
                 )
             )
-        self._sender.send(self._embedding.usage())
+        self._sender.send(self._embedder.usage())

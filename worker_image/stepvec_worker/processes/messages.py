@@ -1,4 +1,4 @@
-"""What supervisor and embedding processes tell each other: JSON Lines over pipes, each line `["Name", {fields}]`.
+"""What the supervisor and its embedding processes tell each other: JSON Lines in pipes, a line `["Name", {fields}]`.
 
 JSON and not pickle: what decodes hostile images must not be able to hand code to the supervisor.
 """
@@ -9,36 +9,19 @@ import json
 import os
 import threading
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, get_args
 
 from stepvec import codec
 from stepvec.runs.outcome import ImageFailure
 from stepvec.runs.reports import StageSeconds
+from stepvec_worker.storage.shard_file import Lease
 
 _READ_BYTES: Final = 65_536
 
 
 @dataclass(frozen=True, slots=True)
-class Deal:
-    """To a process: these lines of the shard are yours.
-
-    chunk: its number, by which it is acknowledged. first, count: the number of its first line in the shard, from 0,
-    and how many there are. offset, length: where their bytes are. skip: lines, by their numbers, that have their
-    outcome already. alone: finish it before anything else is begun.
-    """
-
-    chunk: int
-    first: int
-    count: int
-    offset: int
-    length: int
-    skip: tuple[int, ...] = ()
-    alone: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Finish:
-    """To a process: there is no more to deal. Store what is in hand and end."""
+    """To a process: no more leases. Store what is in hand and end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +31,7 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """From a process: it can take another chunk."""
+    """From a process: it can take another lease."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +42,8 @@ class Ready:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
-    """From a process: outcomes so far in chunks that it has not acknowledged."""
+class ProcessProgress:
+    """From a process: outcomes so far in the chunks that it has not acknowledged."""
 
     embedded: int
     unchanged: int
@@ -68,7 +51,7 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
+class ProcessUsage:
     """From a process: what it took so far, since it began; `peak_memory_mb` is its largest RSS."""
 
     stages: StageSeconds
@@ -80,7 +63,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Acknowledged:
-    """From a process: each image of the chunk (but those skipped) has its outcome, and its rows are stored."""
+    """From a process: each image of the chunk (except those skipped) has its outcome, and the rows are stored."""
 
     chunk: int
     embedded: int
@@ -90,7 +73,7 @@ class Acknowledged:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """From a process: an error that is no image's. `kind` names a class of stepvec.errors, or "" for any other."""
+    """From a process: an error that is not an image's. `kind` names a class of stepvec.errors, or "" for any other."""
 
     kind: str
     message: str
@@ -99,14 +82,12 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """From a process, last: all that it had in hand is stored."""
+    """From a process, its last message: all that it had in hand is stored."""
 
 
-Message = Deal | Finish | Stop | Wanted | Ready | Progress | Usage | Acknowledged | Failed | Ended
+Message = Lease | Finish | Stop | Wanted | Ready | ProcessProgress | ProcessUsage | Acknowledged | Failed | Ended
 
-_TYPES: Final[dict[str, type[Message]]] = {
-    kind.__name__: kind for kind in (Deal, Finish, Stop, Wanted, Ready, Progress, Usage, Acknowledged, Failed, Ended)
-}
+_TYPES: Final[dict[str, type[Message]]] = {kind.__name__: kind for kind in get_args(Message)}
 
 
 def to_line(message: Message) -> bytes:
@@ -121,14 +102,14 @@ def from_line(line: bytes) -> Message:
 
 
 class Sender:
-    """The writing end of a pipe. Safe to use from several threads."""
+    """The writing end of a pipe. Thread-safe."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._lock = threading.Lock()
 
     def send(self, message: Message) -> None:
-        """Write the message, waiting while the pipe is full. Raises BrokenPipeError when nobody reads any more."""
+        """Write the message, blocking while the pipe is full. Raises BrokenPipeError when its reader is gone."""
         line = memoryview(to_line(message))
         with self._lock:
             while line:
@@ -140,7 +121,7 @@ class Sender:
 
 
 class Receiver:
-    """The reading end of a pipe, never waited for: what has not wholly arrived stays for the next time."""
+    """The reading end of a pipe; it never blocks: a message that has arrived in part stays for the next call."""
 
     def __init__(self, descriptor: int) -> None:
         os.set_blocking(descriptor, False)
@@ -149,7 +130,7 @@ class Receiver:
         self._rest = b""
 
     def receive(self) -> list[Message]:
-        """The messages that have arrived. `is_closed` is true when the other side has closed the pipe or died."""
+        """The messages that have arrived. `is_closed` turns true when the other side has closed the pipe or died."""
         pieces = [self._rest]
         while not self.is_closed:
             try:

@@ -23,10 +23,9 @@ from stepvec.runs.reports import StageSeconds
 from stepvec_worker.images.decoding import ImageRejected
 from stepvec_worker.images.fetching import FetchedImage
 from stepvec_worker.images.preprocessing import Pixels
-from stepvec_worker.processes.chunks import Chunk, ChunkAccount
-from stepvec_worker.processes.concurrency import ByteBudget, bounded_map
-from stepvec_worker.processes.decode_watch import DecodeWatch
-from stepvec_worker.storage.row_writer import RowWriter, Store
+from stepvec_worker.processes.concurrency import ByteBudget, concurrent_map
+from stepvec_worker.processes.shard_context import Chunk, ChunkTally, ProcessHooks
+from stepvec_worker.storage.rows import RowWriter, StoreRow
 
 FloatArray = NDArray[np.float32]
 
@@ -46,7 +45,7 @@ class MetadataTable(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ShardTask:
-    """What is to be done: which run, whose model, and what a row gets."""
+    """What every row of the shard gets, and how: which run, whose model."""
 
     run: str
     model: str
@@ -58,10 +57,10 @@ class ShardTask:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """An image whose pixels the network can take, (H, W, 3), or whose account is settled (None)."""
+    """An image whose pixels the network can take, (H, W, 3), or whose outcome is recorded (None)."""
 
     image: ShardImage
-    account: ChunkAccount
+    tally: ChunkTally
     pixels: Pixels | None
     modified: datetime
 
@@ -78,45 +77,41 @@ class Totals:
 
     @property
     def stages(self) -> StageSeconds:
-        """Seconds of each stage."""
+        """Seconds spent in each."""
         return StageSeconds(self.download_seconds, self.decode_seconds, self.embed_seconds, self.write_seconds)
 
 
 class ShardJob:
-    """Gives each image of its chunks one outcome, in the chunk's account, when its row is stored.
+    """Gives each image of its chunks one outcome, in the chunk's tally, when its row is stored.
 
-    fetch, prepare, embed and store may be any callables: an image's bytes, its pixels, vectors of a batch, and the
-    write of a row. `fetch` and `prepare` run in threads and raise ImageRejected for what is wrong with one image.
+    fetch, prepare, embed and store are callables that give an image's bytes, its pixels, the vectors of a batch, and
+    write a row. `fetch` and `prepare` run in threads and raise ImageRejected for what is wrong with one image.
     """
 
     def __init__(
         self,
         task: ShardTask,
         table: MetadataTable,
+        hooks: ProcessHooks,
         *,
         fetch: Callable[[ShardImage], FetchedImage],
         prepare: Callable[[bytes], Pixels],
         embed: Callable[[Sequence[Pixels]], FloatArray],
-        store: Store,
-        watch: DecodeWatch,
+        store: StoreRow,
         download_threads: int,
         write_threads: int,
-        is_stopped: Callable[[], bool],
-        on_batch: Callable[[], None] = lambda: None,
     ) -> None:
         self.totals = Totals()
         self._task = task
         self._table = table
+        self._hooks = hooks
         self._fetch = fetch
         self._prepare = prepare
         self._embed = embed
         self._store = store
-        self._watch = watch
         self._download_threads = download_threads
         self._write_threads = write_threads
         self._budget = ByteBudget(DOWNLOADED_BYTES)
-        self._is_stopped = is_stopped
-        self._on_batch = on_batch
         self._lock = threading.Lock()
 
     def run(self, chunks: Iterable[Chunk]) -> None:
@@ -130,17 +125,17 @@ class ShardJob:
             RowWriter(self._store, self._write_threads) as writer,
             ThreadPoolExecutor(self._download_threads, thread_name_prefix="fetch") as pool,
         ):
-            prepared = bounded_map(
+            prepared = concurrent_map(
                 pool,
                 lambda element: self._prepare_one(*element),
-                takewhile(lambda _: not self._is_stopped(), self._without_stored(chunks)),
+                takewhile(lambda _: not self._hooks.is_stopped(), self._without_stored(chunks)),
                 ahead=BATCHES_AHEAD * self._task.batch_size,
             )
             good = (element for element in prepared if element.pixels is not None)
             for batch in batches(good, self._task.batch_size):
                 self._embed_batch(batch, writer)
                 self.totals.write_seconds = written + writer.seconds
-                self._on_batch()
+                self._hooks.on_batch()
             writer.flush()
             self.totals.write_seconds = written + writer.seconds
 
@@ -156,11 +151,11 @@ class ShardJob:
                 if row is None or not row.is_embedding_of(image.etag, self._task.model):
                     yield chunk, line, image
                 elif row.run == self._task.run:
-                    chunk.account.settle_embedded()
+                    chunk.tally.record_embedded()
                 elif self._task.reembed:
                     yield chunk, line, image
                 else:
-                    chunk.account.settle_unchanged()
+                    chunk.tally.record_unchanged()
 
     def _prepare_one(self, chunk: Chunk, line: int, image: ShardImage) -> Prepared:
         self._budget.acquire(image.size)
@@ -168,20 +163,20 @@ class ShardJob:
             start = time.perf_counter()
             fetched = self._fetch(image)
             downloaded = time.perf_counter()
-            with self._watch.decoding(chunk.number, line):
+            with self._hooks.watch.decoding(chunk.number, line):
                 begun = time.perf_counter()
                 pixels = self._prepare(fetched.data)
                 decoded = time.perf_counter()
         except ImageRejected as rejected:
-            chunk.account.settle_failed(ImageFailure(image.key, image.image_id, rejected.reason, rejected.message))
-            return Prepared(image, chunk.account, None, datetime.now(UTC))
+            chunk.tally.record_failure(ImageFailure(image.key, image.image_id, rejected.reason, rejected.message))
+            return Prepared(image, chunk.tally, None, datetime.now(UTC))
         finally:
             self._budget.release(image.size)
         with self._lock:
             self.totals.downloaded_bytes += len(fetched.data)
             self.totals.download_seconds += downloaded - start
             self.totals.decode_seconds += decoded - begun
-        return Prepared(image, chunk.account, pixels, fetched.modified)
+        return Prepared(image, chunk.tally, pixels, fetched.modified)
 
     def _embed_batch(self, batch: list[Prepared], writer: RowWriter) -> None:
         start = time.perf_counter()
@@ -204,4 +199,4 @@ class ShardJob:
                 modified=element.modified,
                 scale=encoded.scale,
             )
-            writer.add(row, element.account.settle_row)
+            writer.add(row, element.tally.record_row)

@@ -1,4 +1,4 @@
-"""Who has which lines of the shard, and what becomes of them when a process dies. Pure: no process, no pipe."""
+"""Which process has which lines of the shard, and what becomes of them when it dies. Pure: no process, no pipe."""
 
 from __future__ import annotations
 
@@ -9,28 +9,27 @@ from typing import Final
 
 from stepvec.runs.outcome import FailureReason
 from stepvec_worker.processes.decode_watch import InDecode
-from stepvec_worker.processes.messages import Deal
-from stepvec_worker.storage.shard_file import ShardFile
+from stepvec_worker.storage.shard_file import Lease, ShardFile
 
 CHUNK_IMAGES: Final = 100
-"""Lines dealt at a time: the metadata of as many are one request (stepvec.limits.BATCH_GET_ITEMS)."""
-SMALLEST_CHUNK_IMAGES: Final = 25
+"""Lines leased at a time: the metadata of as many rows is one request (stepvec.limits.BATCH_GET_ITEMS)."""
+MIN_CHUNK_IMAGES: Final = 25
 """Towards the end of a shard chunks are smaller, so that its processes end at about the same time."""
 
 
 @dataclass(frozen=True, slots=True)
-class Blamed:
-    """An image whose decoding ended a process a second time, when nothing else was in that process."""
+class FailedLine:
+    """A line whose image ended its process in quarantine, where nothing else was in that process."""
 
     line: int
     reason: FailureReason
 
 
-class Dealer:
-    """Deals a shard's lines to processes, named by numbers that are never used twice.
+class ShardQueue:
+    """Leases a shard's lines to processes, which are named by numbers that are never used twice.
 
-    Each line is acknowledged once, by the process that stored its row, or blamed. What a lost process had not
-    acknowledged is dealt again; an image that it had in decode is a suspect, and gets a process to itself, once.
+    Each line is acknowledged once, by the process that stored its row, or fails. What a lost process had not
+    acknowledged is leased again; an image that it had in decode goes into quarantine: it gets a process to itself.
     """
 
     def __init__(self, shard: ShardFile, processes: int) -> None:
@@ -38,92 +37,92 @@ class Dealer:
         self._processes = processes
         self._next_line = 0
         self._next_chunk = 0
-        self._returned: deque[Deal] = deque()
-        self._suspects: deque[Deal] = deque()
-        self._held: dict[int, dict[int, Deal]] = {}
+        self._returned: deque[Lease] = deque()
+        self._quarantine: deque[Lease] = deque()
+        self._leased: dict[int, dict[int, Lease]] = {}
         self._fresh: set[int] = set()
         self._finishing: set[int] = set()
 
     @property
     def has_work(self) -> bool:
-        """Whether a line is left that no living process holds."""
-        return bool(self._returned or self._suspects) or self._next_line < self._shard.images
+        """Whether a line is left that no living process has."""
+        return bool(self._returned or self._quarantine) or self._next_line < self._shard.images
 
     @property
     def is_done(self) -> bool:
-        """Whether each line is acknowledged or blamed."""
-        return not self.has_work and not any(self._held.values())
+        """Whether each line is acknowledged or has failed."""
+        return not self.has_work and not any(self._leased.values())
 
     def join(self, process: int) -> None:
-        """A process begins. A new one takes suspects first, before it holds anything else."""
-        self._held[process] = {}
+        """A process begins. A new one takes what is in quarantine first, before it has anything else."""
+        self._leased[process] = {}
         self._fresh.add(process)
 
-    def deal(self, process: int) -> Deal | None:
+    def lease(self, process: int) -> Lease | None:
         """What the process is to do next; None when nothing is left for it.
 
-        None is the last word: it ends then, and what a dying process gives back later is for another.
+        None is final: the process ends then, and what a dying process gives back later is for another.
         """
         if process in self._finishing:
             return None
-        chunk = self._suspect(process) or self._next()
-        if chunk is None:
+        lease = self._next_quarantined(process) or self._next()
+        if lease is None:
             self._finishing.add(process)
         else:
-            self._held[process][chunk.chunk] = chunk
-        return chunk
+            self._leased[process][lease.chunk] = lease
+        return lease
 
     def acknowledge(self, process: int, chunk: int) -> None:
         """The process has stored the chunk."""
-        del self._held[process][chunk]
+        del self._leased[process][chunk]
 
-    def lose(self, process: int, in_decode: Sequence[InDecode], reason: FailureReason) -> list[Blamed]:
-        """The process died, with these images in decode. `reason` says how, for those that it is now clear of."""
+    def lose(self, process: int, in_decode: Sequence[InDecode], reason: FailureReason) -> list[FailedLine]:
+        """The process died with these images in decode. Returns those that failed by it, for `reason`."""
         lines = {image.line for image in in_decode}
-        blamed = []
-        for chunk in self._held.pop(process).values():
-            found = lines.intersection(range(chunk.first, chunk.first + chunk.count)) - set(chunk.skip)
-            if not chunk.alone:
-                self._suspects.extend(self._alone(line) for line in sorted(found))
-                self._returned.append(replace(chunk, skip=(*chunk.skip, *sorted(found))))
+        failed = []
+        for lease in self._leased.pop(process).values():
+            found = lines.intersection(range(lease.first, lease.first + lease.count)) - set(lease.skip)
+            if not lease.is_quarantined:
+                self._quarantine.extend(self._quarantined(line) for line in sorted(found))
+                self._returned.append(replace(lease, skip=(*lease.skip, *sorted(found))))
             elif found:
-                blamed.append(Blamed(chunk.first, reason))
+                failed.append(FailedLine(lease.first, reason))
             else:
-                self._suspects.appendleft(chunk)
+                self._quarantine.appendleft(lease)
         self._forget(process)
-        return blamed
+        return failed
 
     def leave(self, process: int) -> None:
         """The process ended as it should, with nothing left."""
         self._forget(process)
-        if self._held.pop(process):
-            raise AssertionError("a process ended before it acknowledged all that it held")
+        if self._leased.pop(process):
+            raise AssertionError("a process ended before it acknowledged all that it had")
 
     def _forget(self, process: int) -> None:
         self._fresh.discard(process)
         self._finishing.discard(process)
 
-    def _suspect(self, process: int) -> Deal | None:
+    def _next_quarantined(self, process: int) -> Lease | None:
         if process not in self._fresh:
             return None
-        if self._suspects:
-            return self._suspects.popleft()
+        if self._quarantine:
+            return self._quarantine.popleft()
         self._fresh.discard(process)
         return None
 
-    def _next(self) -> Deal | None:
+    def _next(self) -> Lease | None:
         if self._returned:
             return self._returned.popleft()
         left = self._shard.images - self._next_line
         if not left:
             return None
-        count = min(left, CHUNK_IMAGES, max(SMALLEST_CHUNK_IMAGES, left // (2 * self._processes)))
-        chunk = self._shard.chunk(self._new_number(), self._next_line, count)
+        count = min(left, CHUNK_IMAGES, max(MIN_CHUNK_IMAGES, left // (2 * self._processes)))
+        lease = self._shard.lease(self._new_number(), self._next_line, count)
         self._next_line += count
-        return chunk
+        return lease
 
-    def _alone(self, line: int) -> Deal:
-        return replace(self._shard.chunk(self._new_number(), line, 1), alone=True)
+    def _quarantined(self, line: int) -> Lease:
+        return replace(self._shard.lease(self._new_number(), line, 1), is_quarantined=True)
 
     def _new_number(self) -> int:
         self._next_chunk += 1

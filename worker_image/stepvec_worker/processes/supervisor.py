@@ -1,4 +1,4 @@
-"""Starts the embedding processes of a shard, deals them their images, and replaces those that die."""
+"""Starts the embedding processes of a shard, leases its lines to them, and replaces those that die."""
 
 from __future__ import annotations
 
@@ -14,33 +14,31 @@ from stepvec.adapters.telemetry import logger
 from stepvec.errors import ProcessLostError
 from stepvec.runs.outcome import FailureReason, ImageFailure
 from stepvec.runs.reports import StageSeconds
-from stepvec_worker.processes.assignment import Assignment
 from stepvec_worker.processes.embedding_handle import EmbeddingHandle
+from stepvec_worker.processes.host import Termination, peak_memory_mb
 from stepvec_worker.processes.messages import (
     Acknowledged,
     Ended,
     Failed,
     Finish,
     Message,
-    Progress,
+    ProcessProgress,
+    ProcessUsage,
     Ready,
     Stop,
-    Usage,
     Wanted,
 )
-from stepvec_worker.processes.peak_memory import peak_memory_mb
-from stepvec_worker.processes.shard_queue import SMALLEST_CHUNK_IMAGES, Blamed, Dealer
-from stepvec_worker.processes.termination import Termination
+from stepvec_worker.processes.shard_context import LoadEmbedder, ShardContext
+from stepvec_worker.processes.shard_queue import MIN_CHUNK_IMAGES, FailedLine, ShardQueue
 
-DEATHS_WITHOUT_PROGRESS: Final = 3
+MAX_DEATHS_WITHOUT_PROGRESS: Final = 3
 """Processes that may die one after the other without an outcome of any image, before the worker gives up."""
 _TICK_SECONDS: Final = 0.25
-_NO_USAGE: Final = Usage(StageSeconds(0.0, 0.0, 0.0, 0.0), 0, 0.0, 0.0, 0)
 
 
 @dataclass(slots=True)
 class ShardTally:
-    """Outcomes so far, and what the processes took for them. `running` is what the engine really runs."""
+    """Outcomes so far, and the processes behind them. `running` is what the engine really runs."""
 
     embedded: int = 0
     unchanged: int = 0
@@ -53,25 +51,27 @@ class ShardTally:
 class Supervisor:
     """Embeds the lines of one shard file by forked processes.
 
-    It must have no threads of its own (it forks), and must import neither MXNet nor numpy nor Pillow (its pages are
+    It must have no threads of its own (it forks) and import neither MXNet nor numpy nor Pillow (its pages are
     shared with every process, and a crash of theirs must not be its own).
     """
 
     def __init__(
         self,
-        assignment: Assignment,
+        context: ShardContext,
+        load: LoadEmbedder,
         processes: int,
         termination: Termination,
-        on_progress: Callable[[Progress], None],
+        on_progress: Callable[[ProcessProgress], None],
     ) -> None:
-        images = assignment.shard_file.images
-        self.tally = ShardTally(processes=min(processes, -(-images // SMALLEST_CHUNK_IMAGES)))
-        self._assignment = assignment
+        images = context.shard_file.images
+        self.tally = ShardTally(processes=min(processes, -(-images // MIN_CHUNK_IMAGES)))
+        self._context = context
+        self._load = load
         self._termination = termination
         self._on_progress = on_progress
-        self._dealer = Dealer(assignment.shard_file, self.tally.processes)
+        self._queue = ShardQueue(context.shard_file, self.tally.processes)
         self._living: dict[int, EmbeddingHandle] = {}
-        self._usages: list[Usage] = []
+        self._usages: list[ProcessUsage] = []
         self._started = 0
         self._deaths_without_progress = 0
         self._stop_at: float | None = None
@@ -79,11 +79,11 @@ class Supervisor:
         self._selector = selectors.DefaultSelector()
 
     def run(self) -> bool:
-        """Returns True when each image has its outcome, False when terminated before; all begun is stored.
+        """Return True when each image has its outcome, False when terminated before; what was begun is stored.
 
-        Raises the StepvecError that a process met, or ProcessLostError when processes die without end.
+        Raises the StepvecError that a process met, or ProcessLostError when processes keep dying.
         """
-        # What is there now stays as it is in every process: the garbage collector must not write to shared pages.
+        # What exists now stays as it is in every process: the garbage collector must not write to shared pages.
         gc.collect()
         gc.freeze()
         try:
@@ -91,7 +91,7 @@ class Supervisor:
                 self._start()
             while self._living:
                 for key, _ in self._selector.select(_TICK_SECONDS):
-                    self._hear(key.data)
+                    self._on_readable(key.data)
                 self._kill_overdue()
                 self._heed_termination()
                 self._on_progress(self.progress)
@@ -100,24 +100,24 @@ class Supervisor:
             self._selector.close()
         if self._error is not None:
             raise self._error
-        return self._dealer.is_done
+        return self._queue.is_done
 
     @property
-    def progress(self) -> Progress:
-        """Outcomes so far, those in chunks that are not acknowledged yet too."""
+    def progress(self) -> ProcessProgress:
+        """Outcomes so far, including those in chunks that are not acknowledged yet."""
         begun = [process.progress for process in self._living.values()]
-        return Progress(
+        return ProcessProgress(
             embedded=self.tally.embedded + sum(progress.embedded for progress in begun),
             unchanged=self.tally.unchanged + sum(progress.unchanged for progress in begun),
             failed=len(self.tally.failures) + sum(progress.failed for progress in begun),
         )
 
     @property
-    def usage(self) -> Usage:
-        """What all processes took; `peak_memory_mb` is the sum over the supervisor and those side by side."""
+    def usage(self) -> ProcessUsage:
+        """What all processes took; `peak_memory_mb` is the sum over the supervisor and those that ran side by side."""
         usages = self._usages + [process.usage for process in self._living.values() if process.usage]
         peaks = sorted((usage.peak_memory_mb for usage in usages), reverse=True)[: self.tally.processes]
-        return Usage(
+        return ProcessUsage(
             stages=StageSeconds(
                 download=sum(usage.stages.download for usage in usages),
                 decode=sum(usage.stages.decode for usage in usages),
@@ -133,7 +133,7 @@ class Supervisor:
     def _start(self) -> None:
         self._started += 1
         try:
-            process = EmbeddingHandle(self._started, self._assignment)
+            process = EmbeddingHandle(self._started, self._context, self._load)
         except OSError as error:
             raise ProcessLostError(
                 f"An embedding process cannot be started: {error.strerror}.",
@@ -141,30 +141,30 @@ class Supervisor:
             ) from error
         self._living[process.number] = process
         self._selector.register(process.descriptor, selectors.EVENT_READ, process)
-        self._dealer.join(process.number)
+        self._queue.join(process.number)
 
-    def _hear(self, process: EmbeddingHandle) -> None:
+    def _on_readable(self, process: EmbeddingHandle) -> None:
         for message in process.receive():
-            self._take(process, message)
+            self._handle(process, message)
         if process.is_gone:
-            self._bury(process)
+            self._reap(process)
 
-    def _take(self, process: EmbeddingHandle, message: Message) -> None:
+    def _handle(self, process: EmbeddingHandle, message: Message) -> None:
         match message:
             case Wanted():
                 if self._stop_at is None:
-                    process.send(self._dealer.deal(process.number) or Finish())
-            case Progress():
+                    process.send(self._queue.lease(process.number) or Finish())
+            case ProcessProgress():
                 if message != process.progress:
                     self._deaths_without_progress = 0
                 process.progress = message
             case Acknowledged():
-                self._dealer.acknowledge(process.number, message.chunk)
+                self._queue.acknowledge(process.number, message.chunk)
                 self._deaths_without_progress = 0
                 self.tally.embedded += message.embedded
                 self.tally.unchanged += message.unchanged
                 self.tally.failures.extend(message.failures)
-            case Usage():
+            case ProcessUsage():
                 process.usage = message
             case Ready():
                 self.tally.running = message.running
@@ -175,7 +175,7 @@ class Supervisor:
             case _:
                 raise AssertionError(f"an embedding process sent {message}")
 
-    def _bury(self, process: EmbeddingHandle) -> None:
+    def _reap(self, process: EmbeddingHandle) -> None:
         in_decode = process.watch.in_decode()
         self._selector.unregister(process.descriptor)
         how = process.end()
@@ -185,35 +185,35 @@ class Supervisor:
         if self._stop_at is not None:
             return
         if process.has_ended:
-            self._dealer.leave(process.number)
+            self._queue.leave(process.number)
             return
         self.tally.processes_lost += 1
         reason = FailureReason.TIMED_OUT if process.is_overdue else FailureReason.DECODER_CRASHED
-        blamed = self._dealer.lose(process.number, in_decode, reason)
-        keys = [self._assignment.shard_file.image(image.line).key for image in in_decode]
+        failed = self._queue.lose(process.number, in_decode, reason)
+        keys = [self._context.shard_file.image(image.line).key for image in in_decode]
         logger.warning("an embedding process died", embedding_process=process.pid, how=how, in_decode=keys)
-        self._deaths_without_progress = 0 if blamed else self._deaths_without_progress + 1
-        self.tally.failures.extend(self._failure(image, how) for image in blamed)
-        if self._deaths_without_progress >= DEATHS_WITHOUT_PROGRESS:
+        self._deaths_without_progress = 0 if failed else self._deaths_without_progress + 1
+        self.tally.failures.extend(self._failure(line, how) for line in failed)
+        if self._deaths_without_progress >= MAX_DEATHS_WITHOUT_PROGRESS:
             self._fail(
                 ProcessLostError(
                     f"{self._deaths_without_progress} embedding processes died one after the other, the last of {how}.",
-                    remedy="SIGKILL is mostly lack of memory: give the job more, or lower STEPVEC_VCPUS.",
+                    remedy="SIGKILL mostly means lack of memory: give the job more, or lower STEPVEC_VCPUS.",
                 )
             )
-        elif self._dealer.has_work:
+        elif self._queue.has_work:
             self._start()
 
-    def _failure(self, blamed: Blamed, how: str) -> ImageFailure:
-        image = self._assignment.shard_file.image(blamed.line)
-        if blamed.reason is FailureReason.TIMED_OUT:
-            message = f"Its decoding took longer than {self._assignment.settings.decode_seconds:g} s, twice."
+    def _failure(self, line: FailedLine, how: str) -> ImageFailure:
+        image = self._context.shard_file.image(line.line)
+        if line.reason is FailureReason.TIMED_OUT:
+            message = f"Its decoding took longer than {self._context.settings.decode_seconds:g} s, twice."
         else:
             message = f"Decoding it ended a process, twice ({how})."
-        return ImageFailure(image.key, image.image_id, blamed.reason, message)
+        return ImageFailure(image.key, image.image_id, line.reason, message)
 
     def _kill_overdue(self) -> None:
-        limit = self._assignment.settings.decode_seconds
+        limit = self._context.settings.decode_seconds
         for process in self._living.values():
             if not process.is_overdue and process.watch.overdue(limit):
                 process.is_overdue = True
@@ -231,9 +231,9 @@ class Supervisor:
         self._stop_all()
 
     def _stop_all(self) -> None:
-        """Let each process store what it has in hand, for as long as the host waits for us."""
+        """Have each process store what it has in hand, for as long as the host waits for us."""
         if self._stop_at is None:
-            self._stop_at = time.monotonic() + self._assignment.settings.stop_seconds
+            self._stop_at = time.monotonic() + self._context.settings.stop_seconds
             for process in self._living.values():
                 process.send(Stop())
 

@@ -10,15 +10,33 @@ import zlib
 from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import IO
 
 from stepvec.errors import RecordError, StorageError
 from stepvec.runs.listing import ShardImage, parse_shard_line
-from stepvec_worker.processes.messages import Deal
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Lines of the shard that one process has to itself until it acknowledges them.
+
+    chunk: its number, by which it is acknowledged. first, count: the number of its first line in the shard, from 0,
+    and how many there are. offset, length: where their bytes are. skip: numbers of lines that have their outcome
+    already. is_quarantined: one line that may kill its process; finish it before anything else is begun.
+    """
+
+    chunk: int
+    first: int
+    count: int
+    offset: int
+    length: int
+    skip: tuple[int, ...] = ()
+    is_quarantined: bool = False
 
 
 class ShardFile:
-    """Lines of a shard in an unnamed file, which forked processes share. `images` is how many lines it has."""
+    """Lines of a shard in an unnamed file that forked processes share. `images` is how many lines it has."""
 
     def __init__(self, descriptor: int, starts: array[int], where: str) -> None:
         self._descriptor = descriptor
@@ -26,29 +44,29 @@ class ShardFile:
         self._where = where
         self.images = len(starts) - 1
 
-    def chunk(self, number: int, first: int, count: int) -> Deal:
-        """`count` lines from line `first` on as chunk `number`."""
+    def lease(self, chunk: int, first: int, count: int) -> Lease:
+        """`count` lines from line `first` on as chunk `chunk`."""
         start, end = self._starts[first], self._starts[first + count]
-        return Deal(number, first, count, start, end - start)
+        return Lease(chunk, first, count, start, end - start)
 
-    def images_of(self, chunk: Deal) -> Iterator[tuple[int, ShardImage]]:
-        """The chunk's images with their lines' numbers, without those to skip."""
-        skip = frozenset(chunk.skip)
-        # pread: the file's position is one for all processes that share it.
-        text = os.pread(self._descriptor, chunk.length, chunk.offset)
-        for line, fields in enumerate(io.BytesIO(text), chunk.first):
+    def images_of(self, lease: Lease) -> Iterator[tuple[int, ShardImage]]:
+        """The leased images with their line numbers, without those to skip."""
+        skip = frozenset(lease.skip)
+        # pread: the processes that share this file share its position too.
+        text = os.pread(self._descriptor, lease.length, lease.offset)
+        for line, fields in enumerate(io.BytesIO(text), lease.first):
             if line not in skip:
                 yield line, parse_shard_line(fields, where=self._where, number=line + 1)
 
     def image(self, line: int) -> ShardImage:
         """The image in one line."""
-        ((_, image),) = self.images_of(self.chunk(0, line, 1))
+        ((_, image),) = self.images_of(self.lease(0, line, 1))
         return image
 
 
 @contextmanager
 def open_shard(stream: IO[bytes], where: str) -> Iterator[ShardFile]:
-    """The shard in `stream`, its gzipped form, each line checked. Raises RecordError, StorageError for a full disk."""
+    """The gzipped shard in `stream`, each line checked. Raises RecordError, and StorageError for a full disk."""
     with tempfile.TemporaryFile() as file:
         starts = array("Q", [0])
         try:
@@ -59,7 +77,7 @@ def open_shard(stream: IO[bytes], where: str) -> Iterator[ShardFile]:
         except OSError as error:
             raise StorageError(
                 f"The lines of {where} cannot be written to {tempfile.gettempdir()}: {error.strerror}.",
-                remedy="Give the worker's container more room there, or make shards smaller (ShardSize).",
+                remedy="Give the worker's container more disk space, or make shards smaller (ShardSize).",
             ) from error
         yield ShardFile(file.fileno(), starts, where)
 
@@ -70,4 +88,4 @@ def _checked_lines(stream: IO[bytes], where: str) -> Iterator[bytes]:
             parse_shard_line(line, where=where, number=number)
             yield line
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise RecordError(f"{where} is no gzip file: {error}.", remedy="Start the run again.") from error
+        raise RecordError(f"{where} is not a gzip file: {error}.", remedy="Start the run again.") from error

@@ -1,8 +1,8 @@
-"""What an embedding process works with: the model, loaded, and the job around it. Importing this takes a while."""
+"""The ShardEmbedder of the worker: the model, loaded, and the job around it. Importing this takes a while."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from pathlib import Path
 
 from stepvec.adapters.clients import dynamodb_client, s3_client
@@ -16,28 +16,21 @@ from stepvec_worker.images.decoding import DecodeLimits
 from stepvec_worker.images.fast_get import fast_reader
 from stepvec_worker.images.fetching import ImageFetcher
 from stepvec_worker.images.preprocessing import pixel_format, prepare
-from stepvec_worker.processes.assignment import Assignment
-from stepvec_worker.processes.decode_watch import DecodeWatch
-from stepvec_worker.processes.messages import Usage
-from stepvec_worker.processes.peak_memory import peak_memory_mb
+from stepvec_worker.processes.host import peak_memory_mb
+from stepvec_worker.processes.messages import ProcessUsage
+from stepvec_worker.processes.shard_context import Chunk, ProcessHooks, ShardContext
 from stepvec_worker.processes.shard_job import ShardJob, ShardTask
 from stepvec_worker.settings import Settings
-from stepvec_worker.storage.conditional_write import store_newest
+from stepvec_worker.storage.rows import put_if_newest
 
 
-class LoadedModel:
-    """The job of one embedding process. Raises a StepvecError for what is wrong with the model."""
+class ModelEmbedder:
+    """Embeds with the model that the image carries. Raises a StepvecError for what is wrong with that model."""
 
-    def __init__(
-        self,
-        assignment: Assignment,
-        watch: DecodeWatch,
-        is_stopped: Callable[[], bool],
-        on_batch: Callable[[], None],
-    ) -> None:
-        settings = assignment.settings
+    def __init__(self, context: ShardContext, hooks: ProcessHooks) -> None:
+        settings = context.settings
         identity = ModelIdentity.parse(settings.model)
-        embedder = _load(settings, identity, assignment.device)
+        embedder = _load(settings, identity, context.device)
         self.running = embedder.running
         s3 = s3_client(connections=settings.download_threads + settings.write_threads)
         store = ObjectStore(s3)
@@ -50,31 +43,33 @@ class LoadedModel:
             fast=fast_reader(s3, settings.image_bucket),
         )
         self._table = table
-        self.job = ShardJob(
+        self._job = ShardJob(
             ShardTask(
-                run=assignment.run,
+                run=context.run,
                 model=str(identity),
                 dimension=embedder.dimension,
                 vector_type=vector_type(settings.vector_type),
-                reembed=assignment.reembed,
+                reembed=context.reembed,
                 batch_size=settings.batch_size,
             ),
             table,
+            hooks,
             fetch=fetcher.fetch,
             prepare=lambda data: prepare(data, limits, identity.preprocessing),
             embed=embedder.embed,
-            store=lambda row: store_newest(table, row, lambda key: store.version(settings.image_bucket, key)),
-            watch=watch,
+            store=lambda row: put_if_newest(table, row, lambda key: store.version(settings.image_bucket, key)),
             download_threads=settings.download_threads,
             write_threads=settings.write_threads,
-            is_stopped=is_stopped,
-            on_batch=on_batch,
         )
 
-    def usage(self) -> Usage:
+    def run(self, chunks: Iterable[Chunk]) -> None:
+        """As ShardJob.run."""
+        self._job.run(chunks)
+
+    def usage(self) -> ProcessUsage:
         """What the process took so far."""
-        totals = self.job.totals
-        return Usage(
+        totals = self._job.totals
+        return ProcessUsage(
             stages=totals.stages,
             downloaded_bytes=totals.downloaded_bytes,
             write_units=self._table.write_units,

@@ -1,12 +1,22 @@
-"""How many vCPUs the worker takes for its own."""
+"""How many vCPUs the worker takes for its own, and its age, which includes the start of its interpreter."""
 
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
-from stepvec_worker.processes.cpus import vcpus
+from stepvec_worker.processes.host import vcpus
+
+SCRIPT = """
+import time
+time.sleep(0.5)
+from stepvec_worker.processes.host import seconds_since_start
+print(seconds_since_start())
+"""
 
 AVAILABLE = len(os.sched_getaffinity(0))
 
@@ -41,3 +51,12 @@ def test_a_quota_of_cgroups_version_1(tmp_path: Path, quota: str, expected: int)
 
 def test_without_a_quota_the_cpus_that_it_may_run_on(tmp_path: Path) -> None:
     assert vcpus(0, tmp_path) == AVAILABLE
+
+
+def test_seconds_since_start():
+    folder = Path(__file__).resolve().parents[2] / "worker_image"
+    start = time.monotonic()
+    answer = subprocess.run([sys.executable, "-c", SCRIPT], cwd=folder, check=True, capture_output=True, text=True)
+    seconds = float(answer.stdout)
+    # The kernel counts in hundredths of a second.
+    assert 0.48 < seconds < time.monotonic() - start + 0.02

@@ -1,8 +1,9 @@
-"""EfficientNet-Lite0 in Gluon: EfficientNet-B0 without squeeze-and-excitation, with ReLU6 instead of swish.
+"""The networks in Gluon, without their classifiers. Importing this imports MXNet.
 
-Source: tensorflow/tpu, models/official/efficientnet/lite. It differs from most networks of today in three ways that
-trained weights depend on: padding is TensorFlow's "SAME" (what is odd goes to the bottom and the right), BatchNorm's
-epsilon is 1e-3, and activations end at 6.
+ResNet18 v1 (He et al. 2015) and v2 (identity mappings, 2016) are Gluon's own. EfficientNet-Lite0 is EfficientNet-B0
+without squeeze-and-excitation, with ReLU6 instead of swish: tensorflow/tpu, models/official/efficientnet/lite. It
+differs from most networks of today in three ways that trained weights depend on: padding is TensorFlow's "SAME" (what
+is odd goes to the bottom and the right), BatchNorm's epsilon is 1e-3, and activations end at 6.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from mxnet.gluon import HybridBlock, nn
+from mxnet.gluon.model_zoo import vision
 
 from stepvec.weights.specs import (
     EFFICIENTNET_HEAD_CHANNELS,
@@ -22,6 +24,23 @@ _EPSILON: Final = 1e-3
 
 Size = tuple[int, int]
 """Height and width."""
+
+
+class ResNet18Features(HybridBlock):  # type: ignore[misc] # mxnet has no types
+    """(N, 3, H, W) float32 to (N, 512): what enters the classifier of Gluon's resnet18_v1 or resnet18_v2.
+
+    Parameters are called `features.…`, as in the whole network, so that its files load strictly: one missing or one
+    too many is an error. v2 begins with BatchNorm(scale=False), whose stored gamma MXNet ignores.
+    """
+
+    def __init__(self, version: int, **names: Any) -> None:
+        super().__init__(**names)
+        whole = vision.resnet18_v1() if version == 1 else vision.resnet18_v2()
+        self.features = whole.features
+
+    def hybrid_forward(self, operators: Any, images: Any) -> Any:
+        """Vectors of `images`. v1's features end at (N, 512, 1, 1), v2's are flat already."""
+        return operators.flatten(self.features(images))
 
 
 def same_padding(size: int, kernel: int, stride: int) -> Size:

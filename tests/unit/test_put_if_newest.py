@@ -11,7 +11,7 @@ from typing import Any
 import boto3
 import pytest
 from moto import mock_aws
-from stepvec_worker.storage.conditional_write import ROUNDS, store_newest
+from stepvec_worker.storage.rows import PUT_ATTEMPTS, put_if_newest
 
 from stepvec.adapters.object_store import ObjectStore, ObjectVersion
 from stepvec.adapters.vector_table import VectorTable
@@ -34,7 +34,7 @@ class Cloud:
         return row(version.etag, version.modified)
 
     def embed(self, item: VectorItem) -> ImageFailure | None:
-        return store_newest(self.table, item, lambda key: self.store.version("images", key))
+        return put_if_newest(self.table, item, lambda key: self.store.version("images", key))
 
     def stored(self) -> RowMetadata:
         (found,) = self.table.metadata(["a.jpg"], consistent=True)
@@ -117,5 +117,5 @@ class Restless:
 def test_a_row_that_never_rests_is_an_error_after_some_rounds() -> None:
     table, now = Restless(), datetime.now(UTC)
     with pytest.raises(StorageError, match="changed 5 times"):
-        store_newest(table, row("mine", now), lambda key: ObjectVersion("mine", now))
-    assert table.puts == ROUNDS + 1
+        put_if_newest(table, row("mine", now), lambda key: ObjectVersion("mine", now))
+    assert table.puts == PUT_ATTEMPTS + 1
