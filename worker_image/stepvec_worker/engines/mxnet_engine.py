@@ -55,7 +55,7 @@ def device_context(device: str) -> Any:
         raise ConfigurationError(f"Device {device!r} is unknown.", remedy='Use "cpu" or "gpu".')
     if _gpus(mxnet) == 0:
         raise DeviceError(
-            "MXNet finds no GPU.",
+            "No GPU is there for MXNet.",
             remedy="Use --device cpu, or run the GPU image (MXNet's CUDA build) on an instance with an NVIDIA GPU.",
         )
     return mxnet.gpu(0)
