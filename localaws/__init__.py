@@ -6,12 +6,8 @@ checked against the template's own IAM policies. docs/local.md says what is as o
 
 from __future__ import annotations
 
-from localaws.installation import check_installation
-
-# Before anything of moto: another version may lack what is imported below.
-check_installation()
-
-from localaws.cloud import EmbeddedCloud  # noqa: E402
-from localaws.reports import Denial, NotLocal  # noqa: E402
+from localaws.cloud import EmbeddedCloud
+from localaws.handlers.registry import NotLocal
+from localaws.iam.authorizer import Denial
 
 __all__ = ["Denial", "EmbeddedCloud", "NotLocal"]

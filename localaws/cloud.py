@@ -13,23 +13,26 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from moto.batch.models import batch_backends
-from moto.core import DEFAULT_ACCOUNT_ID
-
 from localaws.batch.container_engine import ContainerEngine
+from localaws.batch.job import BatchHost
 from localaws.batch.slots import Slots
 from localaws.clients import make_client
 from localaws.cloudformation.assembly import read_assembly
 from localaws.cloudformation.deployer import Deployer
-from localaws.context import Context, set_current
+from localaws.context import Context
 from localaws.errors import InstallationError, LocalCloudError
 from localaws.functions.pool import LambdaPool
-from localaws.iam.authorizer import Authorizer
+from localaws.handlers.registry import NotLocal
+from localaws.iam.authorizer import Authorizer, Denial
 from localaws.iam.credentials import Credentials, CredentialStore
-from localaws.iam.gate import Application, Gate
+from localaws.iam.gate import Gate
 from localaws.patches import install_patches
-from localaws.patches.moto_state import reset_moto, stop_work
-from localaws.reports import Denial, NotLocal
+from localaws.patches.batch import lose_host
+from localaws.patches.identities import MotoIdentities
+from localaws.patches.moto_state import ACCOUNT, reset_moto, stop_work
+from localaws.patches.running import Running, set_current
+from localaws.patches.server import MotoApis, QuietRequestHandler, moto_application
+from localaws.patches.triggers import schedules
 from localaws.scheduler import start_ticking
 from localaws.server import Server
 
@@ -48,8 +51,11 @@ class EmbeddedCloud:
         denied: every call refused by IAM so far.
     """
 
-    def __init__(self, context: Context, server: Server, temporary: Path | None) -> None:
+    def __init__(self, running: Running, server: Server, temporary: Path | None) -> None:
+        context = running.context
         self._context = context
+        self._batch = running.batch
+        self._functions = running.functions
         self._server = server
         self._temporary = temporary
         self._clients: dict[str, Any] = {}
@@ -62,7 +68,7 @@ class EmbeddedCloud:
         self.account = context.account
         self.access_key_id = operator.access_key_id
         self.secret_access_key = operator.secret_access_key
-        self._deployer = Deployer(context, self.client)
+        self._deployer = Deployer(context, running.batch, running.functions, self.client)
         atexit.register(self.close)
 
     @classmethod
@@ -79,7 +85,7 @@ class EmbeddedCloud:
         environment: Mapping[str, str] | None = None,
         clock: Callable[[], datetime] | None = None,
         container_engine: ContainerEngine | None = None,
-        between: Callable[[str], str] | None = None,
+        proxy: Callable[[str], str] | None = None,
     ) -> Self:
         """Deploys the cloud assembly (cdk.out) in `assembly`.
 
@@ -88,30 +94,30 @@ class EmbeddedCloud:
         the processes' home folders (a temporary folder, removed by `close`, when None). `environment` is added
         to the environment of every function and job, and wins over the template's. `clock` is the time that
         schedules go by, with a time zone (the machine's time when None). `container_engine` runs the
-        jobs in real containers of its image, instead of with `worker_python`. `between` is given the server's URL and
-        returns the one that functions, jobs and state machines call instead: that of a proxy, for example.
+        jobs in real containers of its image, instead of with `worker_python`. `proxy` is given the server's URL
+        and returns the one that functions, jobs and state machines call instead.
 
         Raises LocalCloudError, and leaves nothing behind, when the assembly cannot be deployed.
         """
         for python in (lambda_python, worker_python):
             _check_executable(python)
         install_patches()
-        context = _new_context(lambda_python, worker_python, slots, region, environment or {})
-        context.clock = clock or context.clock
-        context.container_engine = container_engine
-        set_current(context)
+        context = _new_context(region, environment or {}, clock)
+        batch = BatchHost(context, Slots(slots), worker_python.absolute(), container_engine)
+        running = Running(context, batch, LambdaPool(context, lambda_python.absolute()))
+        set_current(running)
         try:
             reset_moto(context.account, region)
             server = _start_server(context)
             context.endpoint_url = server.url
-            context.client_url = between(server.url) if between else server.url
+            context.client_url = proxy(server.url) if proxy else server.url
             temporary = None if work_directory else Path(tempfile.mkdtemp(prefix="stepvec-local-"))
             context.work_directory = (work_directory or temporary or Path()).resolve()
             context.work_directory.mkdir(parents=True, exist_ok=True)
         except BaseException:
             set_current(None)
             raise
-        cloud = cls(context, server, temporary)
+        cloud = cls(running, server, temporary)
         try:
             cloud._deploy(assembly.resolve(), enforce_iam=enforce_iam)
         except BaseException:
@@ -173,9 +179,7 @@ class EmbeddedCloud:
 
         The attempt's status reason begins with "Host EC2". Nothing happens to a job that does not run.
         """
-        job = batch_backends[self.account][self.region]._jobs.get(job_id)
-        if job is not None:
-            job.host_lost = True
+        lose_host(self.account, self.region, job_id)
 
     def close(self) -> None:
         """Kills every process that it started, stops the server and removes its temporary folder."""
@@ -186,11 +190,10 @@ class EmbeddedCloud:
         atexit.unregister(self.close)
         self._context.closing.set()
         self._context.children.kill_all()
-        if self._context.container_engine is not None:
-            self._context.container_engine.remove_all()
+        if self._batch.container_engine is not None:
+            self._batch.container_engine.remove_all()
         stop_work(self.account, self.region)
-        if self._context.lambda_pool is not None:
-            self._context.lambda_pool.close()
+        self._functions.close()
         self._server.close()
         set_current(None)
         if self._moto_port is None:
@@ -214,9 +217,8 @@ class EmbeddedCloud:
     def _deploy(self, assembly: Path, *, enforce_iam: bool) -> None:
         # moto reads it where it calls itself; `close` puts back what was there.
         os.environ["MOTO_PORT"] = self.endpoint_url.rsplit(":", 1)[-1]
-        self._context.lambda_pool = LambdaPool(self._context)
         self._context.authorizer.enforcing = enforce_iam
-        start_ticking(self._context)
+        start_ticking(self._context, lambda: schedules(self.account, self.region))
         for stack in read_assembly(assembly):
             self._deployer.deploy(stack)
 
@@ -226,34 +228,26 @@ def _check_executable(python: Path) -> None:
         raise InstallationError(f"There is no Python at {python}.", remedy="Make it with `make setup`.")
 
 
-def _new_context(
-    lambda_python: Path,
-    worker_python: Path,
-    slots: int,
-    region: str,
-    environment: Mapping[str, str],
-) -> Context:
-    credentials = CredentialStore(DEFAULT_ACCOUNT_ID, region)
-    return Context(
+def _new_context(region: str, environment: Mapping[str, str], clock: Callable[[], datetime] | None) -> Context:
+    credentials = CredentialStore(MotoIdentities(ACCOUNT, region))
+    context = Context(
         region=region,
-        account=DEFAULT_ACCOUNT_ID,
-        lambda_python=lambda_python.absolute(),
-        worker_python=worker_python.absolute(),
+        account=ACCOUNT,
         credentials=credentials,
-        authorizer=Authorizer(credentials, DEFAULT_ACCOUNT_ID, region),
-        slots=Slots(slots),
+        authorizer=Authorizer(credentials, ACCOUNT, region),
         extra_environment=environment,
     )
+    context.clock = clock or context.clock
+    return context
 
 
 def _start_server(context: Context) -> Server:
-    def guard(application: Application) -> Application:
-        return Gate(
-            application,
-            credentials=context.credentials,
-            authorizer=context.authorizer,
-            account=context.account,
-            region=context.region,
-        )
-
-    return Server(guard)
+    gate = Gate(
+        moto_application(),
+        MotoApis(),
+        credentials=context.credentials,
+        authorizer=context.authorizer,
+        account=context.account,
+        region=context.region,
+    )
+    return Server(gate, QuietRequestHandler)

@@ -8,14 +8,22 @@ import struct
 import termios
 import threading
 import time
-from collections.abc import Callable, Iterable
-from typing import IO, Final
-
-from moto.logs.models import LogsBackend
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import IO, Any, Final, Protocol
 
 _READ_BYTES: Final = 65_536
 EVENT_CHARACTERS: Final = 65_536
 """A longer line becomes several events. (CloudWatch Logs takes 262,118 bytes; UTF-8 needs up to 4 a character.)"""
+
+
+class LogSink(Protocol):
+    """CloudWatch Logs, as the processes' output gets there."""
+
+    def create(self, group: str, stream: str) -> None:
+        """Makes the group and the stream where they are not there yet."""
+
+    def put(self, group: str, stream: str, events: Sequence[Mapping[str, Any]]) -> None:
+        """Appends events; a group or stream that was deleted swallows them, as the awslogs driver's retries end."""
 
 
 class LogStream:
@@ -24,17 +32,14 @@ class LogStream:
     What comes while `may_write()` is False is dropped: the owner's role may not write logs then.
     """
 
-    def __init__(
-        self, backend: LogsBackend, group: str, name: str, *, may_write: Callable[[], bool] = lambda: True
-    ) -> None:
+    def __init__(self, sink: LogSink, group: str, name: str, *, may_write: Callable[[], bool] = lambda: True) -> None:
         self.group = group
         self.name = name
-        self._backend = backend
+        self._sink = sink
         self._may_write = may_write
         self._lock = threading.Lock()
         if may_write():
-            backend.ensure_log_group(group)
-            backend.ensure_log_stream(group, name)
+            sink.create(group, name)
 
     def append(self, lines: Iterable[str]) -> None:
         """Writes lines as log events of this moment. Empty lines are left out, as CloudWatch Logs takes none."""
@@ -45,13 +50,8 @@ class LogStream:
             for start in range(0, len(line), EVENT_CHARACTERS)
         ]
         with self._lock:
-            if events and self._may_write() and self._exists():
-                self._backend.put_log_events(self.group, self.name, events)
-
-    def _exists(self) -> bool:
-        """A deleted group or stream swallows what still comes, as the awslogs driver's retries do in the end."""
-        group = self._backend.groups.get(self.group)
-        return group is not None and self.name in group.streams
+            if events and self._may_write():
+                self._sink.put(self.group, self.name, events)
 
 
 class LogPump:

@@ -8,12 +8,12 @@ from __future__ import annotations
 import json
 import logging
 import threading
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
-from moto.scheduler.models import scheduler_backends
 
 from localaws.clients import make_client
 from localaws.context import Context
@@ -26,9 +26,22 @@ _SERVICE: Final = "scheduler.amazonaws.com"
 _LOGGER: Final = logging.getLogger(__name__)
 
 
-def start_ticking(context: Context) -> None:
+@dataclass(frozen=True, slots=True)
+class ScheduleRecord:
+    """A schedule as EventBridge Scheduler has it now."""
+
+    arn: str
+    name: str
+    expression: str
+    timezone: str
+    modified: float
+    is_enabled: bool
+    target: Mapping[str, Any]
+
+
+def start_ticking(context: Context, schedules: Callable[[], Iterable[ScheduleRecord]]) -> None:
     """Serves every schedule that there is or will be, in a thread of its own, until the embedded AWS is closed."""
-    threading.Thread(target=_Ticker(context).run, name="scheduler", daemon=True).start()
+    threading.Thread(target=_Ticker(context, schedules).run, name="scheduler", daemon=True).start()
 
 
 @dataclass(slots=True)
@@ -41,8 +54,9 @@ class _Known:
 
 
 class _Ticker:
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, schedules: Callable[[], Iterable[ScheduleRecord]]) -> None:
         self._context = context
+        self._schedules = schedules
         self._known: dict[str, _Known] = {}
 
     def run(self) -> None:
@@ -56,30 +70,29 @@ class _Ticker:
 
     def _tick(self) -> None:
         now = self._context.clock()
-        groups = scheduler_backends[self._context.account][self._context.region].schedule_groups
-        schedules = {one.arn: one for group in list(groups.values()) for one in list(group.schedules.values())}
+        schedules = {one.arn: one for one in self._schedules()}
         self._known = {arn: known for arn, known in self._known.items() if arn in schedules}
         for arn, schedule in schedules.items():
             known = self._current(arn, schedule, now)
             while known is not None and known.due is not None and known.due <= now:
                 due, known.due = known.due, known.times.next_after(known.due)
-                if schedule.state == "ENABLED":
+                if schedule.is_enabled:
                     self._fire(schedule, due)
 
-    def _current(self, arn: str, schedule: Any, now: datetime) -> _Known | None:
+    def _current(self, arn: str, schedule: ScheduleRecord, now: datetime) -> _Known | None:
         """The schedule's times; one that was changed begins anew."""
-        version = (schedule.schedule_expression, schedule.schedule_expression_timezone, schedule.last_modified_date)
+        version = (schedule.expression, schedule.timezone, schedule.modified)
         known = self._known.get(arn)
         if known is None or known.version != version:
             try:
-                times = parse_schedule(schedule.schedule_expression, schedule.schedule_expression_timezone)
+                times = parse_schedule(schedule.expression, schedule.timezone)
             except ConfigurationError as error:
                 _LOGGER.warning("schedule %s does not fire: %s", schedule.name, error)
                 return None
             known = self._known[arn] = _Known(version, times, times.first(now))
         return known
 
-    def _fire(self, schedule: Any, due: datetime) -> None:
+    def _fire(self, schedule: ScheduleRecord, due: datetime) -> None:
         target = schedule.target
         try:
             client = self._client("stepfunctions", target["RoleArn"], schedule.name)
@@ -88,7 +101,7 @@ class _Ticker:
             _LOGGER.warning("schedule %s could not start at %s: %s", schedule.name, due, error)
             self._put_aside(schedule, error)
 
-    def _put_aside(self, schedule: Any, error: Exception) -> None:
+    def _put_aside(self, schedule: ScheduleRecord, error: Exception) -> None:
         target = schedule.target
         dead_letters = (target.get("DeadLetterConfig") or {}).get("Arn")
         if not dead_letters:

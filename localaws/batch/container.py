@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from localaws.batch.dockerfile import image_command
-from localaws.context import Context
+from localaws.batch.job import BatchHost, Job
 from localaws.errors import ImageError, LocalCloudError
 
 _REFERENCE: Final = re.compile(r"Ref::([\w-]+)")
@@ -35,32 +35,32 @@ class Container:
         return f"{self.log_prefix}/default/{uuid.uuid4().hex}"
 
 
-def prepare_container(context: Context, job: Any) -> Container:
-    """What moto's `job` runs. Raises LocalCloudError when it cannot run here."""
-    properties = job.job_definition.container_properties
+def prepare_container(host: BatchHost, job: Job) -> Container:
+    """What `job` runs. Raises LocalCloudError when it cannot run here."""
+    properties = job.container
     if properties is None:
-        raise LocalCloudError(f"Job {job.job_name} has no container.", remedy="Only single-container jobs run locally.")
-    image = context.images.get(properties["image"].rsplit(":", 1)[-1])
+        raise LocalCloudError(f"Job {job.name} has no container.", remedy="Only single-container jobs run locally.")
+    image = host.images.get(properties["image"].rsplit(":", 1)[-1])
     if image is None:
         raise ImageError(
             f"Image {properties['image']} is not an asset of this cloud assembly.",
             remedy="Build it from a folder of the CDK app (ContainerImage.from_asset).",
         )
-    arguments = job_arguments(properties, job.container_overrides, job.parameters)
+    arguments = job_arguments(properties, job.overrides, job.parameters)
     options = (properties.get("logConfiguration") or {}).get("options") or {}
-    engine = context.container_engine
+    engine = host.container_engine
     # A real container has the Dockerfile's ENV from its image.
-    environment = _environment(context, job, properties, {} if engine else dict(image.environment))
+    environment = _environment(host, job, properties, {} if engine else dict(image.environment))
     return Container(
         command=(
             engine.command(arguments, [*environment, ATTEMPT_VARIABLE])
             if engine
-            else image_command(image, arguments, context.worker_python)
+            else image_command(image, arguments, host.worker_python)
         ),
         folder=image.folder,
         environment=environment,
         log_group=options.get("awslogs-group", _DEFAULT_GROUP),
-        log_prefix=options.get("awslogs-stream-prefix", job.job_definition.name),
+        log_prefix=options.get("awslogs-stream-prefix", job.definition),
     )
 
 
@@ -76,30 +76,22 @@ def job_arguments(
     return [_REFERENCE.sub(value, word) for word in command]
 
 
-def job_vcpus(job: Any) -> float:
-    """How many vCPUs the job asks for."""
-    for requirement in job.container_overrides.get("resourceRequirements") or []:
-        if requirement["type"] == "VCPU":
-            return float(requirement["value"])
-    override = job.container_overrides.get("vcpus")
-    return float(override or job.job_definition._get_resource_requirement("vcpus", 1))
-
-
 def _environment(
-    context: Context, job: Any, properties: Mapping[str, Any], image_environment: Mapping[str, str]
+    host: BatchHost, job: Job, properties: Mapping[str, Any], image_environment: Mapping[str, str]
 ) -> dict[str, str]:
     role = properties.get("jobRoleArn")
     if not role:
         raise LocalCloudError(
-            f"Job definition {job.job_definition.name} has no jobRoleArn.",
+            f"Job definition {job.definition} has no jobRoleArn.",
             remedy="Give the container a job role: locally there is no instance role to fall back on.",
         )
-    variables = [*(properties.get("environment") or []), *(job.container_overrides.get("environment") or [])]
-    home = context.work_directory / "jobs" / job.job_id.replace(":", "-")
+    variables = [*(properties.get("environment") or []), *(job.overrides.get("environment") or [])]
+    session = job.job_id.replace(":", "-")
+    home = host.context.work_directory / "jobs" / session
     home.mkdir(parents=True, exist_ok=True)
-    environment = context.environment(
+    environment = host.context.environment(
         role,
-        session=job.job_id.replace(":", "-")[:64],
+        session=session[:64],
         service="ecs-tasks.amazonaws.com",
         home=home,
         execution_environment="AWS_ECS_EC2",
@@ -107,14 +99,9 @@ def _environment(
     )
     environment.update(
         AWS_BATCH_JOB_ID=job.job_id,
-        AWS_BATCH_JQ_NAME=job.job_queue.name,
-        AWS_BATCH_CE_NAME=_compute_environment(job),
+        AWS_BATCH_JQ_NAME=job.queue,
+        AWS_BATCH_CE_NAME=job.compute_environment,
     )
-    if "index" in job.array_properties:
-        environment["AWS_BATCH_JOB_ARRAY_INDEX"] = str(job.array_properties["index"])
+    if job.array_index is not None:
+        environment["AWS_BATCH_JOB_ARRAY_INDEX"] = str(job.array_index)
     return environment
-
-
-def _compute_environment(job: Any) -> str:
-    environments = job.job_queue.environments
-    return str(environments[0].name) if environments else "local"

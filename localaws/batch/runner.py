@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
-from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
-from moto.batch.utils import JobStatus
-
-from localaws.batch.container import ATTEMPT_VARIABLE, Container, job_vcpus, prepare_container
+from localaws.batch.container import ATTEMPT_VARIABLE, Container, prepare_container
+from localaws.batch.job import BatchHost, Job
 from localaws.batch.retry import AttemptEnd, attempts_allowed, is_retried
-from localaws.context import Context
 from localaws.errors import LocalCloudError
 from localaws.log_stream import LogPump, LogStream
 from localaws.processes import Child
@@ -27,101 +23,85 @@ _LOGGER: Final = logging.getLogger(__name__)
 
 
 class JobRunner:
-    """Runs one of moto's jobs from RUNNABLE to its end, in the job's own thread."""
+    """Runs a job from RUNNABLE to its end, in the job's own thread."""
 
-    def __init__(self, context: Context, job: Any, strategy: Mapping[str, Any]) -> None:
-        self._context = context
+    def __init__(self, host: BatchHost, job: Job) -> None:
+        self._host = host
         self._job = job
-        self._strategy = strategy
 
     def run(self) -> None:
         """Runs the job; whatever goes wrong makes it FAILED with the reason."""
         job = self._job
         try:
-            if job.depends_on and not job._wait_for_dependencies():
+            if not job.wait_for_dependencies():
                 return
-            job._status = JobStatus.RUNNABLE
-            with self._context.slots.taken(job_vcpus(job), lambda: job.stop) as taken:
-                if not taken:
-                    self._finish(succeeded=False)
-                    return
-                self._run_attempts(prepare_container(self._context, job))
+            job.become_runnable()
+            with self._host.slots.taken(job.vcpus, lambda: job.stopped_reason is not None) as taken:
+                if taken:
+                    self._run_attempts(prepare_container(self._host, job))
+                else:
+                    job.finish(succeeded=False)
         except LocalCloudError as error:
-            job.job_stopped_reason = f"CannotStartContainerError: {error}"
-            self._finish(succeeded=False)
+            job.finish(succeeded=False, status_reason=f"CannotStartContainerError: {error}")
         except Exception as error:
             # The thread's last frame: nobody above could tell the job's owner.
-            if not self._context.closing.is_set():
+            if not self._host.context.closing.is_set():
                 _LOGGER.exception("job %s could not run", job.job_id)
-            job.job_stopped_reason = f"CannotStartContainerError: {error}"
-            self._finish(succeeded=False)
+            job.finish(succeeded=False, status_reason=f"CannotStartContainerError: {error}")
 
     def _run_attempts(self, container: Container) -> None:
         job = self._job
-        allowed = attempts_allowed(self._strategy)
+        allowed = attempts_allowed(job.retry_strategy)
         for number in range(1, allowed + 1):
             end = self._attempt(container, number)
-            job.job_stopped_reason = end.status_reason
             if end.exit_code == 0 and end.status_reason == ENDED:
-                self._finish(succeeded=True)
+                job.finish(succeeded=True)
                 return
             # A job that ran out of time or was terminated is not retried, whatever the rules say.
-            if job.stop or end.status_reason == TIMED_OUT or number == allowed:
+            if job.stopped_reason is not None or end.status_reason == TIMED_OUT or number == allowed:
                 break
-            if not is_retried(self._strategy, end):
+            if not is_retried(job.retry_strategy, end):
                 break
-            job.host_lost = False
-            job._status = JobStatus.RUNNABLE
-        self._finish(succeeded=False)
+            job.become_runnable()
+        job.finish(succeeded=False)
 
     def _attempt(self, container: Container, number: int) -> AttemptEnd:
-        job = self._job
-        job._status = JobStatus.STARTING
-        job.log_stream_name = container.new_log_stream_name()
-        stream = LogStream(job._log_backend, container.log_group, job.log_stream_name)
-        child = self._context.children.start(
+        job, children = self._job, self._host.context.children
+        stream_name = container.new_log_stream_name()
+        job.become_starting(stream_name)
+        stream = LogStream(job.logs, container.log_group, stream_name)
+        child = children.start(
             container.command,
             environment={**container.environment, ATTEMPT_VARIABLE: str(number)},
             folder=container.folder,
         )
         pump = LogPump(child.output, stream)
-        job.job_started_at = datetime.now()
-        job._start_attempt()
-        job._status = JobStatus.RUNNING
+        job.become_running()
         status_reason = self._wait(child)
-        self._context.children.ended(child)
+        children.ended(child)
         pump.join(_LOG_JOIN_SECONDS)
-        return self._record_end(child.return_code, status_reason)
+        end = AttemptEnd(_exit_code(child.return_code), reason="", status_reason=status_reason)
+        job.end_attempt(end.exit_code, status_reason)
+        return end
 
     def _wait(self, child: Child) -> str:
         """Waits for the process and stops it where it must; gives the status reason."""
         job = self._job
-        limit = job._get_attempt_duration()
-        end = time.monotonic() + limit if limit else None
+        end = time.monotonic() + job.attempt_seconds if job.attempt_seconds else None
         while not child.wait(_CHECK_SECONDS):
-            if job.stop:
-                reason = job.job_stopped_reason or "Terminated"
-            elif getattr(job, "host_lost", False):
+            if job.stopped_reason is not None:
+                reason = job.stopped_reason
+            elif job.is_host_lost:
                 reason = HOST_LOST
             elif end is not None and time.monotonic() > end:
                 reason = TIMED_OUT
             else:
                 continue
-            child.stop(self._context.stop_grace_seconds)
-            return str(reason)
+            child.stop(self._host.stop_grace_seconds)
+            return reason
         return ENDED
 
-    def _record_end(self, return_code: int | None, status_reason: str) -> AttemptEnd:
-        job = self._job
-        # A container that a signal ended reports 128 + the signal's number: 137 for SIGKILL, 143 for SIGTERM.
-        code = return_code if return_code is None or return_code >= 0 else 128 - return_code
-        job.exit_code = code
-        job.job_stopped_at = datetime.now()
-        attempt = job.latest_attempt
-        attempt["container"].update(exitCode=code, logStreamName=job.log_stream_name)
-        attempt["statusReason"] = status_reason
-        job._stop_attempt()
-        return AttemptEnd(exit_code=code, reason="", status_reason=status_reason)
 
-    def _finish(self, *, succeeded: bool) -> None:
-        self._job._mark_stopped(success=succeeded)
+def _exit_code(return_code: int | None) -> int | None:
+    """A container that a signal ended reports 128 + the signal's number: 137 for SIGKILL, 143 for SIGTERM."""
+    return return_code if return_code is None or return_code >= 0 else 128 - return_code

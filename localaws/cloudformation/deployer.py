@@ -3,30 +3,33 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from localaws import handlers  # noqa: F401  registers the resource types
+from localaws.batch.job import BatchHost
 from localaws.cloudformation.assembly import FileAsset, Stack
 from localaws.cloudformation.intrinsics import Environment, Resolver
-from localaws.cloudformation.stack_records import record_stack
 from localaws.context import Context
 from localaws.errors import LocalCloudError, TemplateError, UnsupportedResourceError
-from localaws.handlers.registry import RESOURCE_TYPES, Deployed, not_local_reason
+from localaws.functions.pool import LambdaPool
+from localaws.handlers.registry import RESOURCE_TYPES, Deployed, NotLocal, not_local_reason
 from localaws.iam.credentials import as_list
-from localaws.reports import NotLocal
 
 
 class Deployer:
     """Deploys stacks one after the other. `client(service)` gives a boto3 client that may do everything."""
 
-    def __init__(self, context: Context, client: Callable[[str], Any]) -> None:
+    def __init__(self, context: Context, batch: BatchHost, functions: LambdaPool, client: Callable[[str], Any]) -> None:
         self.outputs: dict[str, dict[str, str]] = {}
         self.not_local: list[NotLocal] = []
         self.physical_ids: dict[tuple[str, str], str] = {}
         self._context = context
+        self._batch = batch
+        self._functions = functions
         self._client = client
         self._exports: dict[str, Any] = {}
 
@@ -35,9 +38,9 @@ class Deployer:
 
         Raises TemplateError (or UnsupportedResourceError) for what cannot be deployed, with type and logical id.
         """
-        deployment = _StackDeployment(self._context, self._client, stack, self._exports, self.outputs)
+        deployment = _StackDeployment(self._context, self._functions, self._client, stack, self._exports, self.outputs)
         for image in stack.images:
-            self._context.images[image.tag] = image
+            self._batch.images[image.tag] = image
         deployment.upload_assets()
         deployment.create_all()
         self.not_local.extend(deployment.not_local)
@@ -50,7 +53,7 @@ class Deployer:
                 self.outputs[stack.name][name] = str(value)
                 if "Export" in output:
                     self._exports[deployment.resolver.resolve(output["Export"]["Name"])] = value
-        record_stack(self._client("cloudformation"), stack.name, self.outputs[stack.name])
+        _record_stack(self._client("cloudformation"), stack.name, self.outputs[stack.name])
 
 
 class _StackDeployment:
@@ -59,12 +62,14 @@ class _StackDeployment:
     def __init__(
         self,
         context: Context,
+        functions: LambdaPool,
         client: Callable[[str], Any],
         stack: Stack,
         exports: Mapping[str, Any],
         outputs: Mapping[str, Mapping[str, Any]],
     ) -> None:
         self.context = context
+        self.functions = functions
         self.stack = stack.name
         self.not_local: list[NotLocal] = []
         self._client = client
@@ -185,3 +190,12 @@ class _StackDeployment:
                 f"{kind} {logical_id} of stack {self.stack} could not be created: {error}",
                 remedy="Correct it in the CDK app; if AWS takes it, correct its handler in localaws/handlers.",
             ) from error
+
+
+def _record_stack(client: Any, name: str, outputs: Mapping[str, str]) -> None:
+    """Makes DescribeStacks answer with `outputs`, so that clients find what was deployed."""
+    template = {"Resources": {}, "Outputs": {key: {"Value": value} for key, value in outputs.items()}}
+    try:
+        client.create_stack(StackName=name, TemplateBody=json.dumps(template))
+    except client.exceptions.AlreadyExistsException:
+        client.update_stack(StackName=name, TemplateBody=json.dumps(template))

@@ -9,13 +9,14 @@ import threading
 import time
 import uuid
 import zipfile
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from localaws.context import Context, FunctionLogging
-from localaws.functions.runtime import ExecutionEnvironment, Invocation, Outcome
-from localaws.log_stream import LogStream
+from localaws.context import Context
+from localaws.functions.runtime import ExecutionEnvironment, Invocation, InvocationResult
+from localaws.log_stream import LogSink, LogStream
 from localaws.processes import Child
 
 RESPONSE_BYTES: Final = 6_291_556
@@ -23,49 +24,75 @@ RESPONSE_BYTES: Final = 6_291_556
 
 
 @dataclass(frozen=True, slots=True)
-class _Version:
-    """What an execution environment is made for: changed code or settings need a new one."""
+class FunctionLogging:
+    """A function's LoggingConfig."""
 
-    function_arn: str
+    group: str | None = None
+    log_format: str = "Text"
+    application_level: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function as it is configured now. Its environments are made for it: changed code or settings need new ones."""
+
+    name: str
+    arn: str
+    role: str
+    runtime: str
+    handler: str
+    memory_mb: int
+    timeout_seconds: float
+    variables: Mapping[str, str] = field(compare=False)
     code_sha256: str
-    settings: str
+    code: bytes = field(repr=False, compare=False)
+    logs: LogSink = field(repr=False, compare=False)
+
+    @property
+    def version(self) -> tuple[Function, str]:
+        """What an execution environment is made for, to compare."""
+        return self, json.dumps(self.variables, sort_keys=True)
 
 
 class LambdaPool:
-    """Runs functions for one embedded AWS."""
+    """Runs functions for one embedded AWS.
 
-    def __init__(self, context: Context) -> None:
+    `logging` holds the LoggingConfig of each function that has one, by name.
+    """
+
+    def __init__(self, context: Context, python: Path) -> None:
+        self.logging: dict[str, FunctionLogging] = {}
         self._context = context
+        self._python = python
         self._lock = threading.Lock()
-        self._warm: dict[_Version, list[ExecutionEnvironment]] = {}
+        self._warm: dict[tuple[Function, str], list[ExecutionEnvironment]] = {}
         self._roots: dict[str, Path] = {}
 
-    def invoke(self, function: Any, event: Any) -> Outcome:
-        """Runs moto's `function` once with a JSON `event`.
+    def invoke(self, function: Function, event: Any) -> InvocationResult:
+        """Runs `function` once with a JSON `event`.
 
-        An error of the handler, a crash, a timeout or a failed import is an Outcome with `failed`.
+        An error of the handler, a crash, a timeout or a failed import is a result with `failed`.
         """
-        version = _Version(function.function_arn, function.code_sha_256, _settings(function))
+        version = function.version
         with self._lock:
             warm = self._warm.get(version)
             environment = warm.pop() if warm else None
         if environment is None or environment.child.return_code is not None:
             environment = self._start(function)
-        logging = self._logging(function)
         invocation = Invocation(
             request_id=str(uuid.uuid4()),
             event=json.dumps(event).encode(),
-            function_arn=function.function_arn,
-            timeout_seconds=float(function.timeout or 3),
+            function_arn=function.arn,
+            timeout_seconds=function.timeout_seconds,
         )
-        outcome = environment.invoke(invocation, platform_lines=logging.log_format == "Text")
-        if outcome.reusable:
+        result = environment.invoke(invocation, platform_lines=self._logging(function).log_format == "Text")
+        if result.reusable:
             with self._lock:
                 self._warm.setdefault(version, []).append(environment)
         else:
             self._context.children.ended(environment.child)
             environment.close()
-        return _limited(outcome)
+        return _limited(result)
 
     def close(self) -> None:
         """Ends every environment that waits for work."""
@@ -75,16 +102,16 @@ class LambdaPool:
         for environment in idle:
             environment.close()
 
-    def _logging(self, function: Any) -> FunctionLogging:
-        return self._context.function_logging.get(function.function_name) or FunctionLogging()
+    def _logging(self, function: Function) -> FunctionLogging:
+        return self.logging.get(function.name) or FunctionLogging()
 
-    def _start(self, function: Any) -> ExecutionEnvironment:
+    def _start(self, function: Function) -> ExecutionEnvironment:
         root = self._code_root(function)
         logging = self._logging(function)
-        group = logging.group or f"/aws/lambda/{function.function_name}"
+        group = logging.group or f"/aws/lambda/{function.name}"
         stream_name = f"{time.strftime('%Y/%m/%d', time.gmtime())}/[$LATEST]{uuid.uuid4().hex}"
         stream = LogStream(
-            function.logs_backend, group, stream_name, may_write=lambda: self._may_log(function, group, stream_name)
+            function.logs, group, stream_name, may_write=lambda: self._may_log(function, group, stream_name)
         )
         home = self._context.work_directory / "lambda" / uuid.uuid4().hex
         home.mkdir(parents=True)
@@ -99,32 +126,32 @@ class LambdaPool:
             )
             if logging.application_level:
                 environment["AWS_LAMBDA_LOG_LEVEL"] = logging.application_level
-            command = [str(self._context.lambda_python), "-m", "awslambdaric", function.handler]
+            command = [str(self._python), "-m", "awslambdaric", function.handler]
             return self._context.children.start(command, environment=environment, folder=root)
 
         return ExecutionEnvironment(start, stream)
 
-    def _environment(self, function: Any, home: Path, root: Path) -> dict[str, str]:
+    def _environment(self, function: Function, home: Path, root: Path) -> dict[str, str]:
         environment = self._context.environment(
             function.role,
-            session=function.function_name[:64],
+            session=function.name[:64],
             service="lambda.amazonaws.com",
             home=home,
-            execution_environment=f"AWS_Lambda_{function.run_time}",
-            template={name: str(value) for name, value in function.environment_vars.items()},
+            execution_environment=f"AWS_Lambda_{function.runtime}",
+            template=function.variables,
         )
         environment.update(
             PYTHONPATH=str(root),
             LAMBDA_TASK_ROOT=str(root),
             _HANDLER=function.handler,
-            AWS_LAMBDA_FUNCTION_NAME=function.function_name,
+            AWS_LAMBDA_FUNCTION_NAME=function.name,
             AWS_LAMBDA_FUNCTION_VERSION="$LATEST",
-            AWS_LAMBDA_FUNCTION_MEMORY_SIZE=str(function.memory_size),
+            AWS_LAMBDA_FUNCTION_MEMORY_SIZE=str(function.memory_mb),
             AWS_LAMBDA_INITIALIZATION_TYPE="on-demand",
         )
         return environment
 
-    def _may_log(self, function: Any, group: str, stream: str) -> bool:
+    def _may_log(self, function: Function, group: str, stream: str) -> bool:
         """Lambda writes logs with the function's role; without the permission they are lost in silence."""
         arn = f"arn:aws:logs:{self._context.region}:{self._context.account}:log-group:{group}"
         return all(
@@ -132,39 +159,27 @@ class LambdaPool:
             for action in ("logs:CreateLogStream", "logs:PutLogEvents")
         )
 
-    def _code_root(self, function: Any) -> Path:
+    def _code_root(self, function: Function) -> Path:
         with self._lock:
-            known = self._roots.get(function.code_sha_256)
+            known = self._roots.get(function.code_sha256)
             if known is not None:
                 return known
-            digest = hashlib.sha256(function.code_bytes).hexdigest()[:16]
-            root = self._context.work_directory / "code" / digest
+            root = self._context.work_directory / "code" / hashlib.sha256(function.code).hexdigest()[:16]
             root.mkdir(parents=True)
-            with zipfile.ZipFile(io.BytesIO(function.code_bytes)) as archive:
+            with zipfile.ZipFile(io.BytesIO(function.code)) as archive:
                 archive.extractall(root)
-            self._roots[function.code_sha_256] = root
+            self._roots[function.code_sha256] = root
             return root
 
 
-def _settings(function: Any) -> str:
-    values = (
-        function.environment_vars,
-        function.handler,
-        function.timeout,
-        function.memory_size,
-        function.role,
-    )
-    return json.dumps(values, sort_keys=True, default=str)
-
-
-def _limited(outcome: Outcome) -> Outcome:
-    if len(outcome.payload) <= RESPONSE_BYTES:
-        return outcome
+def _limited(result: InvocationResult) -> InvocationResult:
+    if len(result.payload) <= RESPONSE_BYTES:
+        return result
     body = {
         "errorType": "Function.ResponseSizeTooLarge",
         "errorMessage": (
-            f"Response payload size ({len(outcome.payload)} bytes) exceeded maximum allowed payload size "
+            f"Response payload size ({len(result.payload)} bytes) exceeded maximum allowed payload size "
             "(6291556 bytes)."
         ),
     }
-    return Outcome(json.dumps(body).encode(), failed=True, reusable=True, log_tail=outcome.log_tail)
+    return InvocationResult(json.dumps(body).encode(), failed=True, reusable=True, log_tail=result.log_tail)

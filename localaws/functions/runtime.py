@@ -40,7 +40,7 @@ class Invocation:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class InvocationResult:
     """What an invocation gave: the handler's answer, or an error as AWS words it."""
 
     payload: bytes
@@ -67,17 +67,17 @@ class ExecutionEnvironment:
         """The process."""
         return self._child
 
-    def invoke(self, invocation: Invocation, *, platform_lines: bool) -> Outcome:
+    def invoke(self, invocation: Invocation, *, platform_lines: bool) -> InvocationResult:
         """Runs the handler once. With `platform_lines` the START, END and REPORT lines are logged too."""
         self._pump.take_tail()
         if platform_lines:
             self._log_stream.append([f"START RequestId: {invocation.request_id} Version: $LATEST"])
         started = time.monotonic()
-        outcome = self._run(invocation)
+        result = self._run(invocation)
         self._pump.settle(_LOG_SETTLE_SECONDS)
         if platform_lines:
-            self._log_end(invocation, outcome, (time.monotonic() - started) * 1000)
-        return Outcome(outcome.payload, outcome.failed, outcome.reusable, self._pump.take_tail())
+            self._log_end(invocation, result, (time.monotonic() - started) * 1000)
+        return InvocationResult(result.payload, result.failed, result.reusable, self._pump.take_tail())
 
     def close(self) -> None:
         """Kills the process and stops its Runtime API."""
@@ -85,7 +85,7 @@ class ExecutionEnvironment:
         self._api.close()
         self._pump.join(1)
 
-    def _run(self, invocation: Invocation) -> Outcome:
+    def _run(self, invocation: Invocation) -> InvocationResult:
         self._api.offer(invocation)
         end = time.monotonic() + INIT_SECONDS + invocation.timeout_seconds
         began = False
@@ -104,7 +104,7 @@ class ExecutionEnvironment:
                 seconds = f"{invocation.timeout_seconds:.2f}"
                 return _error(invocation, "Sandbox.Timedout", f"Task timed out after {seconds} seconds")
 
-    def _exited(self, invocation: Invocation) -> Outcome:
+    def _exited(self, invocation: Invocation) -> InvocationResult:
         code = self._child.return_code
         if code == 0:
             return _error(invocation, "Runtime.ExitError", "Runtime exited without providing a reason")
@@ -115,17 +115,17 @@ class ExecutionEnvironment:
             detail = f"exit status {code}"
         return _error(invocation, "Runtime.ExitError", f"Runtime exited with error: {detail}")
 
-    def _log_end(self, invocation: Invocation, outcome: Outcome, milliseconds: float) -> None:
+    def _log_end(self, invocation: Invocation, result: InvocationResult, milliseconds: float) -> None:
         lines = [f"END RequestId: {invocation.request_id}"]
         report = f"REPORT RequestId: {invocation.request_id}\tDuration: {milliseconds:.2f} ms"
-        if outcome.failed and not outcome.reusable:
-            report += f"\tStatus: error\t{outcome.payload.decode(errors='replace')}"
+        if result.failed and not result.reusable:
+            report += f"\tStatus: error\t{result.payload.decode(errors='replace')}"
         self._log_stream.append([*lines, report])
 
 
-def _error(invocation: Invocation, error_type: str, message: str) -> Outcome:
+def _error(invocation: Invocation, error_type: str, message: str) -> InvocationResult:
     body = {"errorType": error_type, "errorMessage": f"RequestId: {invocation.request_id} Error: {message}"}
-    return Outcome(json.dumps(body).encode(), failed=True, reusable=False)
+    return InvocationResult(json.dumps(body).encode(), failed=True, reusable=False)
 
 
 class _RuntimeApi:
@@ -133,7 +133,7 @@ class _RuntimeApi:
 
     def __init__(self) -> None:
         self._events: queue.SimpleQueue[Invocation | None] = queue.SimpleQueue()
-        self._answers: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
+        self._answers: queue.SimpleQueue[InvocationResult] = queue.SimpleQueue()
         self.taken_at: float | None = None
         handler = type("_Handler", (_RuntimeApiHandler,), {"api": self})
         self._server = _RuntimeApiServer(("127.0.0.1", 0), handler)
@@ -151,11 +151,11 @@ class _RuntimeApi:
         self.taken_at = time.monotonic()
         return invocation
 
-    def post(self, outcome: Outcome) -> None:
+    def post(self, result: InvocationResult) -> None:
         """The process answered."""
-        self._answers.put(outcome)
+        self._answers.put(result)
 
-    def answer(self, seconds: float) -> Outcome | None:
+    def answer(self, seconds: float) -> InvocationResult | None:
         """The answer, when it comes within `seconds`."""
         try:
             return self._answers.get(timeout=seconds)
@@ -216,7 +216,7 @@ class _RuntimeApiHandler(BaseHTTPRequestHandler):
         self._reply(202, b"", {})
         initialising = "/runtime/init/" in self.path
         failed = initialising or self.path.endswith("/error")
-        self.api.post(Outcome(body, failed=failed, reusable=not initialising))
+        self.api.post(InvocationResult(body, failed=failed, reusable=not initialising))
 
     def _reply(self, status: int, body: bytes, headers: dict[str, str]) -> None:
         self.send_response(status)

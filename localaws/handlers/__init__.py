@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 # Imported for their registrations.
-from localaws.handlers import compute, identity, keys, orchestration, storage, triggers
+from localaws.handlers import compute, identity, orchestration, storage, triggers
 
-__all__ = ["compute", "identity", "keys", "orchestration", "storage", "triggers"]
+__all__ = ["compute", "identity", "orchestration", "storage", "triggers"]

@@ -7,7 +7,7 @@ import zipfile
 from collections.abc import Mapping
 from typing import Any
 
-from localaws.context import FunctionLogging
+from localaws.functions.pool import FunctionLogging
 from localaws.handlers.registry import Deployed, Site, handles
 
 _BATCH_ROLE = "AWSServiceRoleForBatch"
@@ -46,7 +46,7 @@ def function(site: Site, logical_id: str, properties: Mapping[str, Any]) -> Depl
         **{key: properties[key] for key in settings if key in properties},
     )
     logging = properties.get("LoggingConfig") or {}
-    site.context.function_logging[name] = FunctionLogging(
+    site.functions.logging[name] = FunctionLogging(
         group=logging.get("LogGroup"),
         log_format=logging.get("LogFormat", "Text"),
         application_level=logging.get("ApplicationLogLevel"),

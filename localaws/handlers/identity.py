@@ -1,4 +1,4 @@
-"""IAM roles and policies."""
+"""IAM roles and policies, and KMS keys: those exist so that policies can name them, and encrypt nothing."""
 
 from __future__ import annotations
 
@@ -56,3 +56,13 @@ def managed_policy(site: Site, logical_id: str, properties: Mapping[str, Any]) -
     for name in properties.get("Roles", []):
         iam.attach_role_policy(RoleName=name, PolicyArn=arn)
     return Deployed(arn, {"PolicyArn": arn})
+
+
+@handles(
+    "AWS::KMS::Key", applied=set(), harmless={"Description", "EnableKeyRotation", "KeyPolicy", "PendingWindowInDays"}
+)
+def key(site: Site, logical_id: str, properties: Mapping[str, Any]) -> Deployed:
+    """Creates a key that nothing uses: neither key policies nor the permission to use a key are checked."""
+    created = site.client("kms").create_key(Description=properties.get("Description", ""))["KeyMetadata"]
+    site.leave_out(logical_id, "AWS::KMS::Key", "nothing is encrypted")
+    return Deployed(created["KeyId"], {"Arn": created["Arn"], "KeyId": created["KeyId"]})

@@ -9,7 +9,7 @@ from typing import Any
 
 from localaws.errors import TemplateError
 from localaws.handlers.registry import Deployed, Site, handles
-from localaws.iam.integrations import check_machine_role
+from localaws.iam.permissions import check_machine_role
 
 _SUBSTITUTION = re.compile(r"\$\{([A-Za-z0-9_]+)\}")
 

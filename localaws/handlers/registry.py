@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from localaws.context import Context
+from localaws.functions.pool import LambdaPool
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,10 +18,21 @@ class Deployed:
     attributes: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class NotLocal:
+    """Something of the template that a local run does not have, and why."""
+
+    stack: str
+    logical_id: str
+    resource_type: str
+    reason: str
+
+
 class Site(Protocol):
     """What a handler works with."""
 
     context: Context
+    functions: LambdaPool
     stack: str
 
     def client(self, service: str) -> Any:

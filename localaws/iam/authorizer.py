@@ -1,17 +1,27 @@
-"""Decides whether a principal may make a call, from the policies in moto's IAM."""
+"""Decides whether a principal may make a call, from its policies in IAM."""
 
 from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
-
-from moto.iam.models import Policy
 
 from localaws.iam.credentials import CredentialStore, Principal
 from localaws.iam.policy import Decision, Requirement, evaluate
-from localaws.reports import Denial
+
+
+@dataclass(frozen=True, slots=True)
+class Denial:
+    """A call that the caller's policies do not allow.
+
+    `principal` is the ARN of the user or of the assumed role's session.
+    """
+
+    principal: str
+    action: str
+    resource: str
 
 
 class AccessDenied(Exception):  # noqa: N818  AWS's own name for it
@@ -73,32 +83,13 @@ class Authorizer:
             **requirement.context,
         }
         full = Requirement(requirement.action, requirement.resource, context)
-        return evaluate(self._documents(principal), full)
-
-    def _documents(self, principal: Principal) -> Iterator[dict[str, Any]]:
-        iam = self._credentials.iam
-        if principal.user is not None:
-            for name in iam.list_user_policies(principal.user):
-                yield self._parse(iam.get_user_policy(principal.user, name)["policy_document"])
-            attached, _ = iam.list_attached_user_policies(principal.user)
-        elif principal.role is not None:
-            for name in iam.list_role_policies(principal.role):
-                yield self._parse(iam.get_role_policy(principal.role, name)[1])
-            attached, _ = iam.list_attached_role_policies(principal.role)
-        else:
-            return
-        for policy in attached:
-            yield self._parse(_default_document(policy))
+        return evaluate(map(self._parse, self._credentials.identities.policies(principal)), full)
 
     def _parse(self, document: str) -> dict[str, Any]:
         parsed = self._parsed.get(document)
         if parsed is None:
             parsed = self._parsed[document] = json.loads(document)
         return parsed
-
-
-def _default_document(policy: Policy) -> str:
-    return str(next(version for version in policy.versions if version.is_default).document)
 
 
 def _message(principal: Principal, requirement: Requirement, decision: Decision) -> str:

@@ -1,4 +1,4 @@
-"""The door in front of moto: lets a request in when the caller's policies allow it."""
+"""The door in front of the APIs: lets a request in when the caller's policies allow it."""
 
 from __future__ import annotations
 
@@ -8,12 +8,10 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from moto.core.request import Request
-
 from localaws.iam.authorizer import AccessDenied, Authorizer
 from localaws.iam.credentials import CredentialStore, Principal
 from localaws.iam.permissions import requirements_of
-from localaws.iam.requests import Operation, read_operation
+from localaws.iam.requests import Apis, Operation, read_operation
 from localaws.iam.s3_permissions import deleted_keys, missing_object_requirement
 
 StartResponse = Callable[..., Any]
@@ -23,11 +21,12 @@ _BODY_LIMIT: Final = 32 * 1024 * 1024
 
 
 class Gate:
-    """A WSGI application around moto's. Signatures are not verified; the key must be one that was issued."""
+    """A WSGI application around that of the APIs. Signatures are not verified; the key must be one that was issued."""
 
     def __init__(
         self,
         application: Application,
+        apis: Apis,
         *,
         credentials: CredentialStore,
         authorizer: Authorizer,
@@ -35,6 +34,7 @@ class Gate:
         region: str,
     ) -> None:
         self._application = application
+        self._apis = apis
         self._credentials = credentials
         self._authorizer = authorizer
         self._account = account
@@ -45,7 +45,7 @@ class Gate:
         if not self._authorizer.enforcing:
             return self._application(environ, start_response)
         body = _buffered_body(environ)
-        operation = read_operation(Request(dict(environ, **{"wsgi.input": io.BytesIO(body)})), body)
+        operation = read_operation(self._apis, dict(environ, **{"wsgi.input": io.BytesIO(body)}), body)
         if operation is None:
             return _refuse(start_response, "rest-xml", 403, "AccessDenied", "The request is not signed.", environ)
         if operation.name == "DeleteObjects":
@@ -88,7 +88,7 @@ class Gate:
 
 
 def _buffered_body(environ: dict[str, Any]) -> bytes:
-    """The body, put back for moto to read again; only looked at where it can name a resource."""
+    """The body, put back to be read again; only looked at where it can name a resource."""
     if environ["REQUEST_METHOD"] not in ("POST", "PUT") or _is_s3_upload(environ):
         return b""
     length = min(int(environ.get("CONTENT_LENGTH") or 0), _BODY_LIMIT)

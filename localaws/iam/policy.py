@@ -1,4 +1,4 @@
-"""Evaluates identity-based policies: actions, resources, conditions, explicit denies."""
+"""Evaluates policies: actions, resources, conditions, explicit denies."""
 
 from __future__ import annotations
 
@@ -45,6 +45,18 @@ def evaluate(documents: Iterable[Mapping[str, Any]], requirement: Requirement) -
                 return Decision.DENIED
             decision = Decision.ALLOWED
     return decision
+
+
+def statements_for_service(document: Mapping[str, Any], service: str) -> dict[str, Any]:
+    """The statements of a resource policy whose principal is `service` (events.amazonaws.com) or everybody."""
+    statements = as_list(document.get("Statement", []))
+    return {"Statement": [one for one in statements if _is_about(one.get("Principal", {}), service)]}
+
+
+def _is_about(principal: Any, service: str) -> bool:
+    if isinstance(principal, str):
+        return principal == "*"
+    return service in as_list(principal.get("Service", [])) or "*" in as_list(principal.get("AWS", []))
 
 
 def _applies(statement: Mapping[str, Any], requirement: Requirement) -> bool:

@@ -5,15 +5,11 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import parse_qs
 
 from botocore.model import ServiceModel
-from moto.core.request import Request
-from moto.core.routing import get_service_router
-from moto.core.utils import get_service_model
-from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Request
 
 _SCOPE = re.compile(r"Credential=([^/,\s]+)/\d{8}/([a-z0-9-]+)/([a-z0-9-]+)/aws4_request")
 _CBOR_OPERATION = re.compile(r"/operation/(\w+)$")
@@ -36,15 +32,30 @@ class Operation:
     headers: dict[str, str] = field(default_factory=dict)
 
 
-def read_operation(request: Request, body: bytes) -> Operation | None:
+class Apis(Protocol):
+    """The models of AWS's APIs."""
+
+    def request(self, environ: dict[str, Any]) -> Request:
+        """An HTTP request, its headers and path as they were sent."""
+
+    def model(self, service: str) -> ServiceModel:
+        """The model of a service by botocore's name for it."""
+
+    def route(self, service: str, request: Request) -> tuple[str, dict[str, Any]] | None:
+        """The operation's name and what its path holds, for APIs that tell operations by paths."""
+
+
+def read_operation(apis: Apis, environ: dict[str, Any], body: bytes) -> Operation | None:
     """The operation of a signed request; None when it carries no signature of version 4."""
+    request = apis.request(environ)
     authorization = request.headers.get("Authorization", "")
     scope = _SCOPE.search(authorization)
     if scope is None:
         return None
     access_key_id, _, service = scope.groups()
-    model = _service_model(_BOTO_NAMES.get(service, service))
-    name, parameters = _name_and_parameters(model, request, body)
+    boto_name = _BOTO_NAMES.get(service, service)
+    model = apis.model(boto_name)
+    name, parameters = _name_and_parameters(model, request, body) or _routed(apis, boto_name, request, body)
     return Operation(
         service="cloudwatch" if service == "monitoring" else service,
         name=name,
@@ -55,12 +66,6 @@ def read_operation(request: Request, body: bytes) -> Operation | None:
     )
 
 
-@lru_cache(maxsize=64)
-def _service_model(name: str) -> ServiceModel:
-    model: ServiceModel = get_service_model(name)
-    return model
-
-
 def _protocol(model: ServiceModel, request: Request) -> str:
     if "X-Amz-Target" in request.headers:
         return "json"
@@ -69,7 +74,8 @@ def _protocol(model: ServiceModel, request: Request) -> str:
     return str(model.metadata["protocol"])
 
 
-def _name_and_parameters(model: ServiceModel, request: Request, body: bytes) -> tuple[str, dict[str, Any]]:
+def _name_and_parameters(model: ServiceModel, request: Request, body: bytes) -> tuple[str, dict[str, Any]] | None:
+    """By header or form; None for an API that tells operations by paths."""
     target = request.headers.get("X-Amz-Target")
     if target is not None:
         return target.rsplit(".", 1)[-1], _json_object(body)
@@ -79,19 +85,19 @@ def _name_and_parameters(model: ServiceModel, request: Request, body: bytes) -> 
     if model.metadata["protocol"] in ("query", "ec2"):
         form = {key: values[0] for key, values in parse_qs(body.decode()).items()}
         return form.get("Action", ""), form
-    return _routed(model, request, body)
+    return None
 
 
-def _routed(model: ServiceModel, request: Request, body: bytes) -> tuple[str, dict[str, Any]]:
-    try:
-        operation, in_path = get_service_router(model.service_name).match(request)
-    except (HTTPException, NotImplementedError):
+def _routed(apis: Apis, service: str, request: Request, body: bytes) -> tuple[str, dict[str, Any]]:
+    found = apis.route(service, request)
+    if found is None:
         return "", {}
+    operation, in_path = found
     parameters: dict[str, Any] = dict(request.args)
-    if model.metadata["protocol"] == "rest-json":
+    if apis.model(service).metadata["protocol"] == "rest-json":
         parameters.update(_json_object(body))
     parameters.update(in_path)
-    return operation.name, parameters
+    return operation, parameters
 
 
 def _json_object(body: bytes) -> dict[str, Any]:

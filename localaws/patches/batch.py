@@ -5,25 +5,110 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any, Final
 
 from moto.batch import models
-from moto.batch.models import BatchBackend, Job
+from moto.batch.models import BatchBackend, Job, batch_backends
 from moto.batch.responses import BatchResponse
+from moto.batch.utils import JobStatus
 
-from localaws.batch.container import job_vcpus
 from localaws.batch.runner import JobRunner
-from localaws.context import current
+from localaws.log_stream import LogSink
+from localaws.patches.moto_state import MotoLogs
+from localaws.patches.running import current
 
 _submission = threading.local()
+
+
+class MotoJob:
+    """moto's job, as the runner sees and changes it (`localaws.batch.job.Job`)."""
+
+    def __init__(self, job: Any) -> None:
+        definition = job.job_definition
+        environments = job.job_queue.environments
+        self._job = job
+        self.job_id: str = job.job_id
+        self.name: str = job.job_name
+        self.definition: str = definition.name
+        self.container: Mapping[str, Any] | None = definition.container_properties
+        self.overrides: Mapping[str, Any] = job.container_overrides
+        self.parameters: Mapping[str, str] = job.parameters
+        self.queue: str = job.job_queue.name
+        self.compute_environment = str(environments[0].name) if environments else "local"
+        self.array_index: int | None = job.array_properties.get("index")
+        self.vcpus = job_vcpus(job)
+        self.retry_strategy: Mapping[str, Any] = getattr(job, "retry_strategy", None) or definition.retry_strategy or {}
+        self.attempt_seconds: float | None = job._get_attempt_duration()
+        self.logs: LogSink = MotoLogs(job._log_backend)
+
+    @property
+    def stopped_reason(self) -> str | None:
+        """Why somebody ended the job; None while nobody did."""
+        return (self._job.job_stopped_reason or "Terminated") if self._job.stop else None
+
+    @property
+    def is_host_lost(self) -> bool:
+        """Whether the host under the attempt is gone."""
+        return getattr(self._job, "host_lost", False)
+
+    def wait_for_dependencies(self) -> bool:
+        """Waits for the jobs that it depends on; False when it has failed with one of them."""
+        return not self._job.depends_on or self._job._wait_for_dependencies()
+
+    def become_runnable(self) -> None:
+        """It waits for a place (again)."""
+        self._job.host_lost = False
+        self._job._status = JobStatus.RUNNABLE
+
+    def become_starting(self, log_stream: str) -> None:
+        """An attempt starts, with this log stream."""
+        self._job._status = JobStatus.STARTING
+        self._job.log_stream_name = log_stream
+
+    def become_running(self) -> None:
+        """The attempt's process runs."""
+        self._job.job_started_at = datetime.now()
+        self._job._start_attempt()
+        self._job._status = JobStatus.RUNNING
+
+    def end_attempt(self, exit_code: int | None, status_reason: str) -> None:
+        """The attempt's process has ended."""
+        job = self._job
+        job.exit_code = exit_code
+        job.job_stopped_at = datetime.now()
+        job.latest_attempt["container"].update(exitCode=exit_code, logStreamName=job.log_stream_name)
+        job.latest_attempt["statusReason"] = job.job_stopped_reason = status_reason
+        job._stop_attempt()
+
+    def finish(self, *, succeeded: bool, status_reason: str | None = None) -> None:
+        """The job's end."""
+        if status_reason is not None:
+            self._job.job_stopped_reason = status_reason
+        self._job._mark_stopped(success=succeeded)
+
+
+def job_vcpus(job: Any) -> float:
+    """How many vCPUs moto's job asks for."""
+    for requirement in job.container_overrides.get("resourceRequirements") or []:
+        if requirement["type"] == "VCPU":
+            return float(requirement["value"])
+    override = job.container_overrides.get("vcpus")
+    return float(override or job.job_definition._get_resource_requirement("vcpus", 1))
+
+
+def lose_host(account: str, region: str, job_id: str) -> None:
+    """Ends the host under a running job, as a Spot interruption does. Nothing happens to a job that does not run."""
+    job = batch_backends[account][region]._jobs.get(job_id)
+    if job is not None:
+        job.host_lost = True
 
 
 def run_jobs_as_processes() -> None:
     """moto runs a container by Docker, once: no attempts, no exit codes, no SIGTERM, no live logs."""
 
     def run(job: Any) -> None:
-        strategy = getattr(job, "retry_strategy", None) or job.job_definition.retry_strategy or {}
-        JobRunner(current(), job, strategy).run()
+        JobRunner(current().batch, MotoJob(job)).run()
 
     Job.run = run
 

@@ -9,33 +9,50 @@ from typing import Any, Final
 
 from moto.awslambda.models import LambdaFunction
 
-from localaws.context import current
-from localaws.errors import LocalCloudError
-from localaws.functions.runtime import Outcome
+from localaws.functions.pool import Function
+from localaws.functions.runtime import InvocationResult
+from localaws.patches.moto_state import MotoLogs
+from localaws.patches.running import current
+
+_DEFAULT_TIMEOUT_SECONDS: Final = 3
 
 
-def _invoke(function: Any, event: Any) -> Outcome:
-    pool = current().lambda_pool
-    if pool is None:
-        raise LocalCloudError("Functions cannot be invoked yet.", remedy="Wait until the stacks are deployed.")
-    return pool.invoke(function, event)
+def read_function(function: Any) -> Function:
+    """moto's `function` as it is configured now."""
+    return Function(
+        name=function.function_name,
+        arn=function.function_arn,
+        role=function.role,
+        runtime=function.run_time,
+        handler=function.handler,
+        memory_mb=int(function.memory_size),
+        timeout_seconds=float(function.timeout or _DEFAULT_TIMEOUT_SECONDS),
+        variables={name: str(value) for name, value in function.environment_vars.items()},
+        code_sha256=function.code_sha_256,
+        code=function.code_bytes,
+        logs=MotoLogs(function.logs_backend),
+    )
+
+
+def _invoke(function: Any, event: Any) -> InvocationResult:
+    return current().functions.invoke(read_function(function), event)
 
 
 def run_functions_as_processes() -> None:
     """Every way to invoke (the API, event sources) ends in one of these two methods."""
 
     def invoke(function: Any, body: str, request_headers: Any, response_headers: Any) -> bytes:
-        outcome = _invoke(function, json.loads(body) if body else {})
+        result = _invoke(function, json.loads(body) if body else {})
         if request_headers.get("x-amz-invocation-type") == "Event":
             return b""
-        if outcome.failed:
+        if result.failed:
             response_headers["x-amz-function-error"] = "Unhandled"
-        response_headers["x-amz-log-result"] = base64.b64encode(outcome.log_tail).decode()
-        return outcome.payload
+        response_headers["x-amz-log-result"] = base64.b64encode(result.log_tail).decode()
+        return result.payload
 
     def invoke_lambda(function: Any, event: Any = None) -> tuple[str, bool, str]:
-        outcome = _invoke(function, {} if event is None else event)
-        return outcome.payload.decode(), outcome.failed, outcome.log_tail.decode(errors="replace")
+        result = _invoke(function, {} if event is None else event)
+        return result.payload.decode(), result.failed, result.log_tail.decode(errors="replace")
 
     LambdaFunction.invoke = invoke
     LambdaFunction._invoke_lambda = invoke_lambda

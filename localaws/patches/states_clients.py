@@ -25,12 +25,12 @@ from moto.stepfunctions.parser.asl.utils import boto_client
 from moto.stepfunctions.parser.utils import camel_to_snake_case
 
 from localaws.clients import make_client
-from localaws.context import current
+from localaws.patches.running import current
 
 
 def client_for(region: str, service: str, state_credentials: Any) -> Any:
     """A client with the execution role's credentials, kept for the life of the embedded AWS."""
-    context = current()
+    context = current().context
     key = (region, service, state_credentials.role_arn)
     with context.clients_lock:
         if key not in context.clients:

@@ -27,9 +27,9 @@ from moto.stepfunctions.parser.asl.eval.program_state import (
 from moto.stepfunctions.parser.asl.eval.states import ItemData, MapData
 from moto.stepfunctions.parser.quotas import is_within_size_quota
 
-from localaws.context import current
 from localaws.iam.authorizer import AccessDenied
 from localaws.patches.failures import map_failure
+from localaws.patches.running import current
 
 _Worker = worker_module.DistributedItemProcessorWorker
 _tolerance_lock = threading.Lock()
@@ -163,7 +163,7 @@ def require_start_execution() -> None:
     original = distributed.DistributedIterationComponent._eval_body
 
     def eval_body(component: Any, env: Any) -> None:
-        context = current()
+        context = current().context
         machine = env.states.context_object.context_object_data["StateMachine"]["Id"]
         try:
             context.authorizer.require(env.aws_execution_details.role_arn, "states:StartExecution", machine)

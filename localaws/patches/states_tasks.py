@@ -17,10 +17,10 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state
     StateTaskServiceBatch,
 )
 
-from localaws.context import current
 from localaws.iam.authorizer import AccessDenied
-from localaws.iam.integrations import MANAGED_RULE_ACTIONS, managed_rule_arn
+from localaws.iam.permissions import MANAGED_RULE_ACTIONS, managed_rule_arn
 from localaws.patches.failures import task_failure
+from localaws.patches.running import current
 from localaws.patches.states_clients import client_for
 
 _CHECK_SECONDS: Final = 0.1
@@ -90,7 +90,7 @@ def terminate_abandoned_jobs() -> None:
 
     def eval_sync(task: Any, env: Any, **keywords: Any) -> Any:
         outcome = evaluate(task, env=env, **keywords)
-        if outcome is None and not current().closing.is_set():
+        if outcome is None and not current().context.closing.is_set():
             job_id, region, credentials = env.stepvec_job
             client_for(region, "batch", credentials).terminate_job(
                 jobId=job_id, reason="The Step Functions execution or task that waited for this job has ended."
@@ -109,7 +109,7 @@ def require_managed_rule() -> None:
         task: Any, env: Any, resource_runtime_part: Any, normalised_parameters: Any, state_credentials: Any
     ) -> None:
         if task.resource.condition == ResourceCondition.Sync:
-            context = current()
+            context = current().context
             rule = managed_rule_arn(context.account, context.region)
             try:
                 for action in MANAGED_RULE_ACTIONS:

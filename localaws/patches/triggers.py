@@ -1,4 +1,4 @@
-"""Patches of what starts things by itself: S3's events, EventBridge's rules, queues that invoke functions."""
+"""Patches of what starts things by itself: S3's events, EventBridge's rules, schedules."""
 
 from __future__ import annotations
 
@@ -11,16 +11,15 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from moto.awslambda.models import LambdaBackend
 from moto.events.models import Rule, events_backends
 from moto.s3 import notifications
-from moto.sqs.models import Queue, sqs_backends
+from moto.scheduler.models import scheduler_backends
+from moto.sqs.models import sqs_backends
 
-from localaws.context import current
-from localaws.functions.event_source import check_mapping, start_polling
-from localaws.iam.policy import Decision, Requirement, evaluate
-from localaws.iam.resource_policy import statements_for_service
-from localaws.reports import Denial
+from localaws.iam.authorizer import Denial
+from localaws.iam.policy import Decision, Requirement, evaluate, statements_for_service
+from localaws.patches.running import current
+from localaws.scheduler import ScheduleRecord
 
 _EVENTS: Final = "events.amazonaws.com"
 _REASONS: Final = {
@@ -91,7 +90,7 @@ def deliver_to_targets() -> None:
 
 def _send(rule: Any, queue_arn: str, event: Mapping[str, Any]) -> bool:
     """Puts the event into the queue, if its policy lets the rule do so."""
-    context = current()
+    context = current().context
     backend = sqs_backends[rule.account_id][rule.region_name]
     queue = backend.queues.get(queue_arn.rsplit(":", 1)[-1])
     if queue is None:
@@ -118,50 +117,25 @@ def _timestamp(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def poll_queues() -> None:
-    """moto invokes at once, message by message, in the sender's thread: no window, no partial answers, no IAM."""
-    create = LambdaBackend.create_event_source_mapping
-
-    def create_event_source_mapping(backend: Any, spec: dict[str, Any]) -> Any:
-        function = backend.get_function(spec["FunctionName"])
-        check_mapping(current(), function, spec)
-        mapping = create(backend, spec)
-        for queue in sqs_backends[backend.account_id][backend.region_name].queues.values():
-            # What makes moto invoke.
-            queue.lambda_event_source_mappings.pop(mapping.function_arn, None)
-        start_polling(current(), backend, mapping)
-        return mapping
-
-    LambdaBackend.create_event_source_mapping = create_event_source_mapping
-
-
-def keep_messages_sent_meanwhile() -> None:
-    """moto's DeleteMessage makes a new list of messages: one that is sent in the same moment was lost."""
-    original = Queue.delete_message
-
-    def delete_message(queue: Any, receipt_handle: str) -> None:
-        with queue._messages_lock:
-            original(queue, receipt_handle)
-
-    Queue.delete_message = delete_message
-
-
-def keep_policies() -> None:
-    """moto's SetQueueAttributes takes the queue's policy away where the call does not name it."""
-    original = Queue._set_attributes
-
-    def set_attributes(queue: Any, attributes: dict[str, Any], now: float | None = None) -> None:
-        if "Policy" not in attributes:
-            attributes = {**attributes, "Policy": queue.policy}
-        original(queue, attributes, now)
-
-    Queue._set_attributes = set_attributes
+def schedules(account: str, region: str) -> list[ScheduleRecord]:
+    """Every schedule that there is now."""
+    groups = scheduler_backends[account][region].schedule_groups
+    return [
+        ScheduleRecord(
+            arn=one.arn,
+            name=one.name,
+            expression=one.schedule_expression,
+            timezone=one.schedule_expression_timezone,
+            modified=one.last_modified_date,
+            is_enabled=one.state == "ENABLED",
+            target=one.target,
+        )
+        for group in list(groups.values())
+        for one in list(group.schedules.values())
+    ]
 
 
 PATCHES: Final[dict[str, Callable[[], None]]] = {
     "s3_events": send_s3_events,
     "events_targets": deliver_to_targets,
-    "lambda_event_sources": poll_queues,
-    "sqs_delete": keep_messages_sent_meanwhile,
-    "sqs_policy": keep_policies,
 }

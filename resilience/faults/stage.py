@@ -168,7 +168,7 @@ def open_stage(assembly: Path, seed: int, *, slots: int = 2) -> Iterator[Stage]:
                 "STEPVEC_PROGRESS_SECONDS": "0.5",
                 "STEPVEC_DOWNLOAD_THREADS": str(DOWNLOAD_THREADS),
             },
-            between=stand_between,
+            proxy=stand_between,
         ) as cloud:
             clouds.append(cloud)
             yield Stage(cloud, injector, ledger)

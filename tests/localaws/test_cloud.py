@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from moto import backends
 
-from localaws import EmbeddedCloud, installation, patches
+from localaws import EmbeddedCloud, patches
 from localaws.errors import InstallationError, LocalCloudError
 
 ROOT = Path(__file__).parents[2]
@@ -93,12 +93,12 @@ print("done")
     assert out == "done\n"
 
 
-def test_what_stands_between_is_called_by_functions_and_state_machines_and_not_by_the_operator(script):
+def test_a_proxy_is_called_by_functions_and_state_machines_and_not_by_the_operator(script):
     out = output(
         script("""
 nowhere = "http://127.0.0.1:9"
 asked = []
-with start(between=lambda url: asked.append(url) or nowhere) as cloud:
+with start(proxy=lambda url: asked.append(url) or nowhere) as cloud:
     names = cloud.outputs["Pipeline"]
     seen = json.loads(cloud.client("lambda").invoke(
         FunctionName=names["FunctionName"], Payload=b'{"do": "environment"}')["Payload"].read())
@@ -170,10 +170,10 @@ def test_only_loopback_is_listened_on(sample):
 
 
 def test_exact_moto_version(monkeypatch):
-    installation.check_installation()
-    monkeypatch.setattr(installation, "version", lambda _: "5.2.6")
+    patches.check_installation()
+    monkeypatch.setattr(patches, "version", lambda _: "5.2.6")
     with pytest.raises(InstallationError, match=r"moto 5\.2\.6 here, .* checked against 5\.2\.5"):
-        installation.check_installation()
+        patches.check_installation()
 
 
 def test_web_pages_may_not_read_answers(sample):

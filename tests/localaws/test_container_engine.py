@@ -31,7 +31,7 @@ def calls(tmp_path, monkeypatch):
 @pytest.fixture
 def engine(sample, monkeypatch, calls, program, tmp_path):
     engine = ContainerEngine(program, "image:tag")
-    monkeypatch.setattr(sample.cloud._context, "container_engine", engine)
+    monkeypatch.setattr(sample.cloud._batch, "container_engine", engine)
     monkeypatch.setattr(
         sample.cloud._context, "extra_environment", {"FROM_START": "yes", "FAKE_ENGINE_LOG": str(tmp_path / "calls")}
     )

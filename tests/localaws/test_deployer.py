@@ -158,7 +158,8 @@ def deploy(sample, tmp_path, resources, **more) -> Any:
     }
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
     (tmp_path / "Extra.template.json").write_text(json.dumps(template))
-    deployer = Deployer(sample.cloud._context, sample.cloud.client)
+    cloud = sample.cloud
+    deployer = Deployer(cloud._context, cloud._batch, cloud._functions, cloud.client)
     for stack in read_assembly(tmp_path):
         deployer.deploy(stack)
     return deployer

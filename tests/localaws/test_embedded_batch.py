@@ -96,7 +96,7 @@ def test_process_that_ends_well_on_sigterm_is_still_a_timed_out_job(sample):
 
 
 def test_process_that_ignores_sigterm_is_killed_after_the_grace(sample, monkeypatch):
-    monkeypatch.setattr(sample.cloud._context, "stop_grace_seconds", 0.3)
+    monkeypatch.setattr(sample.cloud._batch, "stop_grace_seconds", 0.3)
     job_id = sample.submit("stubborn")
     sample.wait_for_line(job_id, "ready")
     sample.batch.terminate_job(jobId=job_id, reason="now")
