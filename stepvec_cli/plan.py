@@ -16,10 +16,18 @@ from stepvec.adapters.object_store import ObjectStore
 from stepvec.client.session import DeployedSettings, explained, find_deployment, find_settings
 from stepvec.client.workload import count_images
 from stepvec.errors import WeightsError
-from stepvec.estimate.plan import PlannedModel, Workload, plan_run
+from stepvec.estimate.plan import Workload, plan_run
 from stepvec.limits import KEY_BYTES
 from stepvec.rows.item import VectorType, vector_type
-from stepvec.rows.model import Architecture, Engine, Precision
+from stepvec.rows.model import (
+    CALIBRATION_HASH_CHARACTERS,
+    WEIGHTS_HASH_CHARACTERS,
+    Architecture,
+    Engine,
+    ModelIdentity,
+    Precision,
+    check_engine,
+)
 from stepvec.runs.run_input import MAX_SHARD_SIZE, prefixes_of
 from stepvec.stack_names import DATA_STACK, PIPELINE_STACK
 from stepvec.weights.model_directory import read_model_card
@@ -27,7 +35,7 @@ from stepvec_cli.console import errors
 from stepvec_cli.views.plan import plan_lines
 
 DEFAULT_ARCHITECTURE: Final[Architecture] = "resnet18_v2"
-_NO_HASH: Final = "0" * 12
+_NO_HASH: Final = "0" * WEIGHTS_HASH_CHARACTERS
 
 
 def plan(
@@ -80,18 +88,20 @@ def plan(
 
 
 def planned_model(
-    name: str, *, architecture: Architecture | None, engine: str | None, precision: str | None
-) -> PlannedModel:
+    name: str, *, architecture: Architecture | None, engine: Engine | None, precision: Precision | None
+) -> ModelIdentity:
     """The model `name` with what is given in its place. An engine alone keeps the precision, and the other way."""
-    deployed = PlannedModel.parse(name)
-    _, weights, preprocessing, *_ = name.split("/")
-    network = architecture or deployed.architecture
-    engine_name, precision_name = engine or deployed.engine, precision or deployed.precision
-    parts = [network, weights if network == deployed.architecture else _NO_HASH, preprocessing]
-    if (engine_name, precision_name) != ("mxnet", "float32"):
-        # Of an int8 file 8 characters of its hash belong to the name, and so to each row's size.
-        parts.append(f"{engine_name}-{precision_name}{'-' + '0' * 8 if precision_name == 'int8' else ''}")
-    return PlannedModel("/".join(parts), network, engine_name, precision_name)
+    deployed = ModelIdentity.parse(name)
+    network, new_precision = architecture or deployed.architecture, precision or deployed.precision
+    return replace(
+        deployed,
+        architecture=network,
+        weights=deployed.weights if network == deployed.architecture else _NO_HASH,
+        engine=engine or deployed.engine,
+        precision=new_precision,
+        # It belongs to the name, and so to each row's size.
+        calibration="0" * CALIBRATION_HASH_CHARACTERS if new_precision == "int8" else "",
+    )
 
 
 def _count(paths: list[str], data_stack: str, pipeline_stack: str) -> Workload:
@@ -117,5 +127,6 @@ def _settings_of_project(architecture: Architecture | None) -> DeployedSettings:
     except WeightsError:
         model = f"{architecture or DEFAULT_ARCHITECTURE}/{_NO_HASH}/{config.preprocessing}"
     # By name, since a plan for int8 needs no calibration yet.
-    model = planned_model(model, architecture=None, engine=config.engine, precision=config.precision).name
+    engine, precision = check_engine(config.engine, config.precision)
+    model = str(planned_model(model, architecture=None, engine=engine, precision=precision))
     return DeployedSettings(model, vector_type(config.vector_type), config.capacity)

@@ -12,11 +12,12 @@ from typing import IO, Annotated, Any, Final
 import typer
 
 from stepvec.adapters.object_store import ObjectStore
-from stepvec.adapters.vector_table import VectorTable, batches
+from stepvec.adapters.vector_table import VectorTable
 from stepvec.client.deployment import Deployment, RunOfDeployment
 from stepvec.client.session import explained, find_deployment
 from stepvec.errors import InvalidInputError
 from stepvec.limits import BATCH_GET_ITEMS
+from stepvec.pacing import batches
 from stepvec.runs.layout import RunLayout, S3Uri
 from stepvec.runs.listing import ShardImage, read_shard
 from stepvec.runs.reports import RunReport, VerifiedShard

@@ -14,9 +14,12 @@ from stepvec.adapters.object_store import ObjectPage, ObjectStore, ObjectVersion
 from stepvec.adapters.vector_table import VectorTable
 from stepvec.errors import StorageError
 from stepvec.rows.item import RowMetadata, VectorItem
-from stepvec.runs.layout import S3Uri
+from stepvec.runs.layout import RunLayout, S3Uri
 from stepvec.runs.listing import ListedImage
 
+LAYOUT = RunLayout("work", "r")
+"""Of most tests' one run."""
+MODEL = "resnet18_v2/a81db45fd7b7/standard-1"
 WRITTEN = datetime(2026, 11, 22, tzinfo=UTC)
 """When every object of a MemoryStore was written."""
 

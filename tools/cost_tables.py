@@ -14,10 +14,11 @@ from stacks.config import PipelineConfig
 from stepvec.adapters.figures import load_prices, load_throughput
 from stepvec.estimate import request_counts
 from stepvec.estimate.capacity import Capacity, Throughput, WorkerThroughput
-from stepvec.estimate.plan import Plan, PlannedModel, Workload, plan_run
+from stepvec.estimate.plan import Plan, Workload, plan_run
 from stepvec.estimate.prices import Prices
 from stepvec.metrics import MAX_RUN_METRICS
 from stepvec.rows.item import VectorType
+from stepvec.rows.model import ModelIdentity
 from stepvec_cli.views.plan import BOUNDS, duration
 
 DOCUMENT: Final = Path(__file__).resolve().parent.parent / "docs" / "cost.md"
@@ -52,7 +53,7 @@ class Case:
         """Its plan."""
         return plan_run(
             Workload(bytes=IMAGES * IMAGE_BYTES, key_bytes={KEY_BYTES: IMAGES}),
-            PlannedModel.parse(self.model),
+            ModelIdentity.parse(self.model),
             self.vector_type,
             self.capacity,
             prices=load_prices(),

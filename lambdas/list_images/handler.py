@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from lambdas.list_images.claim import claim_run
 from lambdas.list_images.lister import STOP_BEFORE_MILLISECONDS, list_images
 from lambdas.list_images.manifest import open_manifest
 from lambdas.list_images.sources import ImageSource, PrefixSource
@@ -17,6 +15,7 @@ from stepvec import codec
 from stepvec.adapters.clients import s3_client
 from stepvec.adapters.environment import read_environment
 from stepvec.adapters.object_store import ObjectStore
+from stepvec.adapters.run_files import claim_run, read_run_input, write_run_input
 from stepvec.adapters.telemetry import logger, measure, metrics
 from stepvec.metrics import IMAGES_LISTED
 from stepvec.runs.layout import RunLayout
@@ -47,12 +46,16 @@ def handle(event: dict[str, Any], context: LambdaContext) -> Any:
     layout = RunLayout(settings.work_bucket, str(event["run"]))
     if "cursor" in event:
         state = codec.from_document(ListingState, event, where="state of ListImages")
-        with store.open(layout.input) as stream:
-            run_input = _checked(json.loads(stream.read()))
+        run_input = read_run_input(store, layout)
     else:
-        run_input = _checked(event["input"])
+        run_input = parse_run_input(
+            event["input"],
+            image_bucket=settings.image_bucket,
+            work_bucket=settings.work_bucket,
+            default_shard_size=settings.shard_size,
+        )
         claim_run(store, layout, str(event["started"]))
-        store.write(layout.input, json.dumps(run_input.to_document(), ensure_ascii=False).encode())
+        write_run_input(store, layout, run_input)
         state = ListingState(str(event["run"]), str(event["started"]), ListingCounts(), ListingCursor(), done=False)
     after = list_images(
         state,
@@ -64,15 +67,6 @@ def handle(event: dict[str, Any], context: LambdaContext) -> Any:
     measure(IMAGES_LISTED, after.counts.listed - state.counts.listed)
     logger.info("listed", run=after.run, listed=after.counts.listed, ignored=after.counts.ignored, done=after.done)
     return codec.to_document(after)
-
-
-def _checked(document: Any) -> RunInput:
-    return parse_run_input(
-        document,
-        image_bucket=settings.image_bucket,
-        work_bucket=settings.work_bucket,
-        default_shard_size=settings.shard_size,
-    )
 
 
 def _source(run_input: RunInput) -> ImageSource:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from typing import Any
@@ -14,11 +13,11 @@ from stepvec import codec
 from stepvec.adapters.clients import dynamodb_client, s3_client
 from stepvec.adapters.environment import read_environment
 from stepvec.adapters.object_store import ObjectStore
+from stepvec.adapters.run_files import read_run_input
 from stepvec.adapters.telemetry import logger, measure, metrics
 from stepvec.adapters.vector_table import VectorTable
 from stepvec.metrics import IMAGES_UNCHANGED, SHARDS_MADE
 from stepvec.runs.layout import RunLayout
-from stepvec.runs.run_input import parse_run_input
 from stepvec.runs.steps import ListingState, ShardingCounts, ShardingState
 
 
@@ -26,11 +25,9 @@ from stepvec.runs.steps import ListingState, ShardingCounts, ShardingState
 class Settings:
     """The function's environment."""
 
-    image_bucket: str
     work_bucket: str
     table: str
     model: str
-    shard_size: int
 
 
 settings = read_environment(Settings, os.environ)
@@ -43,14 +40,7 @@ table = VectorTable(dynamodb_client(connections=8), settings.table)
 def handle(event: dict[str, Any], context: LambdaContext) -> Any:
     """First round: the ListingState of ListImages. Later rounds: the ShardingState that the round before returned."""
     layout = RunLayout(settings.work_bucket, str(event["run"]))
-    with store.open(layout.input) as stream:
-        run_input = parse_run_input(
-            json.loads(stream.read()),
-            image_bucket=settings.image_bucket,
-            work_bucket=settings.work_bucket,
-            default_shard_size=settings.shard_size,
-        )
-    sharder = Sharder(store, table, layout, run_input, settings.model)
+    sharder = Sharder(store, table, layout, read_run_input(store, layout), settings.model)
     state = _state(event, sharder, layout)
     after = sharder.run(state, time_is_short=lambda: context.get_remaining_time_in_millis() < STOP_BEFORE_MILLISECONDS)
     measure(IMAGES_UNCHANGED, after.counts.unchanged - state.counts.unchanged)

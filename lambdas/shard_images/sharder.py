@@ -14,8 +14,7 @@ from dataclasses import replace
 from itertools import chain
 from typing import Final
 
-from lambdas.shard_images.balance import balance, shard_count
-from lambdas.shard_images.identify import identify, partition_of, refuse_taken_ids
+from lambdas.shard_images.window import balance, identify, partition_of, refuse_taken_ids, shard_count
 from stepvec.adapters.object_store import ObjectStore
 from stepvec.adapters.vector_table import VectorTable
 from stepvec.errors import InvalidInputError

@@ -5,18 +5,22 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from botocore.exceptions import BotoCoreError, ClientError
 
 from lambdas.start_on_upload.uploads import Batch, dump_manifest, read_batch
+from stepvec.adapters.aws_errors import as_storage_error, error_code
 from stepvec.adapters.clients import s3_client, states_client
 from stepvec.adapters.environment import read_environment
-from stepvec.adapters.executions import start_once
 from stepvec.adapters.object_store import ObjectStore
 from stepvec.adapters.telemetry import logger, measure, metrics
 from stepvec.metrics import UPLOAD_EXECUTIONS_STARTED, UPLOAD_MESSAGES_UNREAD, UPLOADS_RECEIVED
 from stepvec.runs.layout import S3Uri
+
+if TYPE_CHECKING:
+    from mypy_boto3_stepfunctions import SFNClient
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,3 +67,20 @@ def _start(batch: Batch) -> bool:
         "MaxFailures": len(batch.images),
     }
     return start_once(states, settings.state_machine_arn, name=batch.name, run_input=json.dumps(run_input))
+
+
+def start_once(client: SFNClient, state_machine_arn: str, *, name: str, run_input: str) -> bool:
+    """Start the execution `name`; False where there already was one of that name that has ended.
+
+    One that still runs with the same input is answered by AWS as if it had been started now. Raises StorageError
+    for what Step Functions refuses.
+    """
+    try:
+        client.start_execution(stateMachineArn=state_machine_arn, name=name, input=run_input)
+    except ClientError as error:
+        if error_code(error) == "ExecutionAlreadyExists":
+            return False
+        raise as_storage_error("Step Functions", f"starting {name}", error) from error
+    except BotoCoreError as error:
+        raise as_storage_error("Step Functions", f"starting {name}", error) from error
+    return True

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from typing import IO, Any, Final
+from typing import IO, Final
 
 from lambdas.verify_run.cost import Pipeline, RunTimes, cost_of_run, plan_of
 from lambdas.verify_run.tally import Tally
 from stepvec import codec
 from stepvec.adapters.object_store import ObjectStore
+from stepvec.adapters.run_files import read_run_input
 from stepvec.runs.layout import RunLayout
 from stepvec.runs.outcome import ImageFailure
 from stepvec.runs.reports import RunReport, ShardReport, VerifiedShard
+from stepvec.runs.run_input import RunInput
 from stepvec.runs.steps import ShardEntry, ShardingState, ShardingStep
 
 READ_THREADS: Final = 32
@@ -23,8 +24,7 @@ READ_THREADS: Final = 32
 
 def verify_run(store: ObjectStore, layout: RunLayout, state: ShardingState, pipeline: Pipeline) -> RunReport:
     """Add up the run, write its failures and its report, and return the report."""
-    with store.open(layout.input) as stream:
-        run_input = json.loads(stream.read())
+    run_input = read_run_input(store, layout)
     with store.open(layout.shards) as stream:
         entries = codec.from_json(list[ShardEntry], stream.read(), where=str(layout.shards))
     tally = Tally()
@@ -68,19 +68,18 @@ def _report(
     state: ShardingState,
     tally: Tally,
     pipeline: Pipeline,
-    run_input: dict[str, Any],
+    run_input: RunInput,
     *,
     sharded: datetime | None,
 ) -> RunReport:
     started, finished = datetime.fromisoformat(state.started), datetime.now(UTC)
     seconds = (finished - started).total_seconds()
-    max_failures = int(run_input["MaxFailures"])
     times = RunTimes(started=started, sharded=sharded or finished, finished=finished)
     expected = plan_of(tally.to_embed, state.listing, run_input, pipeline)
     return RunReport(
         run=layout.run,
-        complete=tally.is_complete(max_failures),
-        message=tally.message(max_failures),
+        complete=tally.is_complete(run_input.max_failures),
+        message=tally.message(run_input.max_failures),
         listed=tally.listed,
         embedded=tally.embedded,
         unchanged=tally.unchanged,
@@ -92,7 +91,7 @@ def _report(
         ignored=state.listing.ignored,
         ignored_by_suffix=state.listing.ignored_by_suffix,
         failed_by_reason=dict(sorted(tally.failed_by_reason.items())),
-        max_failures=max_failures,
+        max_failures=run_input.max_failures,
         missing_sample=tuple(tally.missing_sample),
         shards=tally.shards,
         shards_failed=tally.shards_failed,
@@ -108,6 +107,6 @@ def _report(
         stages={name: round(value, 3) for name, value in tally.stages.items()},
         bytes=state.listing.bytes,
         cost=cost_of_run(tally, state.listing, run_input, pipeline, times),
-        input=run_input,
+        input=run_input.to_document(),
         planned=expected,
     )

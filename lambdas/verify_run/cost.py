@@ -6,19 +6,20 @@ that no total is too small.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from lambdas.verify_run.tally import Tally
 from stepvec.adapters.figures import load_prices, load_throughput
 from stepvec.estimate import request_counts
 from stepvec.estimate.capacity import Capacity
 from stepvec.estimate.cost import RunUsage, cost_of, vcpu_hour_usd
-from stepvec.estimate.plan import PlannedModel, Workload, plan_run
+from stepvec.estimate.plan import Workload, plan_run
 from stepvec.rows.item import VectorType
+from stepvec.rows.model import ModelIdentity
 from stepvec.runs.reports import PlannedRun, RunCost
+from stepvec.runs.run_input import RunInput
 from stepvec.runs.steps import ListingCounts
 
 TYPICAL_KEY_BYTES: Final = 60
@@ -48,12 +49,12 @@ class RunTimes:
 
 
 def cost_of_run(
-    tally: Tally, listing: ListingCounts, run_input: Mapping[str, Any], pipeline: Pipeline, times: RunTimes
+    tally: Tally, listing: ListingCounts, run_input: RunInput, pipeline: Pipeline, times: RunTimes
 ) -> RunCost:
     """What the run cost, with what is estimated named so in docs/cost.md."""
     prices, steps, capacity = load_prices(), load_throughput().steps, pipeline.capacity
     job_seconds = tally.job_seconds_at_most(times.sharded, times.finished)
-    looked_up = 0 if run_input["Reembed"] and run_input["ImageId"] == "key" else listing.listed
+    looked_up = 0 if run_input.reembed and run_input.image_id == "key" else listing.listed
     used = RunUsage(
         write_units=tally.write_units,
         read_units=tally.read_units + looked_up * request_counts.SHARDING_READ_UNITS,
@@ -72,14 +73,14 @@ def cost_of_run(
     return cost_of(used, capacity, prices, vcpu_usd=vcpu_hour_usd(capacity, prices))
 
 
-def plan_of(images: int, listing: ListingCounts, run_input: Mapping[str, Any], pipeline: Pipeline) -> PlannedRun:
+def plan_of(images: int, listing: ListingCounts, run_input: RunInput, pipeline: Pipeline) -> PlannedRun:
     """What `stepvec plan` says of a run that embeds so many images, of the size that the listed ones have."""
     size = listing.bytes // listing.listed if listing.listed else 0
     plan = plan_run(
         Workload(bytes=images * size, key_bytes={TYPICAL_KEY_BYTES: images}),
-        PlannedModel.parse(pipeline.model),
+        ModelIdentity.parse(pipeline.model),
         pipeline.vector_type,
-        replace(pipeline.capacity, shard_size=int(run_input["ShardSize"])),
+        replace(pipeline.capacity, shard_size=run_input.shard_size),
         prices=load_prices(),
         throughput=load_throughput(),
     )

@@ -10,13 +10,11 @@ from typing import Final
 
 from stepvec.errors import RecordError
 from stepvec.runs.outcome import ImageFailure
-from stepvec.runs.reports import ShardReport, VerifiedShard
+from stepvec.runs.reports import MISSING_NAMED, ShardReport, VerifiedShard
 from stepvec.runs.steps import ShardEntry
 
 SHARD_ERRORS_NAMED: Final = 20
 """Shards whose error the report quotes; all are in verified/."""
-MISSING_NAMED: Final = 20
-"""Missing keys that the report names."""
 NOT_VERIFIED: Final = "VerifyShard did not run for this shard: see its child execution."
 
 

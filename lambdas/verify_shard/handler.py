@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from dataclasses import dataclass, replace
@@ -11,13 +10,13 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from lambdas.verify_shard.batch_error import read_job_error
-from lambdas.verify_shard.job_log import last_words
+from lambdas.verify_shard.job_failure import last_words, read_job_error
 from lambdas.verify_shard.verifier import Expectation, ImageOutcome, verify
 from stepvec import codec
 from stepvec.adapters.clients import dynamodb_client, logs_client, s3_client
 from stepvec.adapters.environment import read_environment
 from stepvec.adapters.object_store import ObjectStore
+from stepvec.adapters.run_files import read_run_input, read_run_start
 from stepvec.adapters.telemetry import logger, measure, metrics
 from stepvec.adapters.vector_table import VectorTable
 from stepvec.metrics import IMAGES_EMBEDDED, IMAGES_FAILED, IMAGES_MISSING, SHARDS_VERIFIED
@@ -25,7 +24,7 @@ from stepvec.rows.item import RowMetadata
 from stepvec.runs.layout import RunLayout
 from stepvec.runs.listing import read_shard
 from stepvec.runs.reports import ShardReport, VerifiedShard
-from stepvec.runs.steps import RunStart, ShardEntry
+from stepvec.runs.steps import ShardEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +90,7 @@ def handle(event: dict[str, Any], context: LambdaContext) -> Any:  # noqa: ARG00
 
 
 def _embedded_again_since(layout: RunLayout) -> datetime | None:
-    with store.open(layout.input) as stream:
-        if not json.loads(stream.read())["Reembed"]:
-            return None
-    return datetime.fromisoformat(store.read_record(RunStart, layout.started).started)
+    return read_run_start(store, layout) if read_run_input(store, layout).reembed else None
 
 
 def _explain(error: dict[str, Any]) -> str:

@@ -7,14 +7,11 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, auto
-from typing import Final
 
 from stepvec.rows.item import RowMetadata
 from stepvec.runs.listing import ShardImage
 from stepvec.runs.outcome import ImageFailure
-
-MISSING_NAMED: Final = 20
-"""Missing keys that a verified shard names."""
+from stepvec.runs.reports import MISSING_NAMED
 
 
 class ImageOutcome(Enum):

@@ -24,8 +24,8 @@ from stepvec.adapters.aws_errors import (
     error_code,
 )
 from stepvec.adapters.list_objects import shorten_listing_answers
-from stepvec.adapters.vector_table import backoff_seconds
 from stepvec.limits import LIST_PAGE_KEYS
+from stepvec.pacing import backoff_seconds
 from stepvec.runs.layout import S3Uri
 from stepvec.runs.listing import ListedImage
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
@@ -15,6 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from stepvec.adapters.aws_errors import as_storage_error, error_code
 from stepvec.errors import StorageError
 from stepvec.limits import BATCH_GET_ITEMS
+from stepvec.pacing import backoff_seconds, batches
 from stepvec.rows.item import (
     METADATA_ATTRIBUTES,
     PARTITION_KEY,
@@ -28,11 +27,8 @@ from stepvec.rows.item import (
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-Element = TypeVar("Element")
 Answer = TypeVar("Answer")
 
-FIRST_BACKOFF_SECONDS: Final = 0.05
-MAX_BACKOFF_SECONDS: Final = 20.0
 MAX_ATTEMPTS: Final = 16
 """Times that a request is sent: the waits add up to some 70 s, at most 145, so that a cold table can split."""
 
@@ -57,13 +53,6 @@ _NOT_OLDER: Final = "attribute_not_exists(Modified) OR Modified < :modified OR (
 The same ETag alone is not enough: a row whose Modified went back would let in a version older than it.
 """
 _AS_SEEN: Final = "Modified = :modified AND ETag = :etag"
-
-
-def batches(elements: Iterable[Element], size: int) -> Iterator[list[Element]]:
-    """The elements in lists of `size`; the last may be shorter."""
-    iterator = iter(elements)
-    while batch := list(islice(iterator, size)):
-        yield batch
 
 
 class VectorTable:
@@ -178,15 +167,6 @@ class VectorTable:
             remedy="If the table is throttled, raise its capacity or warm throughput, or lower maxConcurrency; "
             "then start again: only what is missing is done.",
         )
-
-
-def backoff_seconds(attempt: int) -> float:
-    """Seconds to wait before round `attempt` + 1: exponential with full jitter.
-
-    https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
-    """
-    longest = min(MAX_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2**attempt)
-    return random.uniform(0, longest)  # noqa: S311 - jitter, no secret
 
 
 def _may_pass(error: ClientError | BotoCoreError) -> bool:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from stepvec.adapters.vector_table import batches
+from stepvec.pacing import batches
 from stepvec.rows.item import RowMetadata
 
 CACHE_KIB: Final = 32 * 1024

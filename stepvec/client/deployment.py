@@ -15,9 +15,9 @@ from typing import Any, Final
 
 from stepvec import codec
 from stepvec.adapters.object_store import ObjectStore
-from stepvec.adapters.vector_table import batches
 from stepvec.errors import InvalidInputError
 from stepvec.limits import BATCH_GET_ITEMS
+from stepvec.pacing import batches
 from stepvec.rows.item import PARTITION_KEY, VectorItem, decode_item
 from stepvec.runs.layout import RunLayout
 from stepvec.runs.reports import RunReport, ShardProgress

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stepvec.adapters.vector_table import batches
+from stepvec.pacing import batches
 from stepvec.rows.item import VectorItem
 from stepvec.rows.vectors import decode_vector
 

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from stepvec.errors import RecordError
 from stepvec.estimate import request_counts
 from stepvec.estimate.capacity import Capacity, StepThroughput, Throughput, WorkerThroughput
 from stepvec.estimate.cost import UNKNOWN, RunUsage, cost_of, total, vcpu_hour_at_most, vcpu_hour_usd
@@ -22,7 +21,7 @@ from stepvec.limits import (
     SUBMIT_JOBS_PER_SECOND,
 )
 from stepvec.rows.item import VectorType
-from stepvec.rows.model import ARCHITECTURES, DIMENSIONS, Architecture
+from stepvec.rows.model import ModelIdentity
 from stepvec.rows.units import Rows
 from stepvec.runs.listing import SHARD_BYTES
 from stepvec.runs.reports import RunCost
@@ -76,29 +75,6 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class PlannedModel:
-    """A model's name (the `Model` of its rows), and what of it matters to a plan."""
-
-    name: str
-    architecture: Architecture
-    engine: str
-    precision: str
-
-    @classmethod
-    def parse(cls, name: str) -> PlannedModel:
-        """The model that `name` names: architecture/weights/preprocessing, and /engine-precision where not MXNet's.
-
-        Raises RecordError where it names none.
-        """
-        architecture, *rest = name.split("/")
-        for known in ARCHITECTURES:
-            if architecture == known and len(rest) in {2, 3}:
-                engine, precision = rest[2].split("-")[:2] if len(rest) == 3 else ("mxnet", "float32")
-                return cls(name, known, engine, precision)
-        raise RecordError(f"{name!r} is not the name of a model.", remedy="Give the stack's output `Model`.")
-
-
-@dataclass(frozen=True, slots=True)
 class _Pace:
     """How fast jobs embed: images a second by each bound, the tightest one, and what the jobs take by it."""
 
@@ -111,7 +87,7 @@ class _Pace:
 
 def plan_run(
     workload: Workload,
-    model: PlannedModel,
+    model: ModelIdentity,
     vector_type: VectorType,
     capacity: Capacity,
     *,
@@ -119,7 +95,7 @@ def plan_run(
     throughput: Throughput,
 ) -> Plan:
     """The plan of embedding all of `workload`, into a table that was never busier than a new one."""
-    rows = Rows(model.name, DIMENSIONS[model.architecture], vector_type)
+    rows = Rows(str(model), model.dimension, vector_type)
     writes = rows.write_units(workload.key_bytes)
     reads = rows.read_units(workload.key_bytes)
     shards = shard_count(workload, capacity.shard_size)
@@ -148,7 +124,7 @@ def plan_run(
     return Plan(
         images=workload.images,
         bytes=workload.bytes,
-        model=model.name,
+        model=str(model),
         engine=model.engine,
         precision=model.precision,
         vector_type=vector_type,

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal, TypeVar, get_args
 
 from stepvec.errors import ConfigurationError, RecordError
 from stepvec.limits import WRITE_UNIT_BYTES
@@ -26,6 +26,7 @@ METADATA_ATTRIBUTES: Final = (PARTITION_KEY, "Key", "ETag", "Model", "Run", "Mod
 """The attributes that tell whether an image is already embedded: a projection without the vector."""
 
 AttributeValue = Mapping[str, Any]
+Name = TypeVar("Name", bound=str)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +92,17 @@ class RowMetadata:
         return created.tzinfo is not None and created >= moment
 
 
+def one_of(names: tuple[Name, ...], text: str, what: str) -> Name:
+    """That of `names` which `text` is; `what` says in the error what they are. Raises ConfigurationError."""
+    for name in names:
+        if text == name:
+            return name
+    raise ConfigurationError(f"{what} {text!r} is unknown.", remedy=f"Use one of {', '.join(names)}.")
+
+
 def vector_type(text: str) -> VectorType:
     """The vector type named `text`. Raises ConfigurationError for one that is unknown."""
-    for known in VECTOR_TYPES:
-        if text == known:
-            return known
-    raise ConfigurationError(f"Vector type {text!r} is unknown.", remedy=f"Use one of {', '.join(VECTOR_TYPES)}.")
+    return one_of(VECTOR_TYPES, text, "Vector type")
 
 
 def encode_item(item: VectorItem) -> dict[str, AttributeValue]:

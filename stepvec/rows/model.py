@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, Final, Literal, get_args
+from typing import Final, Literal, get_args
 
 from stepvec.errors import ConfigurationError, RecordError
+from stepvec.rows.item import one_of
 
 Architecture = Literal["resnet18_v1", "resnet18_v2", "efficientnet_lite0"]
 Preprocessing = Literal["standard-1", "sample-1"]
@@ -20,7 +21,7 @@ DIMENSIONS: Final[dict[Architecture, int]] = {
 }
 """Numbers in a vector of each architecture."""
 
-ARCHITECTURES: Final = tuple(DIMENSIONS)
+ARCHITECTURES: Final[tuple[Architecture, ...]] = get_args(Architecture)
 PREPROCESSINGS: Final[tuple[Preprocessing, ...]] = get_args(Preprocessing)
 WEIGHTS_HASH_CHARACTERS: Final = 12
 """Characters of the weights' sha256 that a model's name carries: 48 bits tell any two files of a team apart."""
@@ -43,17 +44,14 @@ _NAME = re.compile(
 )
 
 
-def check_engine(engine: str, precision: str) -> None:
-    """Raises ConfigurationError where `engine` cannot compute in `precision`."""
-    if engine not in ENGINES or precision not in PRECISIONS:
-        raise ConfigurationError(
-            f"There is no engine {engine!r} with precision {precision!r}.",
-            remedy=f"Engines are {', '.join(ENGINES)}; precisions are {', '.join(PRECISIONS)}.",
-        )
+def check_engine(engine: str, precision: str) -> tuple[Engine, Precision]:
+    """Both, known to fit together. Raises ConfigurationError where `engine` cannot compute in `precision`."""
+    known_engine, known_precision = one_of(ENGINES, engine, "Engine"), one_of(PRECISIONS, precision, "Precision")
     if engine == "mxnet" and precision != "float32":
         raise ConfigurationError(
             f"Engine mxnet computes in float32 only, not in {precision}.", remedy="Use engine openvino for it."
         )
+    return known_engine, known_precision
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +90,13 @@ class ModelIdentity:
                 remedy="A model is named ARCHITECTURE/WEIGHTS/PREPROCESSING[/ENGINE-PRECISION], "
                 "for example resnet18_v2/a81db45fd7b7/standard-1.",
             )
-        engine: Any = found["engine"] or "mxnet"
-        architecture: Any = found["architecture"]
-        preprocessing: Any = found["preprocessing"]
-        precision: Any = (found["precision"] or "float32").split("-")[0]
-        return cls(architecture, found["weights"], preprocessing, engine, precision, found["calibration"] or "")
+        return cls(
+            one_of(ARCHITECTURES, found["architecture"], "Architecture"),
+            found["weights"],
+            one_of(PREPROCESSINGS, found["preprocessing"], "Preprocessing"),
+            *check_engine(found["engine"] or "mxnet", (found["precision"] or "float32").split("-")[0]),
+            found["calibration"] or "",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,26 +129,20 @@ class ModelCard:
 
         Raises ConfigurationError for one that is unknown, and for int8 without a calibration.
         """
-        if preprocessing not in PREPROCESSINGS:
-            raise ConfigurationError(
-                f"Preprocessing {preprocessing!r} is unknown.",
-                remedy=f"Use one of {', '.join(PREPROCESSINGS)}.",
-            )
-        check_engine(engine, precision)
+        known_preprocessing = one_of(PREPROCESSINGS, preprocessing, "Preprocessing")
+        known_engine, known_precision = check_engine(engine, precision)
         calibration = ""
-        if precision == "int8":
+        if known_precision == "int8":
             if self.int8 is None:
                 raise ConfigurationError(
                     "The model has not been calibrated for int8.",
                     remedy="Calibrate it once: `stepvec calibrate PHOTOS` with a few hundred photos like yours.",
                 )
             calibration = self.int8.sha256[:CALIBRATION_HASH_CHARACTERS]
-        known_engine: Any = engine
-        known_precision: Any = precision
         return ModelIdentity(
             self.architecture,
             self.weights_sha256[:WEIGHTS_HASH_CHARACTERS],
-            preprocessing,
+            known_preprocessing,
             known_engine,
             known_precision,
             calibration,

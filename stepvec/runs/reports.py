@@ -12,6 +12,8 @@ PROGRESS_SECONDS: Final = 5.0
 """How often a worker writes how far it is."""
 SERVICES: Final = ("batch", "addresses_and_disks", "dynamodb", "s3", "step_functions", "lambda", "cloudwatch")
 """The parts of a run's cost."""
+MISSING_NAMED: Final = 20
+"""Missing keys that a verified shard, or a report, names."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import json
 import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from stepvec.errors import InvalidInputError
+from stepvec.errors import InvalidInputError, RecordError
 from stepvec.limits import KEY_BYTES
 from stepvec.runs.images import ImageIdScheme
 from stepvec.runs.layout import S3Uri, is_key
@@ -85,6 +86,23 @@ def parse_run_input(document: Any, *, image_bucket: str, work_bucket: str, defau
     )
 
 
+def parse_normal_form(text: bytes, *, where: str) -> RunInput:
+    """The input that `to_document` wrote as JSON; `where` names it in the error. Raises RecordError for anything else.
+
+    `image_bucket` is "" where no path had to name it.
+    """
+    try:
+        document = json.loads(text)
+        return parse_run_input(
+            document,
+            image_bucket=next((_bucket_of(path) for path in document.get("Paths", []) if "://" in path), ""),
+            work_bucket=_bucket_of(document.get("Manifest", "")),
+            default_shard_size=document["ShardSize"],
+        )
+    except (ValueError, KeyError, TypeError, AttributeError, InvalidInputError) as error:
+        raise RecordError(f"{where} is not the input of a run: {error}.", remedy="Start the run again.") from error
+
+
 def prefixes_of(paths: list[str], image_bucket: str) -> tuple[str, ...]:
     """`paths` as the `Paths` of an input are read. Raises InvalidInputError."""
     document = {"Paths": paths}
@@ -98,6 +116,10 @@ def normalise_prefixes(prefixes: list[str]) -> tuple[str, ...]:
         if not kept or not prefix.startswith(kept[-1]):
             kept.append(prefix)
     return tuple(kept)
+
+
+def _bucket_of(uri: str) -> str:
+    return uri.partition("://")[2].partition("/")[0]
 
 
 def _prefixes(document: Mapping[str, Any], image_bucket: str) -> tuple[str, ...]:

@@ -30,9 +30,8 @@ from stepvec.runs.listing import ShardImage, read_shard
 from stepvec.runs.outcome import FailureReason, ImageFailure
 from stepvec.runs.reports import ShardReport, StageSeconds
 from tests.conftest import ROOT
-from tests.fakes import MemoryStore, MemoryTable
+from tests.fakes import MODEL, MemoryStore, MemoryTable
 
-MODEL: Final = "resnet18_v2/a81db45fd7b7/standard-1"
 PAGE_SIZE: Final = 3
 FUNCTIONS: Final = ("ListImages", "ShardImages", "VerifyShard", "VerifyRun")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -25,7 +26,7 @@ from stepvec.rows.item import (
 )
 from stepvec.runs.images import image_id
 from stepvec.runs.layout import RunLayout, S3Uri, parse_shard_uri
-from stepvec.runs.run_input import RunInput, parse_run_input
+from stepvec.runs.run_input import RunInput, parse_normal_form, parse_run_input
 from tests.properties.strategies import KEYS, PATHS, PROPERTY
 
 ANY_PATHS = st.lists(PATHS | PATHS.map("s3://images/".__add__) | st.text(), min_size=1, max_size=5)
@@ -58,6 +59,9 @@ def test_the_normal_form_is_an_input_that_means_the_same(paths: list[str], optio
     again = parse(json.loads(written))
     assert again == once
     assert again.to_document() == once.to_document()
+    read = parse_normal_form(written, where="input.json")
+    assert replace(read, image_bucket=once.image_bucket) == once
+    assert read.to_document() == once.to_document()
 
 
 @PROPERTY

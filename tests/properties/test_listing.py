@@ -23,14 +23,13 @@ from stepvec import codec
 from stepvec.errors import InvalidInputError
 from stepvec.limits import STATE_PAYLOAD_BYTES
 from stepvec.runs.images import is_image, suffix
-from stepvec.runs.layout import RunLayout, S3Uri
+from stepvec.runs.layout import S3Uri
 from stepvec.runs.listing import ListedImage, read_listing
 from stepvec.runs.run_input import RunInput, parse_run_input
 from stepvec.runs.steps import ListingCounts, ListingCursor, ListingState
-from tests.fakes import MemoryStore
+from tests.fakes import LAYOUT, MemoryStore
 from tests.properties.strategies import KEYS, PATHS, PROPERTY
 
-LAYOUT = RunLayout("work", "r")
 START = ListingState("r", "2026-11-25T00:00:00Z", ListingCounts(), ListingCursor(), done=False)
 CLOCKS = st.lists(st.booleans(), min_size=1, max_size=6)
 """Answers to "is time short?", again from the first when used up."""

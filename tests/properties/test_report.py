@@ -19,16 +19,13 @@ from lambdas.verify_shard.verifier import Expectation, ImageOutcome, outcome, ve
 from stepvec.errors import RecordError
 from stepvec.estimate.capacity import Capacity
 from stepvec.rows.item import RowMetadata
-from stepvec.runs.layout import RunLayout
 from stepvec.runs.listing import ShardImage
 from stepvec.runs.outcome import FailureReason, ImageFailure
 from stepvec.runs.reports import RunReport, ShardReport, StageSeconds, VerifiedShard
 from stepvec.runs.steps import ListingCounts, ShardEntry, ShardingCounts, ShardingCursor, ShardingState, ShardingStep
-from tests.fakes import MemoryStore
+from tests.fakes import LAYOUT, MODEL, MemoryStore
 from tests.properties.strategies import PROPERTY
 
-LAYOUT = RunLayout("work", "r")
-MODEL = "resnet18_v2/a81db45fd7b7/standard-1"
 CAPACITY = Capacity("cpu", 4, 1, ("c7i",), 30, spot=True, shard_size=5, vcpu_hour_usd=0.03)
 PIPELINE = Pipeline("images", "table", MODEL, "float32", CAPACITY)
 

@@ -18,16 +18,13 @@ from stepvec import codec
 from stepvec.limits import STATE_PAYLOAD_BYTES
 from stepvec.rows.item import RowMetadata
 from stepvec.runs.images import ImageIdScheme, image_id
-from stepvec.runs.layout import RunLayout, S3Uri
+from stepvec.runs.layout import S3Uri
 from stepvec.runs.listing import ListedImage, ShardImage, dump_listing, read_shard
 from stepvec.runs.outcome import FailureReason
 from stepvec.runs.run_input import parse_run_input
 from stepvec.runs.steps import ListingCounts, ShardingCounts, ShardingState
-from tests.fakes import MemoryStore, MemoryTable
+from tests.fakes import LAYOUT, MODEL, MemoryStore, MemoryTable
 from tests.properties.strategies import IMAGE_KEYS, ODD_IMAGE_KEYS, PROPERTY, listed
-
-LAYOUT = RunLayout("work", "r")
-MODEL = "resnet18_v2/a81db45fd7b7/standard-1"
 
 Stored = Literal["nothing", "same", "older object", "other model", "other key", "sample's"]
 

@@ -15,8 +15,8 @@ from stepvec.rows.item import VectorItem, encode_item
 from stepvec.runs.listing import ListedImage
 from stepvec.runs.outcome import FailureReason, ImageFailure
 from stepvec.runs.reports import RunCost, RunReport
+from tests.fakes import MODEL
 
-MODEL = "resnet18_v2/a81db45fd7b7/standard-1"
 RUN = "run-1"
 KEYS = [f"images/{number}.jpg" for number in range(4)]
 ALLOWED = {FailureReason.CHANGED}

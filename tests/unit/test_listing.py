@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lambdas.list_images import manifest as manifest_module
-from lambdas.list_images.claim import claim_run
 from lambdas.list_images.lister import list_images
 from lambdas.list_images.manifest import open_manifest
 from lambdas.list_images.sources import ImageSource, PrefixSource
+from stepvec.adapters.run_files import claim_run
 from stepvec.errors import InvalidInputError, RecordError
-from stepvec.runs.layout import RunLayout, S3Uri
+from stepvec.runs.layout import S3Uri
 from stepvec.runs.listing import ListedImage, ShardImage, dump_listing, dump_shard, read_listing, read_shard
 from stepvec.runs.run_input import normalise_prefixes
 from stepvec.runs.steps import (
@@ -25,9 +25,8 @@ from stepvec.runs.steps import (
     ListingCursor,
     ListingState,
 )
-from tests.fakes import MemoryStore
+from tests.fakes import LAYOUT, MemoryStore
 
-LAYOUT = RunLayout("work", "r")
 START = ListingState("r", "2026-11-22T00:00:00Z", ListingCounts(), ListingCursor(), done=False)
 ODD_KEYS = ["a/with space.jpg", "a/ü.JPG", "a/new\nline.png", "a/1+1.jpeg", "a/50%.webp", "a/日本.gif", "a/q?&=.tiff"]
 

@@ -18,20 +18,20 @@ from stepvec.rows.model import CalibrationCard, ModelCard, ModelIdentity, check_
 from stepvec.weights.calibration import ActivationRange, Calibration
 from stepvec.weights.make import add_calibration
 from stepvec.weights.model_directory import read_model_card
+from tests.fakes import MODEL
 
 ROOT = Path(__file__).parent.parent.parent
 CARD = ModelCard("resnet18_v2", "a81db45fd7b7" + "0" * 52, "file", "Apache-2.0")
 CALIBRATED = dataclasses.replace(CARD, int8=CalibrationCard("0123abcd" + "0" * 56, 300, "openvino 1"))
-BASE = "resnet18_v2/a81db45fd7b7/standard-1"
 
 
 @pytest.mark.parametrize(
     ("engine", "precision", "name"),
     [
-        ("mxnet", "float32", BASE),
-        ("openvino", "float32", f"{BASE}/openvino-float32"),
-        ("openvino", "bf16", f"{BASE}/openvino-bf16"),
-        ("openvino", "int8", f"{BASE}/openvino-int8-0123abcd"),
+        ("mxnet", "float32", MODEL),
+        ("openvino", "float32", f"{MODEL}/openvino-float32"),
+        ("openvino", "bf16", f"{MODEL}/openvino-bf16"),
+        ("openvino", "int8", f"{MODEL}/openvino-int8-0123abcd"),
     ],
 )
 def test_names_round_trip(engine: str, precision: str, name: str) -> None:
@@ -47,7 +47,7 @@ def test_names_round_trip(engine: str, precision: str, name: str) -> None:
 )
 def test_what_names_no_engine_is_refused(part: str) -> None:
     with pytest.raises(RecordError, match="not the name of a model"):
-        ModelIdentity.parse(f"{BASE}/{part}")
+        ModelIdentity.parse(f"{MODEL}/{part}")
 
 
 def test_int8_needs_a_calibration() -> None:

@@ -78,7 +78,7 @@ def test_paths_or_a_number_one_of_them(arguments: tuple[str, ...]) -> None:
 def test_what_is_said_of_the_model_replaces_the_deployments() -> None:
     def name(**changes: Any) -> str:
         nothing: dict[str, Any] = {"architecture": None, "engine": None, "precision": None}
-        return planned_model("resnet18_v2/a81db45fd7b7/sample-1", **{**nothing, **changes}).name
+        return str(planned_model("resnet18_v2/a81db45fd7b7/sample-1", **{**nothing, **changes}))
 
     assert name() == "resnet18_v2/a81db45fd7b7/sample-1"
     assert name(engine="openvino", precision="int8") == "resnet18_v2/a81db45fd7b7/sample-1/openvino-int8-00000000"

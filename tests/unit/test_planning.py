@@ -10,16 +10,16 @@ import pytest
 from stacks.config import PipelineConfig
 from stepvec import limits
 from stepvec.adapters.figures import load_prices, load_throughput
-from stepvec.errors import RecordError
 from stepvec.estimate import request_counts
 from stepvec.estimate.capacity import Capacity, StepThroughput, Throughput, WorkerThroughput
 from stepvec.estimate.cost import UNKNOWN
-from stepvec.estimate.plan import Plan, PlannedModel, Workload, plan_run
+from stepvec.estimate.plan import Plan, Workload, plan_run
 from stepvec.metrics import MAX_RUN_METRICS
 from stepvec.rows.item import VectorType
+from stepvec.rows.model import ModelIdentity
 from stepvec.rows.units import Rows
+from tests.fakes import MODEL
 
-MODEL = "resnet18_v2/a81db45fd7b7/standard-1"
 INT8 = f"{MODEL}/openvino-int8-0123abcd"
 CAPACITY = Capacity("cpu", 10, 1, ("c7i",), 30, spot=True, shard_size=1_000, vcpu_hour_usd=0.036)
 THROUGHPUT = Throughput(
@@ -43,7 +43,7 @@ def plan(
 ) -> Plan:
     return plan_run(
         Workload(bytes=images * size, key_bytes={key_bytes: images}),
-        PlannedModel.parse(model),
+        ModelIdentity.parse(model),
         vector,
         dataclasses.replace(CAPACITY, **capacity),
         prices=load_prices(),
@@ -167,19 +167,6 @@ def test_nothing_to_embed_costs_next_to_nothing() -> None:
     assert isinstance(made.cost.total_usd, float)
     # The metrics' hour is nearly all of it.
     assert made.cost.total_usd < 0.012
-
-
-def test_a_model_is_read_by_its_name() -> None:
-    assert PlannedModel.parse(MODEL) == PlannedModel(MODEL, "resnet18_v2", "mxnet", "float32")
-    assert PlannedModel.parse(INT8) == PlannedModel(INT8, "resnet18_v2", "openvino", "int8")
-    bf16 = f"{MODEL}/openvino-bf16"
-    assert PlannedModel.parse(bf16) == PlannedModel(bf16, "resnet18_v2", "openvino", "bf16")
-
-
-@pytest.mark.parametrize("name", ["", "vgg16/a81db45fd7b7/standard-1", "resnet18_v2/a81db45fd7b7", f"{INT8}/more"])
-def test_another_name_is_no_model(name: str) -> None:
-    with pytest.raises(RecordError, match="not the name of a model"):
-        PlannedModel.parse(name)
 
 
 def test_assumptions_are_those_of_the_functions() -> None:

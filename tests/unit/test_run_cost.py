@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,10 +14,12 @@ from lambdas.verify_run.tally import Tally
 from stepvec import codec
 from stepvec.adapters.figures import load_throughput
 from stepvec.runs.reports import PlannedRun, RunCost, RunReport
+from stepvec.runs.run_input import RunInput, parse_normal_form
 from stepvec.runs.steps import ListingCounts
 from stepvec_cli.views.plan import comparison_lines
+from tests.fakes import MODEL
 from tests.unit.test_announcement import report
-from tests.unit.test_verification import CAPACITY, INPUT, MODEL, PIPELINE, shard
+from tests.unit.test_verification import CAPACITY, INPUT, PIPELINE, shard
 
 START = datetime(2026, 11, 22, 12, tzinfo=UTC)
 TIMES = RunTimes(START, START + timedelta(seconds=30), START + timedelta(seconds=300))
@@ -36,8 +39,12 @@ def tally(*, attempt: int = 1, seconds: float = 40.0, started: float = 100.0, re
     return total
 
 
+def run_input(**changes: Any) -> RunInput:
+    return parse_normal_form(json.dumps({**INPUT, **changes}).encode(), where="input.json")
+
+
 def cost(counted: Tally, pipeline: Pipeline = PIPELINE, **changes: Any) -> RunCost:
-    return cost_of_run(counted, LISTING, {**INPUT, **changes}, pipeline, TIMES)
+    return cost_of_run(counted, LISTING, run_input(**changes), pipeline, TIMES)
 
 
 def test_what_was_counted_is_taken_and_the_rest_reckoned() -> None:
@@ -79,7 +86,7 @@ def test_the_total_is_known_with_a_price_of_vcpus_and_unknown_without() -> None:
 
 
 def test_the_plan_is_of_as_many_images() -> None:
-    planned = plan_of(20, LISTING, INPUT, PIPELINE)
+    planned = plan_of(20, LISTING, run_input(), PIPELINE)
     assert planned.images == 20
     assert planned.usd["dynamodb"] == pytest.approx(20 * (3 * 0.625 + 2 * 0.125) / 1e6)
     assert isinstance(planned.seconds, float)
@@ -113,4 +120,4 @@ def test_planned_and_actual_stand_side_by_side() -> None:
 
 
 def test_the_reports_plan_needs_the_models_name() -> None:
-    assert plan_of(0, LISTING, INPUT, dataclasses.replace(PIPELINE, model=f"{MODEL}/openvino-bf16")).images == 0
+    assert plan_of(0, LISTING, run_input(), dataclasses.replace(PIPELINE, model=f"{MODEL}/openvino-bf16")).images == 0

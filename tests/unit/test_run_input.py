@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stepvec.errors import InvalidInputError
-from stepvec.runs.run_input import normalise_prefixes, parse_run_input
+from stepvec.errors import InvalidInputError, RecordError
+from stepvec.runs.run_input import normalise_prefixes, parse_normal_form, parse_run_input
 
 
 def parse(document: Any) -> Any:
@@ -91,6 +91,23 @@ def test_an_unknown_field_is_refused_with_the_one_that_was_meant() -> None:
 def test_the_normal_form_is_itself_a_valid_input_of_the_same_meaning(document: Any) -> None:
     parsed = parse(document)
     assert parse(parsed.to_document()) == parsed
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"{}",
+        b'{"Paths": ["a/"]}',
+        b'{"Paths": [1], "ShardSize": 5}',
+        b'{"Manifest": 5, "ShardSize": 5}',
+    ],
+)
+def test_what_is_not_the_input_of_a_run_is_refused_by_name(text: bytes) -> None:
+    with pytest.raises(RecordError, match=r"s3://work/runs/r/input.json is not the input of a run"):
+        parse_normal_form(text, where="s3://work/runs/r/input.json")
 
 
 def nested(depth: int) -> Any:

@@ -9,22 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdas.shard_images import identify as identify_module
 from lambdas.shard_images import sharder as sharder_module
-from lambdas.shard_images.balance import balance, shard_count
-from lambdas.shard_images.identify import identify
+from lambdas.shard_images import window as window_module
 from lambdas.shard_images.sharder import Sharder
+from lambdas.shard_images.window import balance, identify, shard_count
 from stepvec.errors import InvalidInputError
 from stepvec.rows.item import RowMetadata
-from stepvec.runs.layout import RunLayout, S3Uri
+from stepvec.runs.layout import S3Uri
 from stepvec.runs.listing import ListedImage, ShardImage, dump_listing, read_shard
 from stepvec.runs.outcome import FailureReason
 from stepvec.runs.run_input import parse_run_input
 from stepvec.runs.steps import ListingCounts, ShardingCounts, ShardingState
-from tests.fakes import MemoryStore, MemoryTable
-
-LAYOUT = RunLayout("work", "r")
-MODEL = "resnet18_v2/a81db45fd7b7/standard-1"
+from tests.fakes import LAYOUT, MODEL, MemoryStore, MemoryTable
 
 
 def listed(*keys: str) -> list[ListedImage]:
@@ -146,7 +142,7 @@ def test_two_keys_with_one_stem_are_refused_by_name_even_in_different_files() ->
 
 
 def test_a_stem_that_very_many_keys_share_is_refused_before_memory_runs_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(identify_module, "MAX_WINDOW_IMAGES", 3)
+    monkeypatch.setattr(window_module, "MAX_WINDOW_IMAGES", 3)
     files = [listed(*(f"{folder}/image.jpg" for folder in range(4)))]
     with pytest.raises(InvalidInputError, match="share an id, such as '3/image.jpg'"):
         Run(files, ImageId="stem").finish()

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from lambdas.verify_run.aggregator import verify_run
 from lambdas.verify_run.cost import Pipeline
 from lambdas.verify_run.tally import Tally
-from lambdas.verify_shard.batch_error import ERROR_CHARACTERS, read_job_error
-from lambdas.verify_shard.job_log import pick
+from lambdas.verify_shard.job_failure import ERROR_CHARACTERS, pick, read_job_error
 from lambdas.verify_shard.verifier import Expectation, ImageOutcome, outcome, verify
 from stepvec.estimate.capacity import Capacity
 from stepvec.rows.item import RowMetadata
@@ -27,9 +26,8 @@ from stepvec.runs.steps import (
     ShardingState,
     ShardingStep,
 )
-from tests.fakes import MemoryStore
+from tests.fakes import MODEL, MemoryStore
 
-MODEL = "resnet18_v2/a81db45fd7b7/standard-1"
 EXPECTED = Expectation("r", MODEL)
 ASKED = datetime(2026, 11, 25, 12, tzinfo=UTC)
 CAPACITY = Capacity("cpu", 4, 1, ("c7i", "m7i", "c6i", "m6i"), 30, spot=True, shard_size=5, vcpu_hour_usd=0.03)

@@ -16,8 +16,8 @@ from stepvec_worker.processes.decode_watch import DecodeWatch
 from stepvec_worker.processes.shard_context import Chunk, ChunkTally, ProcessHooks
 from stepvec_worker.processes.shard_job import ShardJob, ShardTask, Totals
 
-from stepvec.adapters.vector_table import batches
 from stepvec.errors import StorageError
+from stepvec.pacing import batches
 from stepvec.rows.item import RowMetadata, VectorItem
 from stepvec.runs.listing import ShardImage
 from stepvec.runs.outcome import FailureReason, ImageFailure

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import time
@@ -11,6 +10,7 @@ from typing import Final
 
 from stepvec.adapters.clients import s3_client
 from stepvec.adapters.object_store import ObjectStore
+from stepvec.adapters.run_files import read_run_input
 from stepvec.adapters.telemetry import logger
 from stepvec.errors import StorageError
 from stepvec.runs.layout import RunLayout, S3Uri, parse_shard_uri
@@ -51,8 +51,7 @@ class Worker:
         layout, shard = parse_shard_uri(shard_uri)
         logger.append_keys(run=layout.run, shard=shard)
         uri = S3Uri.parse(shard_uri)
-        with self._store.open(layout.input) as stream:
-            reembed = bool(json.loads(stream.read())["Reembed"])
+        reembed = read_run_input(self._store, layout).reembed
         with self._store.open(uri) as stream, open_shard(stream, str(uri)) as shard_file:
             images = shard_file.images
             # Before any work: a worker that may not write its report must not spend an hour finding out.

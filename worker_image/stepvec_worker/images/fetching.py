@@ -18,7 +18,7 @@ from stepvec.adapters.aws_errors import (
     as_storage_error,
     error_code,
 )
-from stepvec.adapters.vector_table import backoff_seconds
+from stepvec.pacing import backoff_seconds
 from stepvec.runs.listing import ShardImage
 from stepvec.runs.outcome import FailureReason
 from stepvec_worker.images.decoding import ImageRejected

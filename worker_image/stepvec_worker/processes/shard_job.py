@@ -14,7 +14,7 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from stepvec.adapters.vector_table import batches
+from stepvec.pacing import batches
 from stepvec.rows.item import RowMetadata, VectorItem, VectorType
 from stepvec.rows.vectors import encode_vector
 from stepvec.runs.listing import ShardImage

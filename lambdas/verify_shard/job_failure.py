@@ -1,13 +1,21 @@
-"""What Step Functions says of a Batch job that failed."""
+"""Why a Batch job failed: what Step Functions says of it, and what its worker logged last."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from stepvec.adapters.telemetry import logger
+
+if TYPE_CHECKING:
+    from mypy_boto3_logs import CloudWatchLogsClient
 
 ERROR_CHARACTERS: Final = 700
+LOG_LINES: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,3 +51,31 @@ def read_job_error(error: Mapping[str, Any]) -> JobError:
         f"log stream {log_stream or 'none'}",
     ]
     return JobError(f"{name}: {reason} ({', '.join(details)})", log_stream)
+
+
+def last_words(client: CloudWatchLogsClient, group: str, stream: str) -> str:
+    """The last error that the log stream holds, or its last line; "" where it cannot be read.
+
+    A log that cannot be read must not hide the counts, so it is only warned of.
+    """
+    try:
+        events = client.get_log_events(logGroupName=group, logStreamName=stream, limit=LOG_LINES)["events"]
+    except (ClientError, BotoCoreError) as error:
+        logger.warning("the job's log cannot be read", stream=stream, error=str(error))
+        return ""
+    return pick([event["message"] for event in events])
+
+
+def pick(lines: Iterable[str]) -> str:
+    """The error in the last of `lines` that has one (Powertools' JSON), or else the last line."""
+    found = ""
+    last = ""
+    for line in lines:
+        last = line
+        try:
+            fields = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(fields, dict) and fields.get("exception"):
+            found = str(fields["exception"]).strip().splitlines()[-1]
+    return found or last
