@@ -13,7 +13,7 @@ from stepvec.runs.listing import ShardImage
 
 FloatArray = NDArray[np.float32]
 
-LEAST_COSINE: Final = 0.9999
+MIN_COSINE: Final = 0.9999
 """Between a vector of the worker and of the slow path, in float32 with the same decoder."""
 
 
@@ -39,7 +39,7 @@ def row_vector(item: Mapping[str, Any]) -> FloatArray:
     return np.frombuffer(vector, np.dtype(item["DataType"]["S"]).newbyteorder("<")).astype(np.float32)
 
 
-def least_cosine(rows: Mapping[str, Any], expected: Mapping[str, FloatArray]) -> float:
+def min_cosine(rows: Mapping[str, Any], expected: Mapping[str, FloatArray]) -> float:
     """The worst cosine between the rows' vectors and those `expected` by file name. Raises WrongResultError if none."""
     cosines = [
         cosine(row_vector(item), expected[name.rpartition("/")[2]])
@@ -53,9 +53,9 @@ def least_cosine(rows: Mapping[str, Any], expected: Mapping[str, FloatArray]) ->
 
 def check_vectors(rows: Mapping[str, Any], expected: Mapping[str, FloatArray]) -> None:
     """Raises WrongResultError where a vector is not that of the slow path."""
-    worst = least_cosine(rows, expected)
-    if not worst >= LEAST_COSINE:
-        raise WrongResultError(f"A vector has the cosine {worst:.6f} to the slow path's, less than {LEAST_COSINE}.")
+    worst = min_cosine(rows, expected)
+    if not worst >= MIN_COSINE:
+        raise WrongResultError(f"A vector has the cosine {worst:.6f} to the slow path's, less than {MIN_COSINE}.")
 
 
 def cosine(one: FloatArray, other: FloatArray) -> float:

@@ -6,6 +6,7 @@ In the worker's environment: `PYTHONPATH=.:worker_image .venv-worker/bin/python 
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import statistics
@@ -13,7 +14,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,16 +24,20 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import mxnet
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
-from stepvec_worker.images.decoding import decode, decode_fast
-from stepvec_worker.images.preprocessing import DECODED_SHORT_SIDE, prepare, preprocess
+from stepvec_worker.engines import load_embedder
+from stepvec_worker.images.decoding import DecodeLimits, decode, decode_fast
+from stepvec_worker.images.jpeg import jpeg_scale
+from stepvec_worker.images.preprocessing import DECODED_SHORT_SIDE, pixel_format, prepare, preprocess
 
-from bench.decoding_cosines import LIMITS, SHORT_SIDES, Cosines, measure
-from bench.decoding_pictures import ROOT, as_jpeg, enlarged, enlarged_jpegs, mosaic_jpegs, real_photos
-from testkit.report import markdown_table, write_section
+from testkit.photos import ROOT, as_jpeg, enlarged, enlarged_jpegs, mosaic_jpegs, real_photos
+from testkit.tables import markdown_table, write_section
 
 SIZES: Final = {"256 x 256": (256, 256), "800 x 600": (800, 600), "1600 x 1200": (1600, 1200), "24 MP": (4000, 6000)}
 SECONDS_EACH: Final = 1.5
+SHORT_SIDES: Final = (256, 320, 384, 448, 512)
+LIMITS: Final = DecodeLimits()
 Way = Callable[[bytes], Any]
 
 
@@ -96,6 +102,48 @@ def timings() -> str:
     return markdown_table(["CPU ms an image", *SIZES], rows)
 
 
+@dataclass
+class Cosines:
+    """Of the vectors of scaled to those of full decoding, by least short side; photos decoded whole are not in it."""
+
+    photos: int = 0
+    by_short_side: dict[int, list[float]] = field(default_factory=lambda: {side: [] for side in SHORT_SIDES})
+    different_pixels: int = 0
+    """Photos of which Pillow and the fast decoder gave different pixels, at any scale."""
+
+
+def measure_cosines(jpegs: Iterable[bytes], model: Path) -> Cosines:
+    """Embeds each JPEG at each scale that some candidate takes."""
+    embedder = load_embedder(model, "cpu", pixel_format("standard-1"), batch_size=4)
+    result = Cosines()
+    for jpeg in jpegs:
+        size = Image.open(io.BytesIO(jpeg)).size
+        scales = {side: jpeg_scale(size, side) for side in SHORT_SIDES}
+        # Of each scale, one short side that gives it.
+        sides: dict[int, int | None] = {1: None} | {scale: side for side, scale in scales.items() if scale > 1}
+        pixels = [_pixels(jpeg, side, result) for side in sides.values()]
+        vectors = dict(zip(sides, _unit(embedder.embed(pixels)), strict=True))
+        result.photos += 1
+        for side, scale in scales.items():
+            if scale > 1:
+                result.by_short_side[side].append(float(vectors[1] @ vectors[scale]))
+    return result
+
+
+def _pixels(jpeg: bytes, short_side: int | None, result: Cosines) -> NDArray[np.uint8]:
+    fast = decode_fast(jpeg, LIMITS, short_side=short_side)
+    if fast.rgb is None:
+        raise ValueError("the fast decoder left a good JPEG to Pillow")
+    pixels = preprocess(fast.image, "standard-1", rgb=fast.rgb)
+    by_pillow = preprocess(decode(jpeg, LIMITS, short_side=short_side), "standard-1")
+    result.different_pixels += not np.array_equal(pixels, by_pillow)
+    return np.asarray(pixels, np.uint8)
+
+
+def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)
+
+
 def cosine_table(name: str, cosines: Cosines) -> str:
     """One line a candidate: of how many photos it decodes fewer pixels, and what that does."""
     rows = []
@@ -113,7 +161,6 @@ import json, sys
 from pathlib import Path
 from stepvec_worker.images.decoding import DecodeLimits
 from stepvec_worker.images.preprocessing import prepare
-from testkit.peak import peak_mb
 data, before = Path(sys.argv[1]).read_bytes(), peak_mb()
 prepare(data, DecodeLimits(), sys.argv[2])
 print(json.dumps(peak_mb() - before))
@@ -171,7 +218,7 @@ def _parts(count: int, model: Path) -> Iterator[str]:
         "Mosaics of 512..2048": mosaic_jpegs(photos, count, 512, 2048),
         "Photos enlarged to 24 MP": enlarged_jpegs(photos, max(1, count // 20), 4240, 4250),
     }.items():
-        yield cosine_table(name, measure(jpegs, model))
+        yield cosine_table(name, measure_cosines(jpegs, model))
 
 
 if __name__ == "__main__":

@@ -9,13 +9,11 @@ seed is what speed is about; the model in build/model, which is trained, is what
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import subprocess
 import sys
 import tempfile
 import time
-import zlib
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,16 +21,15 @@ import numpy as np
 from stepvec_worker.engines import load_embedder
 from stepvec_worker.images.decoding import DecodeLimits
 from stepvec_worker.images.preprocessing import Pixels, pixel_format, prepare
-from stepvec_worker.int8.calibration import Agreement, Calibrator, cosines, neighbours
+from stepvec_worker.int8.calibration import Calibrator, cosines, neighbours
 
-from stepvec import codec
-from stepvec.rows.model import ModelCard
+from stepvec.rows.model import WEIGHTS_FILE
 from stepvec.weights.make import add_calibration
 from stepvec.weights.model_directory import model_files, read_model_card
-from stepvec.weights.params_file import read_params, write_params
-from stepvec.weights.specs import parameter_shapes
-from testkit.peak import peak_mb
-from testkit.report import markdown_table, write_section
+from stepvec.weights.params_file import read_params
+from testkit.processes import peak_mb
+from testkit.seeded_model import make_seeded_model
+from testkit.tables import markdown_table, write_section
 
 ENGINES: Final = (("mxnet", "float32"), ("openvino", "float32"), ("openvino", "bf16"), ("openvino", "int8"))
 BATCHES: Final = (1, 8, 32)
@@ -76,35 +73,15 @@ def in_a_process(folder: Path, model: Path, engine: str, precision: str, batch_s
         return about | {"vectors": result["vectors"]}
 
 
-def seeded_resnet(directory: Path) -> Path:
-    """A model directory of ResNet18 v2 with weights from seeds."""
-    parameters = {}
-    for name, shape in parameter_shapes("resnet18_v2").items():
-        random = np.random.RandomState(zlib.crc32(name.encode()))
-        if len(shape) == 4:
-            values = random.standard_normal(shape) * np.sqrt(2 / np.prod(shape[1:]))
-        else:
-            values = random.uniform(0.5, 1.5, shape) if name.endswith(("gamma", "running_var")) else np.zeros(shape)
-        parameters[name] = values.astype(np.float32)
-    data = write_params(parameters)
-    directory.mkdir()
-    (directory / "weights.params").write_bytes(data)
-    card = ModelCard("resnet18_v2", hashlib.sha256(data).hexdigest(), "seeds of bench/engines.py", "none")
-    (directory / "model.json").write_text(codec.to_json(card))
-    return directory
-
-
-def calibrated_copy(model: Path, target: Path, pixels: list[Pixels], least: Agreement | None = None) -> Path:
-    """`model` with an int8.json: its own, or one made of `pixels`."""
+def calibrated_copy(model: Path, target: Path, pixels: list[Pixels]) -> Path:
+    """`model` in `target` with an int8.json: its own, or one made of `pixels`."""
     card = read_model_card(model)
-    target.mkdir(exist_ok=True)
+    target.mkdir()
     for name in model_files(card):
-        if model != target:
-            (target / name).write_bytes((model / name).read_bytes())
+        (target / name).write_bytes((model / name).read_bytes())
     if card.int8 is None:
-        parameters = read_params((model / "weights.params").read_bytes(), where=str(model))
-        chosen = {} if least is None else {"least": least}
-        calibrator = Calibrator(card, parameters, pixel_format("standard-1"), pixels, print, **chosen)
+        parameters = read_params((model / WEIGHTS_FILE).read_bytes(), where=str(model))
+        calibrator = Calibrator(card, parameters, pixel_format("standard-1"), pixels, print)
         add_calibration(target, calibrator.calibrate())
     return target
 
@@ -152,9 +129,11 @@ def main() -> None:
         folder = Path(name)
         # Calibrated on one half, compared on the other.
         np.save(folder / "pixels.npy", np.stack(pixels[1::2]))
-        # Which neighbour is the nearest among an untrained network's vectors is chance.
-        resnet = seeded_resnet(folder / "resnet")
-        calibrated_copy(resnet, resnet, pixels[::8], Agreement(0.99, 0.0))
+        resnet, calibration = folder / "resnet", folder / "calibration"
+        calibration.mkdir()
+        for number, file in enumerate(files[::2]):
+            (calibration / f"{number:06d}.jpg").symlink_to(file.resolve())
+        make_seeded_model(resnet, calibrated_on=calibration)
         trained = calibrated_copy(options.model, folder / "trained", pixels[::2])
         rows = rows_of(folder, resnet) + rows_of(folder, trained)
     sizes = " / ".join(map(str, BATCHES))

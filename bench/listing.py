@@ -1,8 +1,8 @@
 """ListImages and ShardImages on synthetic keys: keys/s, CPU and memory, and what that means for 100 million.
 
-The real handlers run in the environment of AWS's runtime against a lean S3 and DynamoDB in a process of its own
-(bench/listing_server.py), round by round as the state machine calls them. Peer: the original sample's way, one
-paginator that collects every key in a list. All in turns on the same server; its CPU counts apart.
+The real handlers run in the environment of AWS's runtime against the storage stand-in (testkit/storage), round by
+round as the state machine calls them. Peer: the original sample's way, one paginator that collects every key in a list.
+All in turns on the same stand-in, a process of its own whose CPU counts apart.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from itertools import chain
 from typing import Any, Final
 
 from bench.listing_rounds import LAMBDA_SECONDS, PEER
-from bench.listing_runs import PREFIX, SHARD_SIZE, Server, Took, run_function, serving
-from bench.listing_server import IMAGE_BUCKET, TABLE_WITH_ROWS
+from bench.listing_runs import PREFIX, SHARD_SIZE, Took, put_inventory, run_function
 from lambdas.list_images import lister
 from lambdas.shard_images import sharder
 from stepvec.limits import BATCH_GET_ITEMS, LIST_PAGE_KEYS
 from stepvec.runs.listing import LISTING_FILE_LINES
-from testkit.report import markdown_table, write_section
+from testkit.storage.client import Storage, running_storage
+from testkit.storage.synthetic import BUCKET, TABLE_WITH_ROWS, TABLE_WITHOUT_ROWS
+from testkit.tables import markdown_table, write_section
 
 KEYS: Final = (10_000, 100_000, 1_000_000)
 FAR: Final = 100_000_000
-TABLE_WITHOUT_ROWS: Final = "rows-none"
 TABLE_THREADS: Final = 8
 LIST_SECONDS: Final = 0.1
 BATCH_GET_SECONDS: Final = 0.01
@@ -38,29 +38,29 @@ DEALT = "ShardImages of the inventory (two passes)"
 SAMPLE = "the sample's way: a paginator, all keys in a list"
 
 
-def measure(server: Server, keys: int) -> Iterator[tuple[str, Took]]:
+def measure(storage: Storage, keys: int) -> Iterator[tuple[str, Took]]:
     """What each function took on `keys` keys."""
-    bucket = f"{IMAGE_BUCKET}{keys}"
-    yield SAMPLE, run_function(server, PEER, {"bucket": bucket, "prefix": PREFIX}, keys=keys, table=TABLE_WITHOUT_ROWS)
-    listed = run_function(server, "list_images", _start(keys, Paths=[PREFIX]), keys=keys, table=TABLE_WITHOUT_ROWS)
+    bucket = f"{BUCKET}{keys}"
+    yield SAMPLE, run_function(storage, PEER, {"bucket": bucket, "prefix": PREFIX}, keys=keys, table=TABLE_WITHOUT_ROWS)
+    listed = run_function(storage, "list_images", _start(keys, Paths=[PREFIX]), keys=keys, table=TABLE_WITHOUT_ROWS)
     yield LISTED, listed
     for name, table in ((SHARDED, TABLE_WITHOUT_ROWS), (UNCHANGED, TABLE_WITH_ROWS)):
-        sharded = run_function(server, "shard_images", listed.answer, keys=keys, table=table)
+        sharded = run_function(storage, "shard_images", listed.answer, keys=keys, table=table)
         _check_counts(sharded, unchanged=keys if table == TABLE_WITH_ROWS else 0)
         yield name, sharded
-    event = _start(keys, Manifest=server.put_inventory(keys))
-    from_inventory = run_function(server, "list_images", event, keys=keys, table=TABLE_WITHOUT_ROWS)
+    event = _start(keys, Manifest=put_inventory(storage, keys))
+    from_inventory = run_function(storage, "list_images", event, keys=keys, table=TABLE_WITHOUT_ROWS)
     yield FROM_INVENTORY, from_inventory
-    dealt = run_function(server, "shard_images", from_inventory.answer, keys=keys, table=TABLE_WITHOUT_ROWS)
+    dealt = run_function(storage, "shard_images", from_inventory.answer, keys=keys, table=TABLE_WITHOUT_ROWS)
     _check_counts(dealt, unchanged=0)
     yield DEALT, dealt
 
 
-def measure_ours(server: Server, keys: int) -> Iterator[tuple[str, Took]]:
+def measure_ours(storage: Storage, keys: int) -> Iterator[tuple[str, Took]]:
     """What ListImages by prefix and ShardImages took on `keys` keys, a number for which all the rest is too slow."""
-    listed = run_function(server, "list_images", _start(keys, Paths=[PREFIX]), keys=keys, table=TABLE_WITHOUT_ROWS)
+    listed = run_function(storage, "list_images", _start(keys, Paths=[PREFIX]), keys=keys, table=TABLE_WITHOUT_ROWS)
     yield LISTED, listed
-    sharded = run_function(server, "shard_images", listed.answer, keys=keys, table=TABLE_WITHOUT_ROWS)
+    sharded = run_function(storage, "shard_images", listed.answer, keys=keys, table=TABLE_WITHOUT_ROWS)
     _check_counts(sharded, unchanged=0)
     yield SHARDED, sharded
 
@@ -77,7 +77,7 @@ def _check_counts(took: Took, *, unchanged: int) -> None:
 
 def measured_table(measured: dict[str, list[Took]]) -> str:
     """A row for each function and number of keys."""
-    head = ["", "keys", "keys/s of CPU", "CPU µs a key", "peak MB", "state bytes", "server's CPU s"]
+    head = ["", "keys", "keys/s of CPU", "CPU µs a key", "peak MB", "state bytes", "storage's CPU s"]
     rows = [
         [
             name,
@@ -86,7 +86,7 @@ def measured_table(measured: dict[str, list[Took]]) -> str:
             f"{took.microseconds:.1f}",
             f"{took.peak_mb:.0f}",
             "" if name == SAMPLE else f"{len(json.dumps(took.answer)):,}",
-            f"{took.server_seconds:.1f}",
+            f"{took.storage_seconds:.1f}",
         ]
         for name, runs in measured.items()
         for took in runs
@@ -150,9 +150,9 @@ def main() -> None:
     parser.add_argument("--dry", action="store_true", help="do not write docs/performance.md")
     arguments = parser.parse_args()
     measured: dict[str, list[Took]] = {}
-    with serving() as server:
-        runs = [measure(server, keys) for keys in arguments.keys]
-        runs += [measure_ours(server, keys) for keys in arguments.more_keys]
+    with running_storage() as storage:
+        runs = [measure(storage, keys) for keys in arguments.keys]
+        runs += [measure_ours(storage, keys) for keys in arguments.more_keys]
         for name, took in chain.from_iterable(runs):
             measured.setdefault(name, []).append(took)
             print(f"{took.keys:>12,} keys  {took.microseconds:7.1f} µs  {took.peak_mb:6.0f} MB  {name}", flush=True)

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import boto3
 
-from testkit.peak import peak_mb
+from testkit.processes import peak_mb
 
 LAMBDA_SECONDS: Final = 900.0
 PEER: Final = "peer"

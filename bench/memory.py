@@ -16,10 +16,10 @@ from bench.worker_run import WorkerSetup, listed_images, run_worker
 from local_pipeline.installation import ROOT
 from testkit.photos import make_huge_photos, make_tiny_photos
 from testkit.processes import end_children_on_sigterm
-from testkit.report import markdown_table, write_section
 from testkit.seeded_model import make_seeded_model
 from testkit.storage.client import running_storage
 from testkit.storage.server import Latency
+from testkit.tables import markdown_table, write_section
 
 FOLDER: Final = ROOT / "build" / "bench"
 SHORT_SHARD: Final = 100

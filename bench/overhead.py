@@ -7,7 +7,6 @@ A run of one photo is all overhead: what is measured is the pipeline's, not the 
 from __future__ import annotations
 
 import argparse
-import io
 import statistics
 import tempfile
 import time
@@ -15,16 +14,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-from PIL import Image
-
 from local_pipeline.cloud import deployment_of
 from local_pipeline.installation import LAMBDA_PYTHON, WORKER_PYTHON, synthesize
 from localaws import EmbeddedCloud
 from stepvec.adapters.object_store import ObjectStore
 from stepvec.client.deployment import Deployment, RunOfDeployment
 from stepvec.runs.reports import ShardReport
-from testkit.report import markdown_table, write_section
+from testkit.photos import PHOTO_SIZE, picture
+from testkit.tables import markdown_table, write_section
 
 TARGET_SECONDS: Final = 10.0
 STEPS: Final = ("ListImages", "ShardImages", "EmbedShards", "VerifyRun")
@@ -34,7 +31,8 @@ SUCCEEDED: Final = "SUCCEEDED"
 def measure(deployment: Deployment, number: int) -> dict[str, float]:
     """Seconds of each step of a run of one photo, and in all."""
     prefix = f"bench-{number}"
-    deployment.client("s3").put_object(Bucket=deployment.image_bucket, Key=f"{prefix}/1.jpg", Body=_photo(number))
+    photo = picture(number, size=PHOTO_SIZE)
+    deployment.client("s3").put_object(Bucket=deployment.image_bucket, Key=f"{prefix}/1.jpg", Body=photo)
     run = RunOfDeployment(deployment, prefix)
     start = time.perf_counter()
     run.start({"Paths": [prefix]})
@@ -65,13 +63,6 @@ def _step_seconds(deployment: Deployment, run: str) -> dict[str, float]:
         else:
             seconds[details["name"]] = (event["timestamp"] - entered[details["name"]]).total_seconds()
     return seconds
-
-
-def _photo(seed: int) -> bytes:
-    pixels = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), dtype=np.uint8)
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).resize((800, 600), Image.Resampling.BICUBIC).save(buffer, "JPEG")
-    return buffer.getvalue()
 
 
 def main() -> None:

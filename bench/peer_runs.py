@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from bench.outcomes import Outcome
+from bench.figures import BenchOutcome
 from bench.worker_run import WorkerOutcome, worker_environment
 from local_pipeline.installation import ROOT, WORKER_PYTHON
 from stepvec.rows.model import WEIGHTS_FILE
@@ -66,11 +66,11 @@ def loader_settings(vcpus: int) -> Iterator[LoaderSetting]:
     yield LoaderSetting(vcpus, vcpus, draft=True, frozen=False)
 
 
-def run_loader(photos: Path, images: int, setting: LoaderSetting) -> Outcome:
+def run_loader(photos: Path, images: int, setting: LoaderSetting) -> BenchOutcome:
     """The DataLoader peer over `images` files of `photos`."""
     command = [str(TORCH_PYTHON), "-m", "bench.peers.dataloader", "--photos", str(photos), "--images", str(images)]
     command += ["--workers", str(setting.workers), "--threads", str(setting.threads)]
     command += [*(["--draft"] if setting.draft else []), *(["--frozen"] if setting.frozen else [])]
     usage = run_measured([command], {**os.environ, **MALLOC}, ROOT)
     lines = [json.loads(line) for line in usage.outputs[0].splitlines()]
-    return Outcome(images, [(line["time"], line["images"]) for line in lines], usage)
+    return BenchOutcome(images, [(line["time"], line["images"]) for line in lines], usage)

@@ -15,22 +15,20 @@ from typing import Final
 
 import psutil
 
-from bench.alone_run import Alone, measure_alone, median_alone, slow_vectors
 from bench.checks import FloatArray, check_vectors
-from bench.outcomes import Contender, Figures, Outcome, figures, in_turns
+from bench.figures import BenchOutcome, Contender, Figures, figures, in_turns
+from bench.limits import Limit, measure_limit, median_limit, slow_vectors
 from bench.peer_runs import LoaderSetting, loader_settings, run_loader, run_one_at_a_time
-from bench.variants import Variant, variants
-from bench.worker_run import WorkerSetup, listed_images, run_worker
+from bench.worker_run import Variant, WorkerSetup, listed_images, run_worker, variants
 from bench.worker_tables import efficiency_table, final_line, speed_table
 from local_pipeline.installation import ROOT
 from testkit.photos import make_photos
 from testkit.processes import end_children_on_sigterm
-from testkit.report import write_section
 from testkit.seeded_model import make_seeded_model
 from testkit.storage.client import REALISTIC, Storage, running_storage
 from testkit.storage.server import Latency
+from testkit.tables import write_section
 
-PICTURES: Final = ROOT / "build" / "photos" / "skimage" / "data"
 FOLDER: Final = ROOT / "build" / "bench"
 PHOTOS: Final = 300
 COPIES: Final = 40
@@ -80,18 +78,18 @@ class WorkerBench:
             return False
         return True
 
-    def alone(self, variant: Variant, images: int, processes: int) -> Alone:
+    def limit(self, variant: Variant, images: int, processes: int) -> Limit:
         """The limit of one variant."""
-        return measure_alone(self._photos, images, self._plan.model_directory, variant.model, processes=processes)
+        return measure_limit(self._photos, images, self._plan.model_directory, variant.model, processes=processes)
 
     def workers(self, storage: Storage) -> list[Contender]:
         """The worker, in every way that it can run."""
         return [Contender(variant.label, self._worker(storage, variant)) for variant in self.variants]
 
-    def _worker(self, storage: Storage, variant: Variant) -> Callable[[int], Outcome]:
+    def _worker(self, storage: Storage, variant: Variant) -> Callable[[int], BenchOutcome]:
         setup = WorkerSetup(self._plan.model_directory, variant.model, self._plan.vcpus)
 
-        def run(images: int) -> Outcome:
+        def run(images: int) -> BenchOutcome:
             outcome = run_worker(storage, setup, listed_images(storage, images))
             check_vectors(outcome.rows, self._expected[variant.model])
             return outcome
@@ -107,7 +105,7 @@ class WorkerBench:
         several = [contender(f"{ONE_AT_A_TIME}, {self._plan.vcpus} of them", self._plan.vcpus)]
         return [contender(ONE_AT_A_TIME, 1), *([] if self._plan.is_quick else several)]
 
-    def _sample(self, storage: Storage, images: int, processes: int) -> Outcome:
+    def _sample(self, storage: Storage, images: int, processes: int) -> BenchOutcome:
         outcome = run_one_at_a_time(storage, self._plan.model_directory, listed_images(storage, images), processes)
         sample = str(self._card.identity("sample-1"))
         if sample in self._expected:
@@ -135,13 +133,13 @@ def images_for(contenders: Sequence[Contender], seconds: float) -> dict[str, int
     return images
 
 
-def measure_limits(bench: WorkerBench, plan: Plan, *, processes: int) -> dict[str, Alone]:
+def measure_limits(bench: WorkerBench, plan: Plan, *, processes: int) -> dict[str, Limit]:
     """The limit of each variant by its label, with so many processes at once that do the same."""
-    runs: dict[str, list[Alone]] = {variant.label: [] for variant in bench.variants}
+    runs: dict[str, list[Limit]] = {variant.label: [] for variant in bench.variants}
     for _ in range(plan.rounds):
         for variant in bench.variants:
-            runs[variant.label].append(bench.alone(variant, 2 * PROBE_IMAGES, processes))
-    return {label: median_alone(found) for label, found in runs.items()}
+            runs[variant.label].append(bench.limit(variant, 2 * PROBE_IMAGES, processes))
+    return {label: median_limit(found) for label, found in runs.items()}
 
 
 def compare(
@@ -161,7 +159,7 @@ def main() -> None:
     plan, photos = parse_plan(), FOLDER / "photos"
     busy = busy_note(psutil.cpu_percent(interval=IDLE_SECONDS))
     print(busy, flush=True)
-    make_photos(PICTURES, photos, PHOTOS)
+    make_photos(photos, PHOTOS)
     bench = WorkerBench(plan, photos)
     loader = None if plan.is_quick else bench.best_loader(max(PROBE_IMAGES, round(plan.seconds * PROBE_RATE)))
     limits, crowded = measure_limits(bench, plan, processes=1), measure_limits(bench, plan, processes=plan.vcpus)

@@ -1,11 +1,11 @@
-"""The real worker on the storage stand-in: `python -m stepvec_worker`, in its own environment."""
+"""The real worker, in every way that it can run, on the storage stand-in: `python -m stepvec_worker`."""
 
 from __future__ import annotations
 
 import itertools
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
@@ -14,9 +14,10 @@ from typing import Any, Final
 import boto3
 
 from bench.checks import check_rows
-from bench.outcomes import Outcome
+from bench.figures import BenchOutcome
 from local_pipeline.installation import ROOT, WORKER_PYTHON
 from stepvec.adapters.object_store import ObjectStore
+from stepvec.rows.model import Engine, ModelCard, Precision
 from stepvec.runs.layout import RunLayout
 from stepvec.runs.listing import ShardImage, dump_shard
 from stepvec.runs.run_input import RunInput
@@ -35,6 +36,32 @@ _INPUT: Final = RunInput(
 )
 
 
+_OPENVINO: Final[tuple[tuple[str, str, Precision], ...]] = (
+    ("worker, OpenVINO float32", "openvino-f32", "float32"),
+    ("worker, OpenVINO bf16", "bf16", "bf16"),
+    ("worker, OpenVINO int8", "int8", "int8"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One way: what a table calls it, and the model's name that makes the worker run it."""
+
+    label: str
+    precision: str
+    model: str
+
+
+def variants(card: ModelCard) -> Iterator[Variant]:
+    """Every way that the model of `card` may have; whether the worker can run one here, trying tells."""
+    yield Variant("worker, MXNet float32", "f32", str(card.identity("standard-1")))
+    yield Variant("worker, MXNet float32, sample-1", "sample", str(card.identity("sample-1")))
+    engine: Engine = "openvino"
+    for label, short, precision in _OPENVINO:
+        if precision != "int8" or card.int8 is not None:
+            yield Variant(label, short, str(card.identity("standard-1", engine, precision)))
+
+
 @dataclass(frozen=True, slots=True)
 class WorkerSetup:
     """Which model is run, on how many vCPUs, and what else the worker's environment gets."""
@@ -46,7 +73,7 @@ class WorkerSetup:
 
 
 @dataclass(frozen=True, slots=True)
-class WorkerOutcome(Outcome):
+class WorkerOutcome(BenchOutcome):
     """A run of the worker, and the rows that it stored."""
 
     rows: Mapping[str, Any] = field(default_factory=dict)

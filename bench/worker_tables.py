@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bench.alone_run import Alone
-from bench.outcomes import Figures
-from testkit.report import markdown_table
+from bench.figures import Figures
+from bench.limits import Limit
+from testkit.tables import markdown_table
 
 
 def speed_table(found: Mapping[str, Figures], reference: str, vcpus: int) -> str:
@@ -41,7 +41,7 @@ def speed_table(found: Mapping[str, Figures], reference: str, vcpus: int) -> str
     return markdown_table(head, rows)
 
 
-def efficiency_table(found: Mapping[str, Figures], limits: Mapping[str, Alone], crowded: Mapping[str, Alone]) -> str:
+def efficiency_table(found: Mapping[str, Figures], limits: Mapping[str, Limit], crowded: Mapping[str, Limit]) -> str:
     """What an image costs at the least, and what it costs in the whole worker.
 
     `crowded` are the limits with a process on each vCPU: what the cores cost each other by sharing caches and memory.
@@ -64,7 +64,7 @@ def efficiency_table(found: Mapping[str, Figures], limits: Mapping[str, Alone], 
 def final_line(
     found: Mapping[str, Figures],
     labels: Mapping[str, str],
-    limits: Mapping[str, Alone],
+    limits: Mapping[str, Limit],
     *,
     one_at_a_time: str,
     dataloader: str,

@@ -22,9 +22,9 @@ from resilience.faults.kinds import KINDS
 from resilience.faults.results import DEFAULT_SEED, show
 from resilience.faults.scenario import Result, Scenario, run_scenario
 from resilience.faults.stage import open_stage
-from testkit.process_samples import SERVER, Samples, sampled
-from testkit.report import DOCS, markdown_table, write_section
-from testkit.small_photos import small_photos
+from testkit.photos import small_photos
+from testkit.processes import SERVER, Samples, sampled
+from testkit.tables import DOCS, markdown_table, write_section
 
 IMAGES: Final = 20_000
 COMPARED: Final = 2_000

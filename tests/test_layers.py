@@ -53,7 +53,7 @@ def test_imports_go_one_way():
         ("worker_image/stepvec_worker/processes/host.py", "import stepvec_worker.processes.messages"),
         ("localaws/scheduler.py", "import moto.core"),
         ("localaws/iam/policy.py", "import localaws.context"),
-        ("testkit/peak.py", "import bench.worker"),
+        ("testkit/processes.py", "import bench.worker"),
     ],
 )
 def test_a_forbidden_import_is_found(tmp_path, module, line):

@@ -11,8 +11,7 @@ from local_pipeline.installation import ROOT
 from resilience.corpus.collect import CorpusFile
 from resilience.corpus.encoders import EMBEDDED, MUTATIONS
 from resilience.corpus.run import Outcomes
-from testkit.machine import describe_machine
-from testkit.report import markdown_table
+from testkit.tables import describe_machine, markdown_table
 
 RELIABILITY: Final = ROOT / "docs" / "reliability.md"
 BEGIN, END = "<!-- begin corpus -->", "<!-- end corpus -->"

@@ -21,8 +21,8 @@ from resilience.faults.kinds import KINDS
 from resilience.faults.results import DEFAULT_SEED, show, summary, table_of
 from resilience.faults.scenario import Result, Scenario, run_scenario
 from resilience.faults.stage import open_stage
-from testkit.pictures import picture
-from testkit.report import DOCS, write_section
+from testkit.photos import picture
+from testkit.tables import DOCS, write_section
 
 
 def main() -> None:

@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import unquote
 
 from stepvec.rows.item import PARTITION_KEY
 from testkit.http_messages import Message
@@ -55,8 +54,7 @@ class Call:
 
 def read_call(request: Message, port: int, role_of: Callable[[str], str]) -> Call:
     """The call that `request`, which came from `port`, makes. `role_of` tells whose an access key is."""
-    method, target, _ = request.start_line.split(" ", 2)
-    path, _, query = target.partition("?")
+    method, path, query = request.method, request.path, request.query
     match = _CREDENTIAL.search(request.header("authorization"))
     access_key, service = match.groups() if match else ("", "")
     role = role_of(access_key) if access_key else ""
@@ -64,7 +62,7 @@ def read_call(request: Message, port: int, role_of: Callable[[str], str]) -> Cal
     images: tuple[str, ...] = ()
     operation = f"{method} {path}"
     if service == "s3":
-        bucket, _, key = unquote(path.lstrip("/"), errors="surrogateescape").partition("/")
+        bucket, _, key = path.lstrip("/").partition("/")
         known = _S3_OBJECT if key else _S3_BUCKET
         operation = known.get(method, operation) if _is_plain(query) else operation
         images = (key,) if operation == "GetObject" else ()
@@ -74,7 +72,7 @@ def read_call(request: Message, port: int, role_of: Callable[[str], str]) -> Cal
     elif service == "batch" and path == "/v1/submitjob":
         operation = "SubmitJob"
         key = _submitted_shard(request.body)
-    elif service == "lambda" and (invoked := _INVOKE.fullmatch(unquote(path))):
+    elif service == "lambda" and (invoked := _INVOKE.fullmatch(path)):
         operation, key = "Invoke", invoked[1]
     return Call(service, operation, role, bucket, key, images, port)
 

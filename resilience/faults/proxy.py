@@ -13,15 +13,14 @@ import threading
 import time
 from collections.abc import Callable
 from socketserver import BaseRequestHandler, ThreadingTCPServer
-from typing import BinaryIO, Final, NoReturn, Protocol, cast
+from typing import Final, NoReturn, Protocol
 from urllib.parse import urlsplit
 
 from resilience.faults.calls import Call, read_call
-from testkit.http_messages import BrokenMessageError, Message, read_head, read_request_body, read_response
+from testkit.http_messages import BrokenMessageError, Message, MessageSocket
 
 _LOGGER: Final = logging.getLogger(__name__)
 _SLICE_SECONDS: Final = 0.25
-_CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class ConnectionGoneError(Exception):
@@ -34,27 +33,25 @@ class Upstream:
     def __init__(self, address: tuple[str, int]) -> None:
         self._address = address
         self._socket: socket.socket | None = None
-        self._stream: BinaryIO | None = None
+        self._messages: MessageSocket | None = None
 
     def send(self, request: Message) -> Message:
         """The response to `request`."""
-        if self._socket is None or self._stream is None:
+        if self._socket is None or self._messages is None:
             self._socket = socket.create_connection(self._address)
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._stream = cast(BinaryIO, self._socket.makefile("rb"))
+            self._messages = MessageSocket(self._socket)
         self._socket.sendall(request.head + request.body)
-        response = read_response(self._stream, request.start_line.split(" ", 1)[0])
+        response = self._messages.response(request.method)
         if response.ends_connection:
             self.close()
         return response
 
     def close(self) -> None:
         """Ends the connection; the next request opens another."""
-        if self._stream is not None:
-            self._stream.close()
         if self._socket is not None:
             self._socket.close()
-        self._socket = self._stream = None
+        self._socket = self._messages = None
 
 
 class Exchange:
@@ -70,7 +67,7 @@ class Exchange:
     @property
     def method(self) -> str:
         """GET, PUT, POST, HEAD."""
-        return self.request.start_line.split(" ", 1)[0]
+        return self.request.method
 
     def forward(self, request: Message | None = None) -> Message:
         """What the embedded AWS says to the request, or to another one in its place."""
@@ -167,12 +164,9 @@ def _serve(
 ) -> None:
     client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     upstream = Upstream(address)
-    stream = cast(BinaryIO, client.makefile("rb"))
+    messages = MessageSocket(client)
     try:
-        while (head := read_head(stream)) is not None:
-            if Message(head, b"").header("expect").lower() == "100-continue":
-                client.sendall(_CONTINUE)
-            request = Message(head, read_request_body(stream, head))
+        while (request := messages.request()) is not None:
             exchange = Exchange(read_call(request, port, role_of), request, client, upstream)
             handler.handle(exchange)
             if exchange.ends_connection:
@@ -181,6 +175,5 @@ def _serve(
         # A process that is killed leaves its connections half open: nothing to show on the terminal.
         _LOGGER.debug("a connection broke", exc_info=True)
     finally:
-        stream.close()
         upstream.close()
         client.close()

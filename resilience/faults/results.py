@@ -8,7 +8,7 @@ from typing import Final
 from resilience.faults.building import Kind
 from resilience.faults.injector import Ledger
 from resilience.faults.scenario import Result
-from testkit.report import markdown_table
+from testkit.tables import markdown_table
 
 DEFAULT_SEED: Final = 20261125
 LINES_SHOWN: Final = 10

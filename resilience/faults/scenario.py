@@ -12,7 +12,7 @@ from resilience.faults.building import Kind, Setup
 from resilience.faults.invariants import Verdict, check, check_rerun
 from resilience.faults.stage import Stage
 from stepvec.runs.outcome import FailureReason
-from testkit.pictures import picture
+from testkit.photos import picture
 
 ROUNDS: Final = 8
 """Runs under faults at the most; a moment that has not come by then is an error."""

@@ -21,7 +21,7 @@ from stepvec.client.deployment import Deployment, Ended, RunOfDeployment
 from stepvec.rows.item import VectorItem, decode_item
 from stepvec.runs.listing import ListedImage, read_listing
 from stepvec.runs.outcome import ImageFailure
-from testkit.pictures import etag_of
+from testkit.photos import etag_of
 
 DOWNLOAD_THREADS: Final = 32
 """More than usual: most of them wait for their next try."""

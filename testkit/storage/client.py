@@ -18,6 +18,8 @@ from testkit.storage.server import CONTROL, HOST, Latency
 IMAGE_BUCKET: Final = "bench-images"
 WORK_BUCKET: Final = "bench-work"
 TABLE: Final = "bench-vectors"
+_REQUEST_SECONDS: Final = 60
+AT_ONCE: Final = Latency()
 REALISTIC: Final = Latency(s3=0.015, dynamodb=0.005)
 """Seconds until S3 and DynamoDB answer, assumed for a small object or row within a region."""
 
@@ -59,17 +61,23 @@ class Storage:
         rows: dict[str, Any] = self._ask(f"rows/{TABLE}")
         return rows
 
+    def put(self, bucket: str, key: str, body: bytes) -> None:
+        """Put an object."""
+        request = urllib.request.Request(f"{self.endpoint}/{bucket}/{key}", data=body, method="PUT")  # noqa: S310 - http
+        urllib.request.urlopen(request, timeout=_REQUEST_SECONDS).close()  # noqa: S310
+
     def _ask(self, what: str) -> Any:
-        with urllib.request.urlopen(f"{self.endpoint}{CONTROL}{what}", timeout=60) as answer:  # noqa: S310 - http, ours
+        with urllib.request.urlopen(f"{self.endpoint}{CONTROL}{what}", timeout=_REQUEST_SECONDS) as answer:  # noqa: S310 - http, ours
             return json.load(answer)
 
 
 @contextmanager
-def running_storage(photos: Path, *, copies: int, latency: Latency) -> Iterator[Storage]:
+def running_storage(photos: Path | None = None, *, copies: int = 1, latency: Latency = AT_ONCE) -> Iterator[Storage]:
     """The stand-in with the files of `photos` in IMAGE_BUCKET, `copies` times."""
-    command = [sys.executable, "-m", "testkit.storage.server", "--bucket", IMAGE_BUCKET, "--photos", str(photos)]
-    command += ["--copies", str(copies), "--s3-latency", str(latency.s3)]
+    command = [sys.executable, "-m", "testkit.storage.server", "--s3-latency", str(latency.s3)]
     command += ["--dynamodb-latency", str(latency.dynamodb)]
+    if photos is not None:
+        command += ["--bucket", IMAGE_BUCKET, "--photos", str(photos), "--copies", str(copies)]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin  # noqa: S101 - for mypy: both are pipes
         assert process.stdout  # noqa: S101

@@ -10,8 +10,9 @@ from typing import Any, Final
 
 from stepvec.limits import BATCH_GET_ITEMS
 from stepvec.rows.item import PARTITION_KEY
+from testkit.http_messages import Message, response
 from testkit.storage.conditions import ConditionError, parse_condition
-from testkit.storage.http import Request, response
+from testkit.storage.synthetic import TABLE_WITH_ROWS, SyntheticRows
 
 READ_UNIT_BYTES: Final = 4096
 BATCH_WRITE_ITEMS: Final = 25
@@ -43,11 +44,11 @@ class Tables:
             "BatchWriteItem": self._batch_write,
         }
 
-    def answer(self, request: Request) -> bytes:
+    def answer(self, request: Message) -> bytes:
         """The response to a request of DynamoDB's JSON protocol."""
-        name = request.headers.get(b"x-amz-target", b"").decode().partition(".")[2]
+        name = request.header("x-amz-target").partition(".")[2]
         try:
-            status, body = "200 OK", self._operation(name)(json.loads(request.body))
+            status, body = "200 OK", self._operation(name)(json.loads(request.content))
         except RequestRefused as refused:
             status, body = "400 Bad Request", refused.body
         content = json.dumps(body, separators=(",", ":")).encode()
@@ -69,8 +70,8 @@ class Tables:
             keys = [key[PARTITION_KEY]["S"] for key in wanted["Keys"]]
             if not 1 <= len(set(keys)) == len(keys) <= BATCH_GET_ITEMS:
                 raise RequestRefused("ValidationException", f"{len(keys)} keys, or one of them twice.")
-            rows = self._table(table)
-            items = [rows[key] for key in keys if key in rows]
+            rows = SyntheticRows() if table == TABLE_WITH_ROWS else self._table(table)
+            items = [item for item in map(rows.get, keys) if item is not None]
             found[table] = [_projected(item, wanted) for item in items]
             # An item that does not exist is read as one of the least size.
             sizes = [_item_bytes(item) for item in items] + [1] * (len(keys) - len(items))

@@ -1,4 +1,4 @@
-"""`python -m testkit.storage.server`: serves until its standard input ends, so that it never outlives the bench."""
+"""`python -m testkit.storage.server`: serves until its standard input ends, so that it never outlives its parent."""
 
 from __future__ import annotations
 
@@ -9,17 +9,20 @@ import json
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from testkit.http_messages import CONTINUE, Message, MessageReader, response
 from testkit.storage.dynamodb import Tables
-from testkit.storage.http import Answer, HttpConnection, Request, response
 from testkit.storage.s3 import Buckets
 
 HOST: Final = "127.0.0.1"
 CONTROL: Final = "/-/"
-"""Begins the paths that the bench itself asks for; no bucket's name begins with a hyphen."""
+"""Begins the paths that whoever started it asks for; no bucket's name begins with a hyphen."""
+SEND_BUFFER_BYTES: Final = 1024 * 1024
+"""A whole photo goes to the kernel at once; what does not fit would be copied."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,7 @@ class Counts:
 
 
 class Service:
-    """Answers each request: of S3, of DynamoDB, or of the bench."""
+    """Answers each request, whether of S3, of DynamoDB, or of whoever started it, with a response and a delay."""
 
     def __init__(self, buckets: Buckets, latency: Latency) -> None:
         self._buckets = buckets
@@ -51,15 +54,16 @@ class Service:
         self._tables = Tables(self._stored)
         self._counts = Counts()
 
-    def answer(self, request: Request) -> Answer:
-        """The response, and when to send it."""
-        if request.method == "POST" and request.path == "/":
-            self._counts.requests[request.headers.get(b"x-amz-target", b"").decode()] += 1
-            return Answer(self._tables.answer(request), self._latency.dynamodb)
-        if request.path.startswith(CONTROL):
-            return Answer(self._control(request.path.removeprefix(CONTROL)))
+    def answer(self, request: Message) -> tuple[bytes, float]:
+        """The bytes of the response, and the seconds to wait before they are sent."""
+        path = request.path
+        if path == "/" and request.method == "POST":
+            self._counts.requests[request.header("x-amz-target")] += 1
+            return self._tables.answer(request), self._latency.dynamodb
+        if path.startswith(CONTROL):
+            return self._control(path.removeprefix(CONTROL)), 0.0
         self._counts.requests[request.method] += 1
-        return Answer(self._buckets.answer(request), self._latency.s3)
+        return self._buckets.answer(request), self._latency.s3
 
     def _stored(self, rows: int) -> None:
         self._counts.stored.append((time.monotonic() + self._latency.dynamodb, rows))
@@ -79,6 +83,48 @@ class Service:
         return response("404 Not Found")
 
 
+class Connection(asyncio.Protocol):
+    """One connection of a client: requests one at a time, kept open."""
+
+    def __init__(self, answer: Callable[[Message], tuple[bytes, float]]) -> None:
+        self._answer = answer
+        self._reader = MessageReader()
+        self._is_waiting = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """As asyncio says."""
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - for mypy: a server's transport
+        transport.set_write_buffer_limits(high=SEND_BUFFER_BYTES)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        """As asyncio says."""
+        self._reader.feed(data)
+        if not self._is_waiting:
+            self._next_request()
+
+    def _next_request(self) -> None:
+        request = self._reader.request()
+        if request is None:
+            if self._reader.awaits_continue():
+                self._transport.write(CONTINUE)
+            return
+        content, delay = self._answer(request)
+        if delay:
+            self._is_waiting = True
+            asyncio.get_running_loop().call_later(delay, self._send, content)
+        else:
+            self._send(content)
+
+    def _send(self, content: bytes) -> None:
+        self._is_waiting = False
+        if self._transport.is_closing():
+            return
+        self._transport.write(content)
+        if not self._reader.is_empty:
+            self._next_request()
+
+
 def _json(body: Any) -> bytes:
     return response("200 OK", json.dumps(body).encode(), b"Content-Type: application/json\r\n")
 
@@ -86,7 +132,7 @@ def _json(body: Any) -> bytes:
 async def serve(service: Service) -> None:
     """Serve on a free port, print it, and return when standard input ends."""
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: HttpConnection(service.answer), HOST, 0, backlog=256)
+    server = await loop.create_server(lambda: Connection(service.answer), HOST, 0, backlog=256)
     print(server.sockets[0].getsockname()[1], flush=True)
     ended = asyncio.Event()
     # Nothing is ever written to it: it can be read only when whoever started this process has closed it, or ended.
@@ -98,14 +144,15 @@ async def serve(service: Service) -> None:
 def main() -> None:
     """Load the photos, then serve."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--bucket", required=True, help="bucket of the photos")
-    parser.add_argument("--photos", type=Path, required=True, help="folder whose files it holds")
+    parser.add_argument("--bucket", default="photos", help="bucket of the photos")
+    parser.add_argument("--photos", type=Path, help="folder whose files it holds")
     parser.add_argument("--copies", type=int, default=1, help="times that each is there, under names of their own")
     parser.add_argument("--s3-latency", type=float, default=0.0, help="seconds until S3 answers")
     parser.add_argument("--dynamodb-latency", type=float, default=0.0, help="seconds until DynamoDB answers")
     options = parser.parse_args()
     buckets = Buckets()
-    buckets.load(options.bucket, sorted(options.photos.iterdir()), options.copies)
+    if options.photos:
+        buckets.load(options.bucket, sorted(options.photos.iterdir()), options.copies)
     # What is loaded stays for good: no collection needs to look at it again.
     gc.freeze()
     asyncio.run(serve(Service(buckets, Latency(options.s3_latency, options.dynamodb_latency))))

@@ -13,13 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.alone_run import Alone
 from bench.checks import WrongResultError, check_rows, check_vectors
-from bench.outcomes import Contender, Figures, Outcome, in_turns
-from bench.steady import steady_part, value_at
+from bench.figures import BenchOutcome, Contender, Figures, in_turns, steady_part, value_at
+from bench.limits import Limit
 from bench.worker_tables import efficiency_table, final_line, speed_table
 from stepvec.runs.listing import ShardImage
-from testkit.processes import Usage, run_measured
+from testkit.processes import ProcessUsage, run_measured
 
 BURN = "import time\nwhile time.process_time() < {seconds}: pass"
 TREE = (
@@ -69,16 +68,16 @@ def test_a_program_that_fails_is_an_error_with_its_last_words(tmp_path):
         run_measured([[sys.executable, "-c", "raise SystemExit('no such luck')"]], os.environ, tmp_path)
 
 
-def usage_of(cpu_seconds: float) -> Usage:
-    return Usage(((0.0, 0.0), (10.0, cpu_seconds)), 10.0, cpu_seconds, 100.0, 120.0, ())
+def usage_of(cpu_seconds: float) -> ProcessUsage:
+    return ProcessUsage(((0.0, 0.0), (10.0, cpu_seconds)), 10.0, cpu_seconds, 100.0, 120.0, ())
 
 
 def test_contenders_take_turns_and_the_median_counts():
     order, cpu = [], iter([1.0, 2.0, 9.0, 2.0, 2.0, 2.0])
 
-    def run(name: str, images: int) -> Outcome:
+    def run(name: str, images: int) -> BenchOutcome:
         order.append((name, images))
-        return Outcome(images, [(float(second), images // 10) for second in range(10)], usage_of(next(cpu)))
+        return BenchOutcome(images, [(float(second), images // 10) for second in range(10)], usage_of(next(cpu)))
 
     contenders = [Contender(name, functools.partial(run, name)) for name in ("a", "b")]
     found = in_turns(contenders, {"a": 100, "b": 50}, 3, lambda _: None)
@@ -94,9 +93,9 @@ def test_the_final_line():
 
     found = {"worker": at(70), "sample": at(20), "loader": at(50), "eight": at(140)}
     labels = {"f32": "worker", "int8": "eight"}
-    table = efficiency_table(found, {"worker": Alone(4, 14.4)}, {"worker": Alone(4.5, 15)})
+    table = efficiency_table(found, {"worker": Limit(4, 14.4)}, {"worker": Limit(4.5, 15)})
     assert table.splitlines()[-1] == "| worker | 4.00 | 14.40 | 19.50 | 20.00 | 0.92 |"
-    line = final_line(found, labels, {"worker": Alone(4, 14.4)}, one_at_a_time="sample", dataloader="loader")
+    line = final_line(found, labels, {"worker": Limit(4, 14.4)}, one_at_a_time="sample", dataloader="loader")
     assert line == (
         "worker/one-at-a-time f32 3.5 bf16 n/a int8 7.0 | worker/dataloader 1.4 | efficiency 0.92 | rss_mb 900"
     )

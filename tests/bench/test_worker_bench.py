@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bench.alone_run import measure_alone, slow_vectors
 from bench.checks import check_vectors
+from bench.limits import measure_limit, slow_vectors
 from bench.peer_runs import run_one_at_a_time
 from bench.worker_run import WorkerSetup, listed_images, run_worker
 from testkit.photos import make_tiny_photos
@@ -41,5 +41,5 @@ def test_the_worker_and_the_sample_give_the_vectors_of_the_slow_path(folder):
 
 def test_the_limit_has_both_its_parts(folder):
     model = str(make_seeded_model(folder / "model").identity("standard-1"))
-    alone = measure_alone(folder / "photos", PHOTOS, folder / "model", model)
+    alone = measure_limit(folder / "photos", PHOTOS, folder / "model", model)
     assert 0 < alone.decode_ms < alone.model_ms

@@ -10,7 +10,7 @@ import pytest
 from resilience.faults.kinds import KINDS
 from resilience.faults.scenario import Scenario, run_scenario
 from resilience.faults.stage import Stage, open_stage
-from testkit.pictures import picture
+from testkit.photos import picture
 
 # On a machine that others use as well, a scenario of several runs takes minutes.
 pytestmark = pytest.mark.timeout(1200)

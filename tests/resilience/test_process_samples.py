@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from testkit.pictures import etag_of
-from testkit.process_samples import LONG_SECONDS, Progress, Sample, Samples, growth_of, slowdown_of
-from testkit.small_photos import small_photos
+from testkit.photos import etag_of, small_photos
+from testkit.processes import LONG_SECONDS, Sample, SampledProgress, Samples, growth_of, slowdown_of
 
 
 def test_a_start_that_grows_and_then_stays_is_flat_and_a_leak_is_not() -> None:
@@ -31,9 +30,12 @@ def test_only_long_lived_processes_say_something_of_growth() -> None:
 
 
 def test_time_per_image_is_compared_between_start_and_end() -> None:
-    steady = [Progress(0.1 * images, images, 0.2 * images) for images in range(0, 1001, 10)]
+    steady = [SampledProgress(0.1 * images, images, 0.2 * images) for images in range(0, 1001, 10)]
     assert slowdown_of(steady) == pytest.approx((1.0, 1.0))
-    late = [Progress(0.1 * images + 0.1 * max(0, images - 500), images, 0.2 * images) for images in range(0, 1001, 10)]
+    late = [
+        SampledProgress(0.1 * images + 0.1 * max(0, images - 500), images, 0.2 * images)
+        for images in range(0, 1001, 10)
+    ]
     assert slowdown_of(late) == pytest.approx((2.0, 1.0))
 
 

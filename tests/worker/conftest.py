@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import zlib
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from stepvec import codec
@@ -14,7 +12,6 @@ from stepvec.rows.model import Architecture, ModelCard
 from stepvec.weights.make import make_model
 from stepvec.weights.params_file import write_params
 from stepvec.weights.sources import EfficientNetPackageSource
-from stepvec.weights.specs import parameter_shapes
 from tests.golden.seeded import Array
 
 
@@ -29,22 +26,6 @@ def efficientnet(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("efficientnet")
     make_model([EfficientNetPackageSource()], directory, lambda _: None)
     return directory
-
-
-def scaled_state(architecture: Architecture) -> dict[str, Array]:
-    """Weights from seeds, scaled so that activations stay about as large as they come in."""
-    return {name: _scaled(name, shape) for name, shape in parameter_shapes(architecture).items()}
-
-
-def _scaled(name: str, shape: tuple[int, ...]) -> Array:
-    random = np.random.RandomState(zlib.crc32(name.encode()))
-    if len(shape) == 4:
-        values = random.standard_normal(shape) * np.sqrt(2 / np.prod(shape[1:]))
-    elif name.endswith(("gamma", "running_var")):
-        values = random.uniform(0.5, 1.5, shape)
-    else:
-        values = random.standard_normal(shape) * 0.1
-    return np.asarray(values, np.float32)
 
 
 def write_model(directory: Path, architecture: Architecture, parameters: dict[str, Array]) -> Path:

@@ -25,9 +25,10 @@ from stepvec.weights.calibration import Calibration
 from stepvec.weights.make import add_calibration
 from stepvec.weights.model_directory import read_model_card
 from stepvec.weights.params_file import read_params
+from testkit.seeded_model import seeded_parameters
 from tests.golden.seeded import Array
 from tests.weights.states import GOLDEN
-from tests.worker.conftest import scaled_state, write_model
+from tests.worker.conftest import write_model
 from tests.worker.pictures import REPOSITORY, encoded, photos, scene
 
 pytest.importorskip("mxnet", reason="compares with MXNet, which only the worker's environment has")
@@ -61,13 +62,13 @@ def needs(precision: Precision) -> None:
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> dict[Architecture, Path]:
     folder = tmp_path_factory.mktemp("models")
-    return {name: write_model(folder / name, name, scaled_state(name)) for name in ARCHITECTURES}
+    return {name: write_model(folder / name, name, seeded_parameters(name)) for name in ARCHITECTURES}
 
 
 @pytest.fixture(scope="module")
 def calibrated(models: dict[Architecture, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """resnet18_v1, calibrated on small pictures."""
-    model = write_model(tmp_path_factory.mktemp("int8") / "model", "resnet18_v1", scaled_state("resnet18_v1"))
+    model = write_model(tmp_path_factory.mktemp("int8") / "model", "resnet18_v1", seeded_parameters("resnet18_v1"))
     card = read_model_card(model)
     parameters = read_params((model / "weights.params").read_bytes(), where="it")
     calibration = Calibrator(

@@ -25,7 +25,7 @@ from local_pipeline.photos import collect_photos, upload_photos
 from localaws import EmbeddedCloud
 from localaws.batch.container_engine import HARDENED, ContainerEngine
 from stepvec.client.deployment import RunOfDeployment
-from testkit.report import markdown_table, write_section
+from testkit.tables import markdown_table, write_section
 
 PHOTOS: Final = ROOT / "build" / "photos" / "skimage" / "data"
 FIRST_VECTOR: Final = "first vector"

@@ -1,4 +1,4 @@
-"""The limit, measured: bench/alone.py run in the worker's environment."""
+"""The limits that the worker is held against: bench/decode_and_embed.py, run in the worker's environment."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from testkit.processes import run_measured
 
 
 @dataclass(frozen=True, slots=True)
-class Alone:
+class Limit:
     """CPU milliseconds an image, on one thread with nothing else in the process."""
 
     decode_ms: float
@@ -30,12 +30,12 @@ class Alone:
         return self.decode_ms + self.model_ms
 
 
-def measure_alone(photos: Path, images: int, model_directory: Path, model: str, *, processes: int = 1) -> Alone:
+def measure_limit(photos: Path, images: int, model_directory: Path, model: str, *, processes: int = 1) -> Limit:
     """Decoding and the network of `model` alone; with several `processes` at once, the mean of them."""
     command = _command(photos, images, model_directory, model)
     usage = run_measured([command] * processes, _environment(), ROOT)
     measured = [json.loads(output) for output in usage.outputs]
-    return Alone(*(statistics.mean(run[name] for run in measured) for name in ("decode_ms", "model_ms")))
+    return Limit(*(statistics.mean(run[name] for run in measured) for name in ("decode_ms", "model_ms")))
 
 
 def slow_vectors(photos: Path, images: int, model_directory: Path, model: str) -> dict[str, FloatArray]:
@@ -48,13 +48,13 @@ def slow_vectors(photos: Path, images: int, model_directory: Path, model: str) -
             return {name: arrays[name] for name in arrays.files}
 
 
-def median_alone(runs: Sequence[Alone]) -> Alone:
+def median_limit(runs: Sequence[Limit]) -> Limit:
     """The median of each figure by itself."""
-    return Alone(statistics.median(run.decode_ms for run in runs), statistics.median(run.model_ms for run in runs))
+    return Limit(statistics.median(run.decode_ms for run in runs), statistics.median(run.model_ms for run in runs))
 
 
 def _command(photos: Path, images: int, model_directory: Path, model: str) -> list[str]:
-    command = [str(WORKER_PYTHON), "-m", "bench.alone", "--photos", str(photos), "--images", str(images)]
+    command = [str(WORKER_PYTHON), "-m", "bench.decode_and_embed", "--photos", str(photos), "--images", str(images)]
     return [*command, "--model-directory", str(model_directory), "--model", model]
 
 
