@@ -1,4 +1,4 @@
-"""Alarms: what somebody should look at. docs/operate.md says, for each, what it means and what to do."""
+"""Alarms and their topic. docs/operate.md says, for each alarm, what it means and what to do."""
 
 from __future__ import annotations
 
@@ -8,19 +8,31 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
 from stacks.compute import Compute
+from stacks.config import PipelineConfig
 from stacks.data_stack import DataStack
 from stacks.functions import Functions
-from stacks.metrics import FIVE_MINUTES, matched_events, of_table
-from stacks.notifications import Notifications
+from stacks.telemetry import FIVE_MINUTES, matched_events, of_table
 from stacks.triggers import Triggers
 from stacks.workflow import Workflow
 
 THROTTLED_EVENTS: Final = 1_000
-"""In five minutes. Retries absorb fewer: a new on-demand table throttles a little while it grows."""
+"""In five minutes. Retries absorb fewer: a new on-demand table throttles a little as it scales."""
 THROTTLED_PERIODS: Final = 3
+
+
+class Notifications(Construct):
+    """The topic of the alarms and of each run's counts (TLS only), and the e-mail address of the configuration."""
+
+    def __init__(self, scope: Construct, construct_id: str, *, data: DataStack, config: PipelineConfig) -> None:
+        super().__init__(scope, construct_id)
+        self.topic = sns.Topic(self, "Topic", master_key=data.key, enforce_ssl=True)
+        if config.alarm_email:
+            self.topic.add_subscription(subscriptions.EmailSubscription(config.alarm_email))
 
 
 class Alarms(Construct):
@@ -60,26 +72,30 @@ class Alarms(Construct):
             period=FIVE_MINUTES,
             label="throttled invocations",
         )
-        self._add("RunFailed", machine.metric_failed(period=FIVE_MINUTES), "A run failed: it says why, and its counts.")
-        self._add("RunTimedOut", machine.metric_timed_out(period=FIVE_MINUTES), "A run took longer than it may.")
-        self._add("QueueBlocked", matched_events(self.queue_blocked), "Batch cannot start the queue's next job.")
+        self._add("RunFailed", machine.metric_failed(period=FIVE_MINUTES), "A run failed; its cause has the counts.")
+        self._add(
+            "RunTimedOut",
+            machine.metric_timed_out(period=FIVE_MINUTES),
+            "A run exceeded its time limit.",
+        )
+        self._add("QueueBlocked", matched_events(self.queue_blocked), "Batch cannot start the next job in the queue.")
         self._add(
             "TableThrottled",
             throttles,
-            "DynamoDB throttles for a quarter of an hour.",
+            "DynamoDB has been throttling for a quarter of an hour.",
             threshold=THROTTLED_EVENTS,
             periods=THROTTLED_PERIODS,
         )
         self._add(
             "FunctionsThrottled",
             function_throttles,
-            "Lambda throttles: the account's concurrency is used up.",
+            "Lambda is throttling: the account's concurrency is used up.",
             periods=THROTTLED_PERIODS,
         )
 
         for name, queue in triggers.dead_letters.items():
             metric = queue.metric_approximate_number_of_messages_visible(period=FIVE_MINUTES)
-            self._add(name, metric, "What should have started a run did not, and waits here.")
+            self._add(name, metric, "Messages that should have started a run are waiting in this queue.")
 
     def _add(
         self, name: str, metric: cloudwatch.IMetric, meaning: str, *, threshold: int = 1, periods: int = 1
@@ -91,7 +107,7 @@ class Alarms(Construct):
             threshold=threshold,
             evaluation_periods=periods,
             comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-            # No run, no data: that is well.
+            # No data means no run, which is fine.
             treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
             alarm_description=f"{meaning} See docs/operate.md, {name}.",
         )
@@ -106,7 +122,7 @@ def _blocked_rule(scope: Construct, compute: Compute, notifications: Notificatio
     return events.Rule(
         scope,
         "BlockedQueue",
-        description="The queue's first job cannot start: the message says why",
+        description="The first job in the queue cannot start; the message says why",
         event_pattern=events.EventPattern(
             source=["aws.batch"],
             detail_type=["Batch Job Queue Blocked"],

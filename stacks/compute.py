@@ -16,8 +16,8 @@ from stacks.config import PipelineConfig
 from stacks.data_stack import DataStack
 from stacks.encryption import allow_use
 from stacks.instances import compute_environments
-from stacks.log_groups import log_group
 from stacks.network import Network
+from stacks.telemetry import log_group
 from stepvec.exit_codes import DO_NOT_RETRY, TERMINATED, TRY_AGAIN
 from stepvec.rows.model import ModelIdentity
 

@@ -7,9 +7,9 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal, TypeVar
 
-from stacks.devices import DEVICES, Device
+from stacks.devices import DEVICE_NAMES, DEVICES, Device, DeviceName
 from stepvec import codec
 from stepvec.errors import ConfigurationError, InvalidInputError, RecordError
 from stepvec.estimate.capacity import Capacity
@@ -19,13 +19,15 @@ from stepvec.limits import (
     QUEUE_BATCH_WINDOW_SECONDS,
     SCHEDULE_WINDOW_MINUTES,
 )
-from stepvec.rows.item import VECTOR_TYPES
-from stepvec.rows.model import ENGINES, PRECISIONS, PREPROCESSINGS, check_engine
+from stepvec.rows.item import VECTOR_TYPES, VectorType
+from stepvec.rows.model import ENGINES, PRECISIONS, PREPROCESSINGS, Engine, Precision, Preprocessing, check_engine
 from stepvec.runs.run_input import MAX_SHARD_SIZE, parse_run_input
 from stepvec.schedules import parse_schedule
 
+NetworkKind = Literal["public", "private"]
+Value = TypeVar("Value")
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,39}")
-"""A stack's name has up to 128 of these; names of what is in it begin with it, and are shorter."""
+"""A stack's name may have up to 128 characters; names of its resources begin with it, and have less room."""
 CONTEXT_KEY: Final = "stepvec"
 SETTINGS_VARIABLE: Final = "STEPVEC_SETTINGS"
 _SETTINGS_EXAMPLE: Final = 'For example: {"upload_trigger": true}.'
@@ -33,10 +35,10 @@ WHERE: Final = "The `stepvec` settings of cdk.json"
 
 
 def setting(
-    default: Any, about: str, *, choices: tuple[Any, ...] = (), between: tuple[float, float] | None = None
-) -> Any:
+    default: Value, about: str, *, choices: tuple[Value, ...] = (), bounds: tuple[float, float] | None = None
+) -> Value:
     """A field of PipelineConfig: its default, its line in docs/configuration.md, and the values it may have."""
-    return dataclasses.field(default=default, metadata={"about": about, "choices": choices, "between": between})
+    return dataclasses.field(default=default, metadata={"about": about, "choices": choices, "bounds": bounds})
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,97 +47,102 @@ class PipelineConfig:
 
     name: str = setting(
         "Stepvec",
-        "Beginning of the two stacks' names. Give each deployment of one account and region its own, and tell "
-        "`stepvec run` of them: `--data-stack NAMEData --pipeline-stack NAMEPipeline`.",
+        "Prefix of the names of both stacks. Each deployment in an account and region needs its own; tell "
+        "`stepvec run` about it: `--data-stack NAMEData --pipeline-stack NAMEPipeline`.",
     )
-    device: str = setting(
+    device: DeviceName = setting(
         "cpu",
-        "What embeds: `cpu`, or `gpu` (one GPU a job on g4dn, g5 or g6). **The GPU variant has never run.**",
-        choices=tuple(DEVICES),
+        "What computes the vectors: `cpu`, or `gpu` (one GPU per job, on g4dn, g5 or g6). "
+        "**The GPU variant has never been run.**",
+        choices=DEVICE_NAMES,
     )
     spot: bool = setting(
         True, "`true`: Spot instances first, on-demand ones when there is no Spot capacity. `false`: on-demand only."
     )
     max_vcpus: int = setting(
         64,
-        "vCPUs that each compute environment may have; a shard takes 1 (`cpu`) or 4 (`gpu`). 0 run between runs.",
-        between=(1, 100_000),
+        "Maximum vCPUs of each compute environment; a shard takes 1 (`cpu`) or 4 (`gpu`). None run between runs.",
+        bounds=(1, 100_000),
     )
     max_concurrency: int = setting(
         0,
-        "Shards submitted at a time. 0: as many as `max_vcpus` runs with Spot, so that a queue that is merely long "
+        "Shards submitted at a time. 0: as many as fit into `max_vcpus` with Spot, so that a long queue "
         "does not spill over to on-demand instances; twice as many without.",
-        between=(0, MAP_CONCURRENCY),
+        bounds=(0, MAP_CONCURRENCY),
     )
     shard_size: int = setting(
         5_000,
-        "Images of a shard, where an input does not say. 5,000 take a vCPU some two minutes.",
-        between=(1, MAX_SHARD_SIZE),
+        "Images per shard, unless an input says otherwise. 5,000 take one vCPU about two minutes.",
+        bounds=(1, MAX_SHARD_SIZE),
     )
-    preprocessing: str = setting(
+    preprocessing: Preprocessing = setting(
         "standard-1",
-        "`standard-1`, or `sample-1` for people who already have the original sample's vectors.",
+        "`standard-1`, or `sample-1` if you already have vectors of the original sample.",
         choices=PREPROCESSINGS,
     )
-    vector_type: str = setting(
+    vector_type: VectorType = setting(
         "float32",
-        "`float32` (ResNet18: 3 write units an image), `float16` (2) or `int8` (1; its rows have a `Scale`). "
-        "Rows keep the type that they were written in.",
+        "`float32` (ResNet18: 3 write units per image), `float16` (2) or `int8` (1; its rows have a `Scale`). "
+        "Existing rows keep the type they were written with.",
         choices=VECTOR_TYPES,
     )
-    engine: str = setting(
+    engine: Engine = setting(
         "mxnet",
-        "What computes the vectors: `mxnet`, the reference, or `openvino`, on CPUs only. Part of the rows' `Model`.",
+        "Inference engine: `mxnet`, the reference, or `openvino`, CPUs only. Part of the rows' `Model`.",
         choices=ENGINES,
     )
-    precision: str = setting(
+    precision: Precision = setting(
         "float32",
-        "`float32`, or with `openvino` also `bf16` (CPUs with AVX-512 BF16 or AMX) and `int8` (VNNI; the model must "
-        "have been calibrated: `stepvec calibrate`). A CPU without them computes in float32, and the log says so.",
+        "`float32`; with `openvino` also `bf16` (CPUs with AVX-512 BF16 or AMX) and `int8` (VNNI; the model must "
+        "have been calibrated: `stepvec calibrate`). Other CPUs compute in float32, and the log says so.",
         choices=PRECISIONS,
     )
-    network: str = setting(
+    network: NetworkKind = setting(
         "public",
-        "`public`: public subnets without ingress, no cost when idle. `private`: no internet at all, with interface "
-        "endpoints that cost by the hour ([cost.md](cost.md)).",
+        "`public`: public subnets without ingress, free when idle. `private`: no internet access at all, with "
+        "interface endpoints that are billed by the hour ([cost.md](cost.md)).",
         choices=("public", "private"),
     )
     image_bucket: str = setting(
-        "", "Name of a bucket of yours that holds the images, in this account and region. Empty: one is created."
+        "", "Name of an existing bucket that holds the images, in this account and region. Empty: one is created."
     )
     table: str = setting(
         "",
-        "Name of a table of yours for the vectors, its partition key `ImageId` (a string), no sort key. "
+        "Name of an existing table for the vectors, with partition key `ImageId` (a string) and no sort key. "
         "Empty: one is created.",
     )
     deletion_protection: bool = setting(
         True, "Whether DynamoDB and CloudFormation refuse to delete the table and the data stack."
     )
     kms: bool = setting(
-        False, "Encrypt buckets, table, topic and logs with a key of your own, $1 a month, instead of AWS's keys."
+        False,
+        "Encrypt buckets, table, topic and logs with a customer managed key ($1 a month) instead of AWS managed keys.",
     )
     xray: bool = setting(False, "Trace the state machine and the functions with X-Ray.")
-    log_retention_days: int = setting(30, "Days that logs are kept.", choices=LOG_RETENTION_DAYS)
+    log_retention_days: int = setting(30, "How many days logs are kept.", choices=LOG_RETENTION_DAYS)
     alarm_email: str = setting(
-        "", "Who gets the alarms and each run's counts; AWS asks this address to confirm. Empty: nobody yet."
+        "",
+        "E-mail address for alarms and the counts of each run; AWS asks it to confirm the subscription. Empty: none.",
     )
     vcpu_hour_usd: float = setting(
-        0.0, "What an hour of a vCPU costs you, for plans and reports. 0: unknown with Spot.", between=(0, 1_000)
+        0.0,
+        "Your price of a vCPU-hour, for plans and reports. 0: list price on demand; unknown with Spot.",
+        bounds=(0, 1_000),
     )
-    schedule: str = setting("", "Starts runs by itself: `rate(1 day)` or `cron(0 3 * * ? *)`. Empty: no schedule.")
-    schedule_timezone: str = setting("UTC", "By whose clocks the schedule goes.")
-    schedule_paths: tuple[str, ...] = setting((), "The `Paths` of its runs.")
+    schedule: str = setting("", "When to start runs: `rate(1 day)` or `cron(0 3 * * ? *)`. Empty: no schedule.")
+    schedule_timezone: str = setting("UTC", "Time zone of the schedule.")
+    schedule_paths: tuple[str, ...] = setting((), "`Paths` of the scheduled runs.")
     schedule_window_minutes: int = setting(
-        0, "A scheduled run may begin this much later. 0: on time.", between=(0, SCHEDULE_WINDOW_MINUTES)
+        0, "How much later a scheduled run may start. 0: on time.", bounds=(0, SCHEDULE_WINDOW_MINUTES)
     )
     upload_trigger: bool = setting(
         False,
-        "Whether uploads to the image bucket are embedded as they come. A bucket of your own must "
-        "send its events to EventBridge: switch it on in the bucket's properties.",
+        "Whether images are embedded when they are uploaded to the image bucket. A bucket of your own must "
+        "send its events to EventBridge: turn that on in the bucket's properties.",
     )
-    upload_prefixes: tuple[str, ...] = setting((), "Only uploads under these prefixes. None: the whole bucket.")
+    upload_prefixes: tuple[str, ...] = setting((), "Only uploads under these prefixes. Empty: the whole bucket.")
     upload_window_seconds: int = setting(
-        60, "How long uploads are gathered for one run.", between=(1, QUEUE_BATCH_WINDOW_SECONDS)
+        60, "How long uploads are collected before they start a run.", bounds=(1, QUEUE_BATCH_WINDOW_SECONDS)
     )
 
     @property
@@ -180,12 +187,16 @@ class PipelineConfig:
 
 def read_config(settings: Mapping[str, Any]) -> PipelineConfig:
     """The configuration in `settings`. Raises ConfigurationError naming the setting that is wrong."""
+    fields = dataclasses.fields(PipelineConfig)
+    for field in fields:
+        if field.name in settings:
+            _check_choice(field.name, settings[field.name], field.metadata["choices"])
     try:
         config = codec.from_document(PipelineConfig, dict(settings), where=WHERE)
     except RecordError as error:
         raise ConfigurationError(error.message, remedy="See docs/configuration.md for what may be set.") from error
-    for field in dataclasses.fields(config):
-        _check(field.name, getattr(config, field.name), field.metadata)
+    for field in fields:
+        _check_bounds(field.name, getattr(config, field.name), field.metadata["bounds"])
     if config.max_vcpus < config.hardware.vcpus:
         raise ConfigurationError(
             f"{WHERE}: max_vcpus is {config.max_vcpus}, and one {config.device} job takes {config.hardware.vcpus}.",
@@ -217,7 +228,7 @@ def settings_of(environ: Mapping[str, str]) -> dict[str, Any]:
     except ValueError as error:
         raise ConfigurationError(f"{SETTINGS_VARIABLE} is not JSON: {error}.", remedy=_SETTINGS_EXAMPLE) from error
     if not isinstance(settings, dict):
-        raise ConfigurationError(f"{SETTINGS_VARIABLE} is no JSON object.", remedy=_SETTINGS_EXAMPLE)
+        raise ConfigurationError(f"{SETTINGS_VARIABLE} is not a JSON object.", remedy=_SETTINGS_EXAMPLE)
     return settings
 
 
@@ -230,13 +241,15 @@ def configuration_table() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _check(name: str, value: Any, metadata: Mapping[str, Any]) -> None:
-    choices, between = metadata["choices"], metadata["between"]
+def _check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:
     if choices and value not in choices:
         raise ConfigurationError(f"{WHERE}: {name} is {value!r}.", remedy=f"Use one of {', '.join(map(str, choices))}.")
-    if between and not between[0] <= value <= between[1]:
+
+
+def _check_bounds(name: str, value: float, bounds: tuple[float, float] | None) -> None:
+    if bounds and not bounds[0] <= value <= bounds[1]:
         raise ConfigurationError(
-            f"{WHERE}: {name} is {value}.", remedy=f"Use a number from {between[0]} to {between[1]:,}."
+            f"{WHERE}: {name} is {value}.", remedy=f"Use a number from {bounds[0]} to {bounds[1]:,}."
         )
 
 

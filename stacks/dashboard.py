@@ -11,7 +11,7 @@ from constructs import Construct
 from stacks.alarms import Alarms
 from stacks.data_stack import DataStack
 from stacks.functions import Functions
-from stacks.metrics import FIVE_MINUTES, MINUTE, matched_events, of_table, own, own_by_value
+from stacks.telemetry import FIVE_MINUTES, MINUTE, matched_events, of_table, own, own_by_value
 from stacks.workflow import Workflow
 from stepvec.metrics import (
     IMAGES_EMBEDDED,

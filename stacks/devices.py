@@ -1,9 +1,11 @@
-"""What one job of the worker gets, and on which instances: with and without a GPU. Imports nothing of CDK."""
+"""What a worker job gets and which instances it runs on, with and without a GPU. Does not import CDK."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
+
+DeviceName = Literal["cpu", "gpu"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,4 +51,5 @@ GPU: Final = Device(
     image_target="gpu",
     arguments=("--device", "gpu"),
 )
-DEVICES: Final = {"cpu": CPU, "gpu": GPU}
+DEVICES: Final[dict[DeviceName, Device]] = {"cpu": CPU, "gpu": GPU}
+DEVICE_NAMES: Final = tuple(DEVICES)

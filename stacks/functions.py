@@ -16,7 +16,7 @@ from constructs import Construct
 from stacks.config import PipelineConfig
 from stacks.data_stack import DataStack
 from stacks.encryption import allow_use
-from stacks.log_groups import log_group
+from stacks.telemetry import log_group
 from stepvec import codec
 from stepvec.estimate.request_counts import FUNCTION_MEMORY_MB
 from stepvec.rows.model import ModelIdentity

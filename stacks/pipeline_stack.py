@@ -8,14 +8,13 @@ from typing import Any
 import aws_cdk as cdk
 from constructs import Construct
 
-from stacks.alarms import Alarms
+from stacks.alarms import Alarms, Notifications
 from stacks.compute import Compute
 from stacks.config import PipelineConfig
 from stacks.dashboard import Dashboard
 from stacks.data_stack import DataStack
 from stacks.functions import Functions
 from stacks.network import Network
-from stacks.notifications import Notifications
 from stacks.triggers import Triggers
 from stacks.workflow import Workflow
 from stepvec import codec

@@ -1,4 +1,4 @@
-"""The metrics of a deployment: our own by name, and those that AWS has of its parts."""
+"""Log groups and metrics of a deployment: our own metrics by name, and those that AWS has of its parts."""
 
 from __future__ import annotations
 
@@ -8,11 +8,25 @@ import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_events as events
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_logs as logs
+from constructs import Construct
 
+from stacks.config import PipelineConfig
 from stepvec.metrics import DEPLOYMENT_DIMENSION, NAMESPACE, Metric
 
 MINUTE: Final = cdk.Duration.minutes(1)
 FIVE_MINUTES: Final = cdk.Duration.minutes(5)
+
+
+def log_group(scope: Construct, construct_id: str, config: PipelineConfig, key: kms.IKey | None) -> logs.LogGroup:
+    """A log group with the deployment's retention and key, deleted with its stack."""
+    group = logs.LogGroup(scope, construct_id, encryption_key=key, removal_policy=cdk.RemovalPolicy.DESTROY)
+    resource = group.node.default_child
+    assert isinstance(resource, logs.CfnLogGroup)  # noqa: S101 - what LogGroup is made of
+    # The property takes any number that CloudWatch takes; the L2's enum would need a table of names.
+    resource.retention_in_days = config.log_retention_days
+    return group
 
 
 def own(metric: Metric, deployment: str, *, statistic: str = "Sum", value: str = "") -> cloudwatch.Metric:
