@@ -18,7 +18,7 @@ from stepvec.client.workload import count_images
 from stepvec.errors import WeightsError
 from stepvec.estimate.plan import Workload, plan_run
 from stepvec.limits import KEY_BYTES
-from stepvec.rows.item import VectorType, vector_type
+from stepvec.rows.item import VectorType
 from stepvec.rows.model import (
     CALIBRATION_HASH_CHARACTERS,
     WEIGHTS_HASH_CHARACTERS,
@@ -26,7 +26,6 @@ from stepvec.rows.model import (
     Engine,
     ModelIdentity,
     Precision,
-    check_engine,
 )
 from stepvec.runs.run_input import MAX_SHARD_SIZE, prefixes_of
 from stepvec.stack_names import DATA_STACK, PIPELINE_STACK
@@ -127,6 +126,5 @@ def _settings_of_project(architecture: Architecture | None) -> DeployedSettings:
     except WeightsError:
         model = f"{architecture or DEFAULT_ARCHITECTURE}/{_NO_HASH}/{config.preprocessing}"
     # By name, since a plan for int8 needs no calibration yet.
-    engine, precision = check_engine(config.engine, config.precision)
-    model = str(planned_model(model, architecture=None, engine=engine, precision=precision))
-    return DeployedSettings(model, vector_type(config.vector_type), config.capacity)
+    model = str(planned_model(model, architecture=None, engine=config.engine, precision=config.precision))
+    return DeployedSettings(model, config.vector_type, config.capacity)
