@@ -18,7 +18,7 @@ _converter = make_converter(forbid_extra_keys=True, detailed_validation=True)
 
 def _strict(expected: type) -> Any:
     def structure(value: Any, _: type) -> Any:
-        # bool is a subclass of int in Python, but `true` is no number in JSON.
+        # bool is a subclass of int in Python, but `true` is not a number in JSON.
         if isinstance(value, bool) is not (expected is bool) or not isinstance(value, expected):
             raise TypeError(f"expected {expected.__name__}, got {type(value).__name__} {value!r:.40}")
         return value
@@ -69,4 +69,4 @@ def from_json(cls: type[Record], text: str | bytes, *, where: str) -> Record:
     return from_document(cls, document, where=where)
 
 
-_REMEDY = "It was written by another version or changed by hand: start the run again."
+_REMEDY = "It was written by another version or edited by hand: start the run again."

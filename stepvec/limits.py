@@ -41,7 +41,7 @@ STATE_TIME_LIMIT_SECONDS: Final = (600, 86_400)
 LAMBDA_TIMEOUT_SECONDS: Final = 900
 LAMBDA_MEMORY_MB: Final = 10_240
 LAMBDA_DISK_BYTES: Final = 512 * 1024 * 1024
-"""The disk of a function that asks for no more.
+"""The default disk of a function.
 
 https://docs.aws.amazon.com/lambda/latest/dg/configuration-ephemeral-storage.html
 """

@@ -1,4 +1,4 @@
-"""Schedule expressions of EventBridge Scheduler: checked when the app is synthesized, and what a local run ticks by.
+"""Schedule expressions of EventBridge Scheduler: checked at synthesis, and the clock of a local run.
 
 https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html
 """
@@ -28,12 +28,12 @@ _FIELDS: Final = (
     ("year", 1970, 2199, ()),
 )
 _YEARS_AHEAD: Final = 5
-"""How far a next time is looked for: 29 February comes at least this often, but for 2100."""
+"""How far ahead to search: 29 February comes at least this often, except around 2100."""
 _REMEDY: Final = 'Write "rate(1 day)" or "cron(0 3 * * ? *)": minutes, hours, day of month, month, day of week, year.'
 
 
 class Schedule(Protocol):
-    """When something happens again and again."""
+    """When something recurs."""
 
     def first(self, created: datetime) -> datetime | None:
         """The first time of a schedule that was created at `created`."""
@@ -61,7 +61,7 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class Cron:
-    """At the minutes that six fields name, by the clocks of a time zone. None is a field `?`: any day."""
+    """At the minutes that six fields name, in a time zone. None stands for a field `?`: any day."""
 
     minutes: frozenset[int]
     hours: frozenset[int]
@@ -78,7 +78,7 @@ class Cron:
     def next_after(self, moment: datetime) -> datetime | None:
         """The first time after `moment`.
 
-        A time that the clocks leave out in spring is skipped; one that they show twice in autumn counts once.
+        A time that does not exist in spring is skipped; one that comes twice in autumn counts once.
         """
         for day in self._days_from(moment.astimezone(self.zone).date()):
             for hour in sorted(self.hours):
@@ -123,7 +123,7 @@ def parse_schedule(expression: str, timezone: str = "UTC") -> Schedule:
         return Rate(int(rate[1]) * _UNITS[rate[2]])
     cron = _CRON.fullmatch(expression)
     if cron is None:
-        raise ConfigurationError(f"{expression!r} is no schedule.", remedy=_REMEDY)
+        raise ConfigurationError(f"{expression!r} is not a schedule.", remedy=_REMEDY)
     return _parse_cron(expression, cron[1].split(), zone)
 
 

@@ -39,7 +39,7 @@ store = ObjectStore(s3_client(connections=32))
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handle(event: dict[str, Any], context: LambdaContext) -> Any:
-    """First round: `{run, started, input}`. Later rounds: the ListingState that the round before returned.
+    """First invocation: `{run, started, input}`. Later ones: the ListingState that the one before returned.
 
     Raises InvalidInputError, by whose name the state machine knows that trying again does not help.
     """

@@ -14,7 +14,7 @@ from stepvec.runs.listing import LISTING_FILE_LINES, ListedImage, dump_listing
 from stepvec.runs.steps import NO_SUFFIX, ListingCounts, ListingCursor, ListingState
 
 STOP_BEFORE_MILLISECONDS: Final = 60_000
-"""A round ends when less than this is left of the function's time: enough to write the last listing file."""
+"""An invocation stops when less than this is left of the function's time: enough to write the last listing file."""
 
 
 class FileWriter(Protocol):
@@ -36,7 +36,7 @@ def list_images(
 ) -> ListingState:
     """List from `state.cursor` on, until done or `time_is_short()`, and return the state to go on from.
 
-    Files are named by the cursor, so that a round that is repeated writes the same files again.
+    Files are named by the cursor, so a repeated invocation writes the same files again.
     """
     cursor, counts, buffer = state.cursor, state.counts, list[ListedImage]()
     done = True

@@ -23,7 +23,7 @@ class SourcePage:
 
 
 class ImageSource(Protocol):
-    """A source of objects that can go on from any cursor it gave."""
+    """A source of objects that can resume from any cursor it returned."""
 
     def pages(self, cursor: ListingCursor) -> Iterator[SourcePage]:
         """The pages behind `cursor`. Raises InvalidInputError where the source cannot be what the user meant."""

@@ -38,7 +38,7 @@ table = VectorTable(dynamodb_client(connections=8), settings.table)
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handle(event: dict[str, Any], context: LambdaContext) -> Any:
-    """First round: the ListingState of ListImages. Later rounds: the ShardingState that the round before returned."""
+    """First invocation: the ListingState of ListImages. Later ones: the ShardingState that the one before returned."""
     layout = RunLayout(settings.work_bucket, str(event["run"]))
     sharder = Sharder(store, table, layout, read_run_input(store, layout), settings.model)
     state = _state(event, sharder, layout)

@@ -1,7 +1,7 @@
 """The sharding loop: listing files become shard files, one window of bounded size at a time.
 
 A window is one listing file where keys are the ids: prefixes never overlap, so no key comes twice. Otherwise
-(stems, manifests) a first pass deals the lines into partitions by the hash of their id, and a window is one
+(stems, manifests) a first pass distributes the lines over partitions by the hash of their id, and a window is one
 partition: duplicates and conflicts always meet in one window. Memory is that of a window, whatever the run's size.
 """
 
@@ -35,18 +35,18 @@ from stepvec.runs.run_input import MAX_SHARDS, RunInput
 from stepvec.runs.steps import ShardEntry, ShardingCounts, ShardingCursor, ShardingState, ShardingStep
 
 STOP_BEFORE_MILLISECONDS: Final = 180_000
-"""A round ends when less than this is left of the function's time: one window (50,000 images) takes less."""
+"""An invocation stops when less than this is left of the function's time: one window (50,000 images) takes less."""
 PARTITION_LINES: Final = 50_000
 """Lines of one partition, on average."""
 PARTITION_FILES: Final = 16
-"""Listing files that are dealt into partitions at a time: 800,000 lines, some 100 MB (900 MB if all keys are as long as
-S3 allows). Files and requests of the first pass grow with the square of the images, divided by this: 125 a partition
+"""Listing files that are distributed over partitions at a time: 800,000 lines, some 100 MB (900 MB if all keys are as
+long as S3 allows). Files and requests of the first pass grow with the square of the images, divided by this: 125 a partition
 for 100 million images, where one listing file at a time would make 2,000."""
 FILE_THREADS: Final = 16
 
 
 class Sharder:
-    """Shards one run. Every file's name follows from the state alone, so a round can be repeated."""
+    """Shards one run. Every file's name follows from the state alone, so an invocation can be repeated."""
 
     def __init__(
         self, store: ObjectStore, table: VectorTable, layout: RunLayout, run_input: RunInput, model: str

@@ -16,7 +16,7 @@ from stepvec.runs.listing import ListedImage, ShardImage
 from stepvec.runs.outcome import FailureReason, ImageFailure
 
 MAX_WINDOW_IMAGES: Final = 250_000
-"""Distinct keys of one window at the most, five times a partition's average."""
+"""Most distinct keys of one window: five times a partition's average."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +34,9 @@ def partition_of(listed: ListedImage, scheme: ImageIdScheme, partitions: int) ->
 
 
 def identify(listed: Iterable[ListedImage], scheme: ImageIdScheme) -> Identified:
-    """Give each distinct key its id. Where several keys share one, all of them are refused: none is guessed right.
+    """Give each distinct key its id. Where several keys share one, all of them are refused rather than one picked.
 
-    Raises InvalidInputError for more keys than memory is meant for: stems shared by very many, never chance.
+    Raises InvalidInputError for more keys than memory allows: stems shared by very many keys, never chance.
     """
     keys: dict[str, ListedImage] = {}
     duplicates = 0
@@ -66,7 +66,7 @@ def refuse_taken_ids(
 ) -> tuple[list[ShardImage], list[ImageFailure]]:
     """The images whose row is not another key's, and those whose row is, refused so that it is not overwritten.
 
-    A row of the original sample says no key: it is taken over.
+    A row of the original sample names no key: it is taken over.
     """
     free: list[ShardImage] = []
     refused: list[ImageFailure] = []
@@ -87,7 +87,7 @@ def shard_count(images: Sequence[ShardImage], *, max_images: int, max_bytes: int
 
 
 def balance(images: Sequence[ShardImage], shards: int) -> list[list[ShardImage]]:
-    """The images dealt to `shards` shards: counts differ by one at the most, bytes as little as dealing allows.
+    """The images spread over `shards` shards: counts differ by at most one, bytes as little as this method allows.
 
     The largest image first, each to the lightest shard that still has room (longest processing time first, within
     4/3 of the best). Within a shard the images stay in their order.
@@ -95,13 +95,13 @@ def balance(images: Sequence[ShardImage], shards: int) -> list[list[ShardImage]]
     room, extra = divmod(len(images), shards)
     capacity = [room + (number < extra) for number in range(shards)]
     lightest = [(0, number) for number in range(shards)]
-    dealt: list[list[int]] = [[] for _ in range(shards)]
+    assigned: list[list[int]] = [[] for _ in range(shards)]
     for position in sorted(range(len(images)), key=lambda position: (-images[position].size, position)):
         weight, number = heapq.heappop(lightest)
-        dealt[number].append(position)
-        if len(dealt[number]) < capacity[number]:
+        assigned[number].append(position)
+        if len(assigned[number]) < capacity[number]:
             heapq.heappush(lightest, (weight + images[position].size, number))
-    return [[images[position] for position in sorted(positions)] for positions in dealt]
+    return [[images[position] for position in sorted(positions)] for positions in assigned]
 
 
 def _conflict(key: str, identity: str, other: str) -> ImageFailure:

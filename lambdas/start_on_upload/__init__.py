@@ -1,1 +1,1 @@
-"""StartOnUpload: one execution for all the uploads that a batch of messages tells of."""
+"""StartOnUpload: one execution for all the uploads in a batch of messages."""

@@ -40,10 +40,10 @@ states = states_client()
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001 - the runtime passes it
-    """An SQS event -> the messages that cannot be read, which SQS brings again and then puts aside.
+    """An SQS event -> the messages that cannot be read, which SQS redelivers, then moves to the dead-letter queue.
 
-    Not Powertools' BatchProcessor: that handles message by message, and here all of them become one execution. Where
-    S3 or Step Functions refuse, the error goes up, and SQS brings the whole batch again.
+    Not Powertools' BatchProcessor: that handles message by message, and here all of them become one execution. If
+    S3 or Step Functions refuse, the error is raised, and SQS delivers the whole batch again.
     """
     batch = read_batch(event["Records"], bucket=settings.image_bucket)
     for message_id, problem in batch.unread.items():
@@ -62,7 +62,7 @@ def _start(batch: Batch) -> bool:
     store.write(manifest, dump_manifest(batch.images), content_type="application/x-ndjson")
     run_input = {
         "Manifest": str(manifest),
-        # An upload may be gone, overwritten or broken by now, which is no reason to alarm anybody: the report names
+        # An upload may be gone, overwritten or broken by now, which should not alarm anybody: the report names
         # it, and the others are embedded. What is missing still fails the run (docs/decisions/0021).
         "MaxFailures": len(batch.images),
     }

@@ -1,4 +1,4 @@
-"""What a batch of messages says: which images were uploaded, and which messages cannot be read."""
+"""A batch of messages: which images were uploaded, and which messages cannot be read."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ EVENT_SOURCE: Final = "aws.s3"
 EVENT_TYPE: Final = "Object Created"
 NAME_PREFIX: Final = "upload-"
 NAME_DIGITS: Final = 40
-_REMEDY: Final = "It is no event of the image bucket: look at the message in the dead-letter queue."
+_REMEDY: Final = "It is not an event of the image bucket: look at the message in the dead-letter queue."
 
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """One event: an object as it was uploaded. `sequencer` orders the uploads of one key."""
+    """One event: an object as uploaded. `sequencer` orders the uploads of one key."""
 
     image: ListedImage
     sequencer: str
@@ -35,7 +35,7 @@ class Batch:
     images: each key once, as it was uploaded last, in the keys' order.
     name: the execution's name, the same for the same uploads whatever messages brought them.
     unread: ids and problems of the messages that cannot be read.
-    ignored: uploads that are no image: other suffixes, folders, empty objects.
+    ignored: uploads that are not images: other suffixes, folders, empty objects.
     """
 
     images: tuple[ListedImage, ...]
@@ -65,7 +65,7 @@ def read_batch(records: Iterable[Mapping[str, Any]], *, bucket: str) -> Batch:
 
 
 def parse_upload(body: str, *, bucket: str) -> Upload:
-    """The upload that EventBridge's event in `body` tells of. Raises RecordError for anything else.
+    """The upload described by EventBridge's event in `body`. Raises RecordError for anything else.
 
     Keys are as they are, not URL-encoded as in S3's own notifications.
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html
@@ -78,9 +78,9 @@ def parse_upload(body: str, *, bucket: str) -> Upload:
         sequencer = stored.get("sequencer", "")
         key_bytes = len(key.encode())
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RecordError(f"The message is no event of S3: {error!r}.", remedy=_REMEDY) from error
+        raise RecordError(f"The message is not an S3 event: {error!r}.", remedy=_REMEDY) from error
     if kind != (EVENT_SOURCE, EVENT_TYPE, bucket):
-        raise RecordError(f"The message is of {kind!r}, not of uploads to {bucket}.", remedy=_REMEDY)
+        raise RecordError(f"The message is about {kind!r}, not about uploads to {bucket}.", remedy=_REMEDY)
     texts = all(isinstance(value, str) for value in (key, etag, sequencer))
     if not texts or type(size) is not int or not 0 < key_bytes <= KEY_BYTES:
         raise RecordError(f"The message's object is {stored!r:.200}.", remedy=_REMEDY)

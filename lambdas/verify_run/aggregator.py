@@ -1,4 +1,4 @@
-"""Reading the shards' files of a run, in threads, and writing failures.jsonl and report.json."""
+"""Reads the files of a run's shards in threads, and writes failures.jsonl and report.json."""
 
 from __future__ import annotations
 

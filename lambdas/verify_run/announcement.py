@@ -14,9 +14,10 @@ _ELLIPSIS: Final = "..."
 
 
 def announce(client: Any, topic_arn: str, report: RunReport, *, where: str) -> None:
-    """Publish the answer of `report`, which lies at `where`. A message that cannot be sent is logged, not raised:
+    """Publish the result in `report`, which is stored at `where`.
 
-    the run's answer is its report, and the state machine's end does not wait for anybody's mailbox.
+    A message that cannot be sent is logged, not raised: the run's result is its report, and the state machine must not
+    fail for a mailbox.
     """
     try:
         client.publish(TopicArn=topic_arn, Subject=subject_of(report), Message=text_of(report, where=where))
@@ -25,7 +26,7 @@ def announce(client: Any, topic_arn: str, report: RunReport, *, where: str) -> N
 
 
 def subject_of(report: RunReport) -> str:
-    """One line of ASCII, as SNS wants it: execution names may hold any letters."""
+    """One line of ASCII, as SNS requires; execution names may contain any letters."""
     answer = "complete" if report.complete else "INCOMPLETE"
     line = f"Stepvec: {answer}, {report.embedded} embedded, run {report.run}"
     line = line.encode("ascii", "replace").decode()

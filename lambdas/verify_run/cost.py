@@ -1,4 +1,4 @@
-"""What a run cost, and what a plan says of as large a one: pure arithmetic on its tally.
+"""What a run cost, and what a plan says about a run of the same size: pure arithmetic on its tally.
 
 What nobody counts (requests beside the images, the functions' time, starting instances) is estimated, and upward, so
 that no total is too small.
@@ -51,7 +51,7 @@ class RunTimes:
 def cost_of_run(
     tally: Tally, listing: ListingCounts, run_input: RunInput, pipeline: Pipeline, times: RunTimes
 ) -> RunCost:
-    """What the run cost, with what is estimated named so in docs/cost.md."""
+    """What the run cost, docs/cost.md names what is estimated."""
     prices, steps, capacity = load_prices(), load_throughput().steps, pipeline.capacity
     job_seconds = tally.job_seconds_at_most(times.sharded, times.finished)
     looked_up = 0 if run_input.reembed and run_input.image_id == "key" else listing.listed
@@ -74,7 +74,7 @@ def cost_of_run(
 
 
 def plan_of(images: int, listing: ListingCounts, run_input: RunInput, pipeline: Pipeline) -> PlannedRun:
-    """What `stepvec plan` says of a run that embeds so many images, of the size that the listed ones have."""
+    """What `stepvec plan` says about a run that embeds this many images of the listed images' mean size."""
     size = listing.bytes // listing.listed if listing.listed else 0
     plan = plan_run(
         Workload(bytes=images * size, key_bytes={TYPICAL_KEY_BYTES: images}),

@@ -82,6 +82,6 @@ def _measure(report: RunReport) -> None:
     for reason, count in report.failed_by_reason.items():
         measure_part(IMAGES_FAILED_BY_REASON, reason, count)
     for part, usd in report.cost.usd.items():
-        # An unknown price is no metric: 0 would be a lie.
+        # An unknown price is not written as a metric: 0 would be wrong.
         if not isinstance(usd, str):
             measure_part(RUN_USD, part, usd)

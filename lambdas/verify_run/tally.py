@@ -33,10 +33,10 @@ class Tally:
     read_units: float = 0.0
     write_units: float = 0.0
     job_seconds: float = 0.0
-    """Of jobs that were tried once, and told how long they took."""
+    """Of jobs that reported how long they took and ran once."""
     retried: int = 0
     retried_ends: float = 0.0
-    """When the last attempts at jobs that were tried again ended: seconds since 1970, added up."""
+    """When the last attempts of retried jobs ended: seconds since 1970, added up."""
     unreported: int = 0
     verify_seconds: float = 0.0
     to_embed: int = 0
@@ -49,7 +49,7 @@ class Tally:
     missing_sample: list[str] = field(default_factory=list)
 
     def add_sharding(self, *, unchanged: int, duplicates: int, refused: tuple[ImageFailure, ...]) -> None:
-        """Add what ShardImages settled itself. Unchanged rows were found by it in the table, by key."""
+        """Add what ShardImages decided itself. It found the unchanged rows in the table, by key."""
         self.listed += unchanged + len(refused)
         self.unchanged += unchanged
         self.found += unchanged
@@ -92,9 +92,9 @@ class Tally:
             self._add_error(entry.shard, verified.error)
 
     def record_unaccounted(self, listed: int) -> None:
-        """Hold the sum against what ListImages counted: an image that no shard knows is missing too.
+        """Compare the sum with what ListImages counted: an image that no shard knows is missing too.
 
-        Raises RecordError where more are accounted for than were listed: one counted twice would hide one missing.
+        Raises RecordError if more are accounted for than were listed: one counted twice would hide one missing.
         """
         unknown = listed - self.duplicates - self.listed
         if unknown < 0:
@@ -103,7 +103,7 @@ class Tally:
         self.listed += unknown
 
     def job_seconds_at_most(self, sharded: datetime, finished: datetime) -> float:
-        """Seconds of all jobs. One that was tried again, or never reported, counts from when it may have started.
+        """Upper bound of all jobs' seconds. One that was retried, or never reported, counts from when it may have started.
 
         That is `sharded`, when the last shard was written; it ended before `finished`.
         """

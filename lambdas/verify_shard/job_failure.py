@@ -1,4 +1,4 @@
-"""Why a Batch job failed: what Step Functions says of it, and what its worker logged last."""
+"""Why a Batch job failed: what Step Functions says of it, and its worker's last log lines."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ class ImageOutcome(Enum):
     EMBEDDED = auto()
     """Its row is there, written by this run."""
     UNCHANGED = auto()
-    """Its row is there, written by another run; if embedding again was asked for, since then."""
+    """Its row is there, written by another run; if re-embedding was requested, since then."""
     FAILED = auto()
     """The worker says why it has none."""
     MISSING = auto()
@@ -34,7 +34,7 @@ class Expectation:
     run: str
     model: str
     since: datetime | None = None
-    """When embedding again was asked for; None where it was not."""
+    """When re-embedding was requested; None if it was not."""
 
 
 def outcome(

@@ -1,4 +1,4 @@
-"""Errors of boto3 as errors of ours."""
+"""boto3's errors as our own."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ BROKEN_BODY: Final = (
     ConnectionError,
     TimeoutError,
 )
-"""A body that breaks off. boto3 retries a request until its headers are there; the body is ours to retry."""
+"""A body that breaks off: boto3 retries a request until its headers are there; the body is ours to retry."""
 BODY_ATTEMPTS: Final = 8
 """Of one body."""
 

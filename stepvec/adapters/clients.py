@@ -41,9 +41,9 @@ def s3_client(connections: int = 10) -> S3Client:
 def dynamodb_client(connections: int = 10) -> DynamoDBClient:
     """A DynamoDB client for up to `connections` threads, of the region and endpoint that the environment names.
 
-    It tries a request once: VectorTable tries again, for longer than botocore would. Parameters are not validated:
+    It sends a request once: VectorTable retries, for longer than botocore would. Parameters are not validated:
     items are made by `encode_item`, and the check costs a tenth of a put's CPU time. So does botocore's own User-Agent,
-    which it puts together twice a request.
+    which it assembles twice a request.
     """
     config = _config(connections, attempts=1, parameter_validation=False, user_agent=_USER_AGENT)
     return boto3.client("dynamodb", config=config)

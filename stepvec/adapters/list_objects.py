@@ -33,7 +33,7 @@ def _take_contents(response_dict: dict[str, Any], customized_response_dict: dict
         # Of S3, over TLS: botocore's own parser reads the same bytes in the same way.
         root = ElementTree.fromstring(response_dict["body"])  # noqa: S314
     except ElementTree.ParseError:
-        # An answer that breaks off: botocore says so, and tries again.
+        # A truncated answer: botocore reports and retries it.
         return
     namespace = root.tag.partition("}")[0] + "}" if root.tag.startswith("{") else ""
     tag, key, size, etag = (f"{namespace}{name}" for name in ("Contents", "Key", "Size", "ETag"))

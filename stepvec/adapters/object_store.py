@@ -65,7 +65,7 @@ class ObjectStore:
         """The objects under `prefix` whose keys come after `after` ("" from the start), up to 1,000 of them."""
         request: dict[str, Any] = {"Bucket": bucket, "Prefix": prefix, "MaxKeys": LIST_PAGE_KEYS}
         if after:
-            # StartAfter rather than a continuation token: it never expires, so a round can be repeated.
+            # StartAfter rather than a continuation token: it never expires, so an invocation can be repeated.
             request["StartAfter"] = after
         with _storage_errors(f"listing s3://{bucket}/{prefix}"):
             page = self._client.list_objects_v2(**request)
@@ -93,7 +93,7 @@ class ObjectStore:
         return ListedImage(key, head["ContentLength"], head["ETag"].strip('"'))
 
     def version(self, bucket: str, key: str) -> ObjectVersion | None:
-        """Which version of an object is there now; None where there is none."""
+        """The version of an object that is there now, or None."""
         try:
             head = self._client.head_object(Bucket=bucket, Key=key)
         except (ClientError, BotoCoreError) as error:

@@ -66,7 +66,7 @@ class VectorItem:
 
 @dataclass(frozen=True, slots=True)
 class RowMetadata:
-    """What a row says of itself, without its vector. An attribute that the row lacks is "", or None for `modified`."""
+    """A row's attributes without its vector. One that the row lacks is "", or None for `modified`."""
 
     image_id: str
     key: str
@@ -164,7 +164,7 @@ def decode_metadata(item: Mapping[str, AttributeValue]) -> RowMetadata:
 def item_bytes(item: Mapping[str, AttributeValue]) -> int:
     """Size of an item by DynamoDB's rule: each name, and each value's bytes; a number ~1 byte per 2 digits + 1.
 
-    Leading and trailing zeros of a number are no digits of it.
+    Leading and trailing zeros of a number do not count as digits.
 
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html
     """

@@ -82,7 +82,7 @@ class ModelIdentity:
 
     @classmethod
     def parse(cls, text: str) -> ModelIdentity:
-        """The identity that `text` names. Raises RecordError where it names none."""
+        """The identity that `text` names. Raises RecordError if it names none."""
         found = _NAME.fullmatch(text)
         if found is None:
             raise RecordError(

@@ -12,21 +12,21 @@ from stepvec.limits import EXECUTION_NAME_CHARACTERS, READ_UNIT_BYTES, WRITE_UNI
 from stepvec.rows.item import BYTES_PER_NUMBER, VectorItem, VectorType, encode_item, item_bytes
 
 ETAG_CHARACTERS: Final = 38
-"""The longest that S3 gives: of an object uploaded in 10,000 parts."""
+"""S3's longest: of an object uploaded in 10,000 parts."""
 ROW_OVERHEAD_BYTES: Final = 100
 """Of each item, while it is kept. https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html"""
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Rows of one model and vector type. Every value but the key is as long as it gets, so no figure is too small."""
+    """Rows of one model and vector type. Every value but the key has its greatest length, so no figure is too small."""
 
     model: str
     dimension: int
     vector_type: VectorType
 
     def row_bytes(self, key_bytes: int) -> int:
-        """Size of the row of a key of so many bytes, which is its image's id too."""
+        """Size of the row of a key of `key_bytes` bytes, which is also its image's id."""
         row = VectorItem(
             image_id="",
             vector=bytes(self.dimension * BYTES_PER_NUMBER[self.vector_type]),

@@ -13,13 +13,13 @@ import numpy.typing as npt
 from stepvec.errors import RecordError
 from stepvec.rows.item import VectorItem, VectorType, vector_type
 
-# Little-endian whatever the machine: rows are read on other machines than they are written on.
+# Little-endian whatever the machine: rows are read on other machines than those that write them.
 _DTYPES: Final[dict[VectorType, str]] = {"float32": "<f4", "float16": "<f2", "int8": "i1"}
 
 INT8_LARGEST: Final = 127
 """-128 is not used, so that a vector and its negative are stored alike."""
 SCALE_DIGITS: Final = 4
-"""Significant digits of a scale: DynamoDB stores a number of so many in 3 bytes. Numbers are rounded *after* the scale
+"""Significant digits of a scale: DynamoDB stores such a number in 3 bytes. Numbers are rounded *after* the scale
 is, so that it costs no accuracy."""
 
 
@@ -32,7 +32,7 @@ class EncodedVector:
 
 
 def encode_vector(vector: npt.NDArray[Any], data_type: VectorType) -> EncodedVector:
-    """`vector` (one dimension) in `data_type`. Raises RecordError where a number does not fit, or is none (NaN).
+    """`vector` (one dimension) in `data_type`. Raises RecordError if a number does not fit or is NaN.
 
     int8 is symmetric, one scale a vector: the largest number becomes 127 or -127, and no number moves by more than half
     a scale. So for D numbers the angle to what was encoded has a sine of at most sqrt(D) / 254, whatever the vector.
@@ -74,7 +74,7 @@ def _decode(data: bytes, data_type: VectorType, scale: float | None) -> npt.NDAr
 
 
 def _scale(largest: float) -> float:
-    """The least scale of SCALE_DIGITS digits with which `largest` is no more than INT8_LARGEST. Of zeros it is 1."""
+    """The smallest scale of SCALE_DIGITS digits so that `largest` is no more than INT8_LARGEST. For zeros it is 1."""
     if largest == 0 or not np.isfinite(largest):
         # Not finite: the caller finds the number that is not.
         return 1.0

@@ -16,7 +16,7 @@ IMAGE_FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 def suffix(key: str) -> str:
     """The key's suffix in lower case without its dot; "" where there is none. `a/.jpg` has none: it is a name.
 
-    What posixpath.splitext says of the basename, in a third of its time.
+    The same as posixpath.splitext of the basename, in a third of its time.
     """
     stem, _, end = key[key.rfind("/") + 1 :].rpartition(".")
     return end.lower() if stem.strip(".") else ""

@@ -12,7 +12,7 @@ _SHARD_KEY = re.compile(r"runs/(?P<run>[^/]+)/shards/(?P<shard>\d+)\.jsonl\.gz")
 
 
 def is_key(text: str) -> bool:
-    """Whether `text` can be a key of S3: 1 to 1,024 bytes of UTF-8. A lone surrogate, as JSON may hold, is none."""
+    """Whether `text` can be an S3 key: 1 to 1,024 bytes of UTF-8, which has no lone surrogates as JSON may."""
     try:
         return 0 < len(text.encode()) <= KEY_BYTES
     except UnicodeEncodeError:
@@ -31,7 +31,7 @@ class S3Uri:
 
     @classmethod
     def parse(cls, text: str) -> S3Uri:
-        """The URI in `text`. Raises InvalidInputError where it is none."""
+        """The URI in `text`. Raises InvalidInputError if it is not one."""
         scheme, separator, rest = text.partition("://")
         bucket, _, key = rest.partition("/")
         if scheme != "s3" or not separator or not bucket or not is_key(key):
@@ -89,7 +89,7 @@ class RunLayout:
         return self._uri(f"progress/{number}.json")
 
     def shard_report(self, number: int) -> S3Uri:
-        """What the worker says of shard `number`; written last."""
+        """The worker's report on shard `number`; written last."""
         return self._uri(f"shard-reports/{number}.json")
 
     def verified(self, number: int) -> S3Uri:
@@ -103,7 +103,7 @@ class RunLayout:
 
     @property
     def report(self) -> S3Uri:
-        """The run's answer."""
+        """The run's result."""
         return self._uri("report.json")
 
 

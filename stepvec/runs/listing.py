@@ -13,7 +13,7 @@ from stepvec.errors import RecordError
 LISTING_FILE_LINES: Final = 50_000
 """Images of one listing file: about 15 MB of memory in ListImages and ShardImages, whatever the run's size."""
 SHARD_BYTES: Final = 20 * 1024**3
-"""Bytes of a shard's images, on average at the most, so that shards of very large images are short too."""
+"""Most bytes of a shard's images, on average, so that shards of very large images are short too."""
 
 # Kept, since json.dumps with options makes an encoder for each line.
 _ENCODER: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))

@@ -1,4 +1,4 @@
-"""What the worker says of a shard, what VerifyShard counted of it, and the answer of the run."""
+"""The worker's report on a shard, VerifyShard's counts of it, and the report of the run."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ class RunCost:
 
 @dataclass(frozen=True, slots=True)
 class PlannedRun:
-    """What a plan made at the end says of a run that embeds as many images: to be held against what it took.
+    """What a plan made at the end says about a run of as many images, to compare with what it took.
 
     `usd` is by service, as in RunCost.
     """
@@ -123,7 +123,7 @@ class PlannedRun:
 
 @dataclass(frozen=True, slots=True)
 class RunReport:
-    """The run's answer: listed = embedded + unchanged + failed + missing.
+    """The run's result: listed = embedded + unchanged + failed + missing.
 
     `found` counts rows in DynamoDB, by key, with the right ETag and Model: found = embedded + unchanged when nothing
     is missing. `missing_sample` names a few keys that have neither row nor failure.

@@ -16,9 +16,9 @@ from stepvec.runs.layout import S3Uri, is_key
 
 FIELDS: Final = ("Paths", "Manifest", "ImageId", "ShardSize", "Reembed", "MaxFailures")
 MAX_SHARD_SIZE: Final = 50_000
-"""Images of a shard at the most: VerifyShard reads one shard's rows in one invocation (500 BatchGetItem calls)."""
+"""Most images of a shard: VerifyShard reads one shard's rows in one invocation (500 BatchGetItem calls)."""
 MAX_SHARDS: Final = 50_000
-"""Shards of a run at the most: the Map's result has an element for each, `{}` or `null`, and must fit a payload."""
+"""Most shards of a run: the Map's result has an element for each, `{}` or `null`, and must fit a payload."""
 WHOLE_BUCKET: Final = "/"
 SHOWN_CHARACTERS: Final = 80
 """Characters of a wrong value that an error shows: the input may be 256 KiB, an execution's cause 32 KiB."""
@@ -149,7 +149,7 @@ def _prefix(path: Any, position: int, image_bucket: str) -> str:
     stripped = path.strip("/")
     if not is_key(f"{stripped}/"):
         raise InvalidInputError(
-            f"{field} is no prefix of a key.", remedy=f"A key is Unicode text of up to {KEY_BYTES:,} bytes."
+            f"{field} is not a prefix of a key.", remedy=f"A key is Unicode text of up to {KEY_BYTES:,} bytes."
         )
     return f"{stripped}/" if stripped else ""
 
@@ -189,7 +189,7 @@ def _flag(document: Mapping[str, Any], name: str) -> bool:
 
 def _whole_number(document: Mapping[str, Any], name: str, default: int, *, minimum: int, maximum: int | None) -> int:
     value = document.get(name, default)
-    # bool is a subclass of int in Python, but `true` is no number in JSON.
+    # bool is a subclass of int in Python, but `true` is not a number in JSON.
     if isinstance(value, bool) or not isinstance(value, int) or value < minimum or (maximum or value) < value:
         upper = "" if maximum is None else f" to {maximum:,}"
         raise InvalidInputError(f"{name} is {_shown(value)}.", remedy=f"Use a whole number from {minimum}{upper}.")

@@ -65,7 +65,7 @@ class ListingCursor:
 
 @dataclass(frozen=True, slots=True)
 class ListingState:
-    """Output of ListImages, and its input in the next round."""
+    """Output of ListImages, and its input in the next invocation."""
 
     run: str
     started: str
@@ -96,7 +96,7 @@ class ShardingCursor:
 
 @dataclass(frozen=True, slots=True)
 class ShardingState:
-    """Output of ShardImages, and its input in the next round."""
+    """Output of ShardImages, and its input in the next invocation."""
 
     run: str
     started: str

@@ -246,7 +246,7 @@ def test_synthesis_is_repeatable(assembly: Path, tmp_path: Path) -> None:
         ({"spot": "yes"}, "spot"),
         ({"log_retention_days": 31}, "log_retention_days is 31"),
         ({"alarm_email": "nobody"}, "alarm_email is 'nobody'"),
-        ({"schedule": "daily", "schedule_paths": ["a"]}, "'daily' is no schedule"),
+        ({"schedule": "daily", "schedule_paths": ["a"]}, "'daily' is not a schedule"),
         ({"schedule": "rate(1 day)"}, "schedule_paths is empty"),
         ({"schedule": "rate(1 day)", "schedule_paths": ["a"], "schedule_timezone": "Mars/Base"}, "Mars/Base"),
         ({"schedule_paths": ["s3://other/a"]}, "another bucket"),

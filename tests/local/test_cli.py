@@ -110,7 +110,7 @@ def test_with_the_upload_trigger_a_copy_is_embedded_by_itself(tmp_path: Path) ->
 def test_a_wrong_schedule_is_one_clear_line() -> None:
     result = stepvec("local", "up", "--schedule", "daily", "--paths", "a")
     assert result.returncode == 1
-    assert "'daily' is no schedule" in result.stderr
+    assert "'daily' is not a schedule" in result.stderr
     assert "Traceback" not in result.stderr
 
 
