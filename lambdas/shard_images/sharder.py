@@ -40,8 +40,8 @@ PARTITION_LINES: Final = 50_000
 """Lines of one partition, on average."""
 PARTITION_FILES: Final = 16
 """Listing files that are distributed over partitions at a time: 800,000 lines, some 100 MB (900 MB if all keys are as
-long as S3 allows). Files and requests of the first pass grow with the square of the images, divided by this: 125 a partition
-for 100 million images, where one listing file at a time would make 2,000."""
+long as S3 allows). Files and requests of the first pass grow with the square of the images, divided by this: 125 a
+partition for 100 million images, where one listing file at a time would make 2,000."""
 FILE_THREADS: Final = 16
 
 

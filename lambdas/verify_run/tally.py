@@ -103,7 +103,7 @@ class Tally:
         self.listed += unknown
 
     def job_seconds_at_most(self, sharded: datetime, finished: datetime) -> float:
-        """Upper bound of all jobs' seconds. One that was retried, or never reported, counts from when it may have started.
+        """Upper bound of all jobs' seconds. One that was retried or never reported counts from its earliest start.
 
         That is `sharded`, when the last shard was written; it ended before `finished`.
         """

@@ -21,7 +21,8 @@ class FailureReason(StrEnum):
     UNSUPPORTED = "Unsupported"
     """A real image in a form (compression, colour space) that no decoder here reads."""
     TRUNCATED = "Truncated"
-    """The image breaks off or is damaged inside."""
+    """The image breaks off or is damaged inside. It is no check of its own: what is left over after all other reasons
+    (`_reason` in stepvec_worker/images/decoding.py)."""
     TOO_LARGE = "TooLarge"
     """More bytes or pixels than the worker takes."""
     CHANGED = "Changed"
