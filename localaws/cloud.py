@@ -1,4 +1,4 @@
-"""The embedded AWS: starts it, deploys a cloud assembly, and ends it without a trace."""
+"""The embedded AWS: starts it, deploys a cloud assembly, and ends it leaving nothing behind."""
 
 from __future__ import annotations
 

@@ -23,13 +23,13 @@ class LogSink(Protocol):
         """Makes the group and the stream where they are not there yet."""
 
     def put(self, group: str, stream: str, events: Sequence[Mapping[str, Any]]) -> None:
-        """Appends events; a group or stream that was deleted swallows them, as the awslogs driver's retries end."""
+        """Appends events. A deleted group or stream swallows them, as the awslogs driver gives up in the end."""
 
 
 class LogStream:
     """One log stream that lines are appended to.
 
-    What comes while `may_write()` is False is dropped: the owner's role may not write logs then.
+    Lines that arrive while `may_write()` is False are dropped: the owner's role may not write logs then.
     """
 
     def __init__(self, sink: LogSink, group: str, name: str, *, may_write: Callable[[], bool] = lambda: True) -> None:
@@ -67,7 +67,7 @@ class LogPump:
         self._thread.start()
 
     def settle(self, seconds: float) -> None:
-        """Waits, at the most `seconds`, until what the child has written so far is in the log stream."""
+        """Waits, at most `seconds`, until what the child has written so far is in the log stream."""
         end = time.monotonic() + seconds
         while time.monotonic() < end and self._thread.is_alive():
             if self._idle.is_set() and _pending_bytes(self._pipe) == 0:
@@ -75,7 +75,7 @@ class LogPump:
             time.sleep(0.001)
 
     def join(self, seconds: float) -> None:
-        """Waits, at the most `seconds`, for the end of the pipe and closes it."""
+        """Waits, at most `seconds`, for the end of the pipe and closes it."""
         self._thread.join(seconds)
         if not self._thread.is_alive():
             self._pipe.close()

@@ -84,7 +84,7 @@ class Child:
         return self._process.poll()
 
     def wait(self, seconds: float) -> bool:
-        """Waits at the most `seconds` for its end; whether it ended."""
+        """Waits at most `seconds` for its end; whether it ended."""
         try:
             self._process.wait(seconds)
         except subprocess.TimeoutExpired:

@@ -64,7 +64,7 @@ class _Ticker:
             try:
                 self._tick()
             except Exception:
-                # The thread's last frame: one schedule's trouble must not end the others.
+                # Last frame of the thread: trouble with one schedule must not end the others.
                 if not self._context.closing.is_set():
                     _LOGGER.exception("schedules")
 
@@ -80,7 +80,7 @@ class _Ticker:
                     self._fire(schedule, due)
 
     def _current(self, arn: str, schedule: ScheduleRecord, now: datetime) -> _Known | None:
-        """The schedule's times; one that was changed begins anew."""
+        """The schedule's times; a changed one starts over."""
         version = (schedule.expression, schedule.timezone, schedule.modified)
         known = self._known.get(arn)
         if known is None or known.version != version:

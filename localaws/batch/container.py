@@ -1,4 +1,4 @@
-"""What a Batch job's container is locally: a command, an environment and a log stream."""
+"""A Batch job's container, locally: a command, an environment and a log stream."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _REFERENCE: Final = re.compile(r"Ref::([\w-]+)")
 _DEFAULT_GROUP: Final = "/aws/batch/job"
 
 ATTEMPT_VARIABLE: Final = "AWS_BATCH_JOB_ATTEMPT"
-"""Set for each attempt anew."""
+"""Set for each attempt."""
 
 
 @dataclass(frozen=True, slots=True)

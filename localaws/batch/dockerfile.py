@@ -1,4 +1,4 @@
-"""What a local process needs to know of a Dockerfile: the program it starts and the variables it sets."""
+"""What a local process needs from a Dockerfile: the program it starts and the variables it sets."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def image_command(image: Image, arguments: list[str], worker_python: Path) -> li
     if program in {"python", "python3"}:
         return [str(worker_python), *rest, *arguments]
     raise ImageError(
-        f"The image in {image.folder} starts {shlex.join(image.entrypoint)}, which is no Python program.",
+        f"The image in {image.folder} starts {shlex.join(image.entrypoint)}, which is not a Python program.",
         remedy="Locally only an ENTRYPOINT that starts with python or python3 can run.",
     )
 
@@ -73,7 +73,7 @@ def _words(path: Path, entrypoint: str) -> tuple[str, ...]:
     except ValueError:
         raise ImageError(f"The ENTRYPOINT of {path} is in shell form: {entrypoint}", remedy=_EXEC_FORM) from None
     if not isinstance(words, list) or not words or not all(isinstance(word, str) for word in words):
-        raise ImageError(f"The ENTRYPOINT of {path} is no list of words.", remedy=_EXEC_FORM)
+        raise ImageError(f"The ENTRYPOINT of {path} is not a list of words.", remedy=_EXEC_FORM)
     return tuple(words)
 
 

@@ -44,7 +44,7 @@ class JobRunner:
         except LocalCloudError as error:
             job.finish(succeeded=False, status_reason=f"CannotStartContainerError: {error}")
         except Exception as error:
-            # The thread's last frame: nobody above could tell the job's owner.
+            # Last frame of the thread: nobody above could tell the owner of the job.
             if not self._host.context.closing.is_set():
                 _LOGGER.exception("job %s could not run", job.job_id)
             job.finish(succeeded=False, status_reason=f"CannotStartContainerError: {error}")

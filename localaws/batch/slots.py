@@ -1,4 +1,4 @@
-"""The machine's capacity for Batch jobs: so many vCPUs, taken in the order of asking."""
+"""The machine's capacity for Batch jobs: vCPUs, handed out first come, first served."""
 
 from __future__ import annotations
 

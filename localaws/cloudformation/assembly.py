@@ -50,7 +50,7 @@ class Stack:
 def read_assembly(folder: Path) -> list[Stack]:
     """The stacks of the cloud assembly in `folder`, each after the stacks it depends on.
 
-    Raises AssemblyError when the folder is no cloud assembly.
+    Raises AssemblyError when the folder is not a cloud assembly.
     """
     artifacts: dict[str, Any] = _read_json(folder / "manifest.json").get("artifacts", {})
     stacks = {
@@ -142,7 +142,7 @@ def _read_json(path: Path) -> dict[str, Any]:
     except ValueError as error:
         raise AssemblyError(f"{path} is not JSON: {error}", remedy=_SYNTHESIZE) from error
     if not isinstance(value, dict):
-        raise AssemblyError(f"{path} is no JSON object.", remedy=_SYNTHESIZE)
+        raise AssemblyError(f"{path} is not a JSON object.", remedy=_SYNTHESIZE)
     return value
 
 

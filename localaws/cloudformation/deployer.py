@@ -1,4 +1,4 @@
-"""Deploys the stacks of a cloud assembly: assets first, then each resource after what it refers to."""
+"""Deploys the stacks of a cloud assembly: assets first, then each resource after the ones it refers to."""
 
 from __future__ import annotations
 
@@ -92,11 +92,11 @@ class _StackDeployment:
         """A boto3 client that may do everything."""
         return self._client(service)
 
-    def name(self, logical_id: str, longest: int) -> str:
-        """A unique physical name: stack and logical id, shortened to `longest` and kept apart by a hash."""
+    def name(self, logical_id: str, max_length: int) -> str:
+        """A unique physical name: stack and logical id, shortened to `max_length` and kept apart by a hash."""
         full = f"{self.stack}-{logical_id}"
         digest = hashlib.sha256(full.encode()).hexdigest()[:8]
-        return f"{full[: longest - 9]}-{digest}"
+        return f"{full[: max_length - 9]}-{digest}"
 
     def leave_out(self, logical_id: str, resource_type: str, reason: str) -> None:
         """Notes that something is not local."""

@@ -40,7 +40,7 @@ class SourceQueue(Protocol):
     visibility_seconds: float
 
     def wait(self, seconds: float) -> bool:
-        """Waits, at the most `seconds`, for a visible message; whether there is one."""
+        """Waits, at most `seconds`, for a visible message; whether there is one."""
 
     def receive(self, limit: int, room: int) -> tuple[list[dict[str, Any]], bool]:
         """Up to `limit` messages of `room` bytes together (`record_bytes`), and whether that was all that fits.
@@ -136,7 +136,7 @@ class _Poller:
             try:
                 self._deliver(settings, queue, self._gather(settings, queue))
             except Exception:
-                # The thread's last frame: the mapping must go on, as AWS's does.
+                # Last frame of the thread: the mapping must go on, as on AWS.
                 if self._settings() is not None:
                     _LOGGER.exception("event source mapping %s", settings.name)
                     self._context.closing.wait(_CHECK_SECONDS)

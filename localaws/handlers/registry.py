@@ -38,8 +38,8 @@ class Site(Protocol):
     def client(self, service: str) -> Any:
         """A boto3 client that may do everything."""
 
-    def name(self, logical_id: str, longest: int) -> str:
-        """A unique physical name of at the most `longest` characters."""
+    def name(self, logical_id: str, max_length: int) -> str:
+        """A unique physical name of at most `max_length` characters."""
 
     def leave_out(self, logical_id: str, resource_type: str, reason: str) -> None:
         """Notes that something is not local."""
@@ -96,7 +96,7 @@ NOT_LOCAL: Final[dict[str, str]] = {
 
 
 def not_local_reason(resource_type: str) -> str | None:
-    """Why a type is left out; None when it has to be deployed."""
+    """Why a type is left out; None if it must be deployed."""
     for name, reason in NOT_LOCAL.items():
         if resource_type == name or (name.endswith("::") and resource_type.startswith(name)):
             return reason

@@ -10,7 +10,7 @@ from localaws.errors import TemplateError
 from localaws.handlers.registry import Deployed, Site, handles
 
 _EVENT_SOURCES: Final = frozenset({"aws.s3"})
-"""Services that send events here; a rule for others would wait for ever."""
+"""Services that send events here; a rule for any other would never fire."""
 _RULE_TARGETS: Final = ("sqs",)
 _SCHEDULE_TARGETS: Final = ("states",)
 

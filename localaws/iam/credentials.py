@@ -46,7 +46,7 @@ class Identities(Protocol):
         """A new session of the role."""
 
     def trust_policy(self, role: str) -> str | None:
-        """Who may assume the role of this name; None when there is no such role."""
+        """Who may assume the role of this name; None if there is no such role."""
 
     def find_principal(self, access_key_id: str) -> Principal | None:
         """Whose key this is; None for a key that was never issued."""

@@ -1,4 +1,4 @@
-"""The door in front of the APIs: lets a request in when the caller's policies allow it."""
+"""The gate in front of the APIs: lets a request through if the caller's policies allow it."""
 
 from __future__ import annotations
 

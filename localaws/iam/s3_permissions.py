@@ -89,7 +89,7 @@ def missing_object_requirement(operation: Operation) -> Requirement | None:
 
 def deleted_keys(body: bytes) -> list[str]:
     """The keys named in the body of a DeleteObjects request."""
-    # Not parsed as XML: only the element's text is needed, and a body is no trusted document.
+    # Not parsed as XML: only the element's text is needed, and a body is not a trusted document.
     names = _DELETED_KEY.findall(body.decode("utf-8", errors="replace"))
     return [_unescape(name) for name in names]
 

@@ -30,7 +30,7 @@ class MotoQueue:
         self.visibility_seconds = float(queue.visibility_timeout)
 
     def wait(self, seconds: float) -> bool:
-        """Waits, at the most `seconds`, for a visible message; whether there is one."""
+        """Waits, at most `seconds`, for a visible message; whether there is one."""
         self._queue.wait_for_messages(seconds)
         return bool(self._queue.messages)
 

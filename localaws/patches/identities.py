@@ -40,7 +40,7 @@ class MotoIdentities:
         return Credentials(role.access_key_id, role.secret_access_key, role.session_token)
 
     def trust_policy(self, role: str) -> str | None:
-        """Who may assume the role of this name; None when there is no such role."""
+        """Who may assume the role of this name; None if there is no such role."""
         documents = (one.assume_role_policy_document for one in self._iam.roles.values() if one.name == role)
         return next(documents, None)
 

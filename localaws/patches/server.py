@@ -52,7 +52,7 @@ class QuietRequestHandler(MotoRequestHandler):  # type: ignore[misc]  # moto is 
     """Logs no request; what goes wrong inside moto still goes to our logger."""
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Says nothing."""
+        """Logs nothing."""
 
     def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002  the base class's name
         """Hands werkzeug's messages to `logging`."""

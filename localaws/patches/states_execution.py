@@ -28,7 +28,7 @@ from moto.stepfunctions.responses import StepFunctionResponse
 def output_as_json() -> None:
     """DescribeExecution fails on an output with datetimes, gives a text without its quotes and a null not at all.
 
-    It also says SUCCEEDED before the output is there: what there is to tell is complete here before the status.
+    It also says SUCCEEDED before the output is there: everything is set before the status here.
     """
 
     def reflect(communication: Any) -> None:

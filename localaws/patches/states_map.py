@@ -36,7 +36,7 @@ _tolerance_lock = threading.Lock()
 
 
 def fail_over_tolerance() -> None:
-    """moto takes a failed child for null and lets the Map succeed: its tolerance fields have no effect."""
+    """moto counts a failed child as null and lets the Map succeed: the tolerance fields have no effect."""
 
     def eval_job(worker: Any, env: Any, job: Any) -> None:
         record = worker._map_run_record
