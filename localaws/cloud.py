@@ -32,7 +32,7 @@ from localaws.patches.identities import MotoIdentities
 from localaws.patches.moto_state import ACCOUNT, reset_moto, stop_work
 from localaws.patches.running import Running, set_current
 from localaws.patches.server import MotoApis, QuietRequestHandler, moto_application
-from localaws.patches.triggers import schedules
+from localaws.patches.triggers import schedules, send_event
 from localaws.scheduler import start_ticking
 from localaws.server import Server
 
@@ -180,6 +180,10 @@ class EmbeddedCloud:
         The attempt's status reason begins with "Host EC2". Nothing happens to a job that does not run.
         """
         lose_host(self.account, self.region, job_id)
+
+    def send_event(self, source: str, detail_type: str, detail: Mapping[str, Any]) -> None:
+        """Sends an event to the default event bus as a service of AWS does; `source` is "aws.batch", for example."""
+        send_event(self.account, self.region, source, detail_type, detail)
 
     def close(self) -> None:
         """Kills every process that it started, stops the server and removes its temporary folder."""

@@ -79,7 +79,7 @@ NOT_LOCAL: Final[dict[str, str]] = {
     "AWS::EC2::": "there is no network to build: processes run on this machine",
     "AWS::IAM::InstanceProfile": "there are no EC2 instances",
     "AWS::IAM::ServiceLinkedRole": "AWS's own role, which moto has",
-    "AWS::CloudWatch::": "metrics are not collected",
+    "AWS::CloudWatch::Dashboard": "metrics are not collected",
     "AWS::Budgets::": "nothing costs anything",
     "AWS::Lambda::Permission": "nothing but the API invokes functions",
     "AWS::Lambda::EventInvokeConfig": "asynchronous invocations are not retried",

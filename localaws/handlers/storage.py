@@ -152,10 +152,13 @@ def topic(site: Site, logical_id: str, properties: Mapping[str, Any]) -> Deploye
     return Deployed(arn, {"TopicArn": arn, "TopicName": name})
 
 
-@handles("AWS::SNS::TopicPolicy", applied=set(), harmless={"Topics", "PolicyDocument"})
-def topic_policy(site: Site, logical_id: str, properties: Mapping[str, Any]) -> Deployed:  # noqa: ARG001
-    """Leaves the policy out: resource policies are not evaluated."""
-    site.leave_out(logical_id, "AWS::SNS::TopicPolicy", "topic policies are not evaluated")
+@handles("AWS::SNS::TopicPolicy", applied={"Topics", "PolicyDocument"})
+def topic_policy(site: Site, logical_id: str, properties: Mapping[str, Any]) -> Deployed:
+    """Gives each topic the policy. It is evaluated where alarms and EventBridge publish, and nowhere else."""
+    for arn in properties["Topics"]:
+        site.client("sns").set_topic_attributes(
+            TopicArn=arn, AttributeName="Policy", AttributeValue=json.dumps(properties["PolicyDocument"])
+        )
     return Deployed(logical_id)
 
 

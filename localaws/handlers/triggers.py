@@ -10,8 +10,8 @@ from localaws.errors import TemplateError
 from localaws.handlers.registry import Deployed, Site, handles
 
 _EVENT_SOURCES: Final = frozenset({"aws.s3"})
-"""Services that send events here; a rule for any other would never fire."""
-_RULE_TARGETS: Final = ("sqs",)
+"""Services that send events here; a rule for any other fires only by `EmbeddedCloud.send_event`."""
+_RULE_TARGETS: Final = ("sns", "sqs")
 _SCHEDULE_TARGETS: Final = ("states",)
 
 
@@ -21,13 +21,11 @@ _SCHEDULE_TARGETS: Final = ("states",)
     harmless={"Description"},
 )
 def rule(site: Site, logical_id: str, properties: Mapping[str, Any]) -> Deployed:
-    """Creates a rule of the default bus whose targets are queues."""
+    """Creates a rule of the default bus whose targets are queues and topics."""
     name = properties.get("Name") or site.name(logical_id, 64)
     silent = set(properties["EventPattern"].get("source", [])) - _EVENT_SOURCES
     if silent:
         site.leave_out(logical_id, "AWS::Events::Rule", f"nothing here sends events of {', '.join(sorted(silent))}")
-        arn = f"arn:aws:events:{site.context.region}:{site.context.account}:rule/{name}"
-        return Deployed(name, {"Arn": arn})
     events = site.client("events")
     arn = events.put_rule(
         Name=name,
@@ -39,6 +37,42 @@ def rule(site: Site, logical_id: str, properties: Mapping[str, Any]) -> Deployed
         for setting in sorted(set(target) - {"Arn", "Id", "DeadLetterConfig", "RetryPolicy"}):
             site.leave_out(logical_id, "AWS::Events::Rule", f"its target's {setting} has no effect locally")
         events.put_targets(Rule=name, Targets=[target])
+    return Deployed(name, {"Arn": arn})
+
+
+@handles(
+    "AWS::CloudWatch::Alarm",
+    applied={
+        "ActionsEnabled",
+        "AlarmActions",
+        "AlarmDescription",
+        "AlarmName",
+        "ComparisonOperator",
+        "DatapointsToAlarm",
+        "Dimensions",
+        "EvaluateLowSampleCountPercentile",
+        "EvaluationPeriods",
+        "ExtendedStatistic",
+        "InsufficientDataActions",
+        "MetricName",
+        "Metrics",
+        "Namespace",
+        "OKActions",
+        "Period",
+        "Statistic",
+        "Threshold",
+        "ThresholdMetricId",
+        "TreatMissingData",
+        "Unit",
+    },
+)
+def alarm(site: Site, logical_id: str, properties: Mapping[str, Any]) -> Deployed:
+    """Creates an alarm. No metric is collected here: its state changes by SetAlarmState alone, and then it acts."""
+    name = properties.get("AlarmName") or site.name(logical_id, 255)
+    settings = {key: value for key, value in properties.items() if key not in ("AlarmName", "Tags")}
+    site.client("cloudwatch").put_metric_alarm(AlarmName=name, **settings)
+    site.leave_out(logical_id, "AWS::CloudWatch::Alarm", "no metric is collected: only SetAlarmState sets it off")
+    arn = f"arn:aws:cloudwatch:{site.context.region}:{site.context.account}:alarm:{name}"
     return Deployed(name, {"Arn": arn})
 
 

@@ -37,6 +37,7 @@ from localaws.patches import (  # noqa: E402
     batch,
     event_sources,
     functions,
+    notifications,
     server,
     states_clients,
     states_execution,
@@ -57,6 +58,7 @@ PATCHES: Final[dict[str, Callable[[], None]]] = {
     **states_map.PATCHES,
     **triggers.PATCHES,
     **event_sources.PATCHES,
+    **notifications.PATCHES,
 }
 
 _lock = threading.Lock()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import FailureEventException
@@ -25,6 +27,7 @@ from moto.stepfunctions.parser.asl.eval.program_state import (
     ProgramTimedOut,
 )
 from moto.stepfunctions.parser.asl.eval.states import ItemData, MapData
+from moto.stepfunctions.parser.asl.utils.encoding import to_json_str
 from moto.stepfunctions.parser.quotas import is_within_size_quota
 
 from localaws.iam.authorizer import AccessDenied
@@ -36,7 +39,7 @@ _tolerance_lock = threading.Lock()
 
 
 def fail_over_tolerance() -> None:
-    """moto counts a failed child as null and lets the Map succeed: the tolerance fields have no effect."""
+    """moto takes null for a failed child and lets the Map succeed: the tolerance fields have no effect."""
 
     def eval_job(worker: Any, env: Any, job: Any) -> None:
         record = worker._map_run_record
@@ -44,7 +47,8 @@ def fail_over_tolerance() -> None:
         for counter in counters:
             counter.total.count()
             counter.running.count()
-        ending = _run_child(worker, env, job)
+        began = datetime.now(UTC)
+        ending, error = _run_child(worker, env, job)
         if worker._job_pool.get_worker_exception() is not None and ending == "succeeded":
             # Not its own success: the Map has failed meanwhile, which ended this child.
             ending = "aborted"
@@ -53,7 +57,9 @@ def fail_over_tolerance() -> None:
             getattr(counter, ending).count()
             if ending == "succeeded":
                 counter.results_written.count()
-        job.job_output = env.states.get_input() if ending == "succeeded" else None
+        job.job_output = (
+            env.states.get_input() if ending == "succeeded" else _failed_result(record, job, ending, error, began)
+        )
         if ending in ("failed", "timed_out") and _is_over_tolerance(record, worker._job_pool._jobs_number):
             job.job_output = map_failure(
                 worker._env,
@@ -64,8 +70,8 @@ def fail_over_tolerance() -> None:
     _Worker._eval_job = eval_job
 
 
-def _run_child(worker: Any, env: Any, job: Any) -> str:
-    """Runs one child workflow; the name of the counter it ends in."""
+def _run_child(worker: Any, env: Any, job: Any) -> tuple[str, Mapping[str, Any]]:
+    """Runs one child workflow; the name of the counter it ends in, and its error and cause."""
     env.states.context_object.context_object_data["Map"] = MapData(
         Item=ItemData(Index=job.job_index, Value=job.job_input)
     )
@@ -73,15 +79,50 @@ def _run_child(worker: Any, env: Any, job: Any) -> str:
     env.stack.append(env.states.get_input())
     try:
         worker._eval_input(env_frame=env)
-    except FailureEventException:
-        return "failed"
+    except FailureEventException as failure:
+        error, cause = failure.extract_error_cause_pair() or (None, None)
+        return "failed", {"error": error, "cause": cause}
     job.job_program.eval(env)
     state = env.program_state()
     if isinstance(state, ProgramError):
-        return "failed"
+        return "failed", state.error or {}
     if isinstance(state, ProgramStopped):
-        return "aborted"
-    return "timed_out" if isinstance(state, ProgramTimedOut) else "succeeded"
+        return "aborted", {"error": state.error, "cause": state.cause}
+    if isinstance(state, ProgramTimedOut):
+        return "timed_out", {"error": StatesErrorNameType.StatesTimeout.to_name()}
+    return "succeeded", {}
+
+
+_STATUSES: Final = {"failed": "FAILED", "timed_out": "TIMED_OUT", "aborted": "ABORTED"}
+
+
+def _failed_result(record: Any, job: Any, ending: str, error: Mapping[str, Any], began: datetime) -> Mapping[str, Any]:
+    """What a child that failed gives to the Map's result, by the reading of AWS's page that is the largest.
+
+    "If a child workflow execution fails, Step Functions returns its execution result unchanged. The results would be
+    equivalent to having set Transformation to NONE", which is "the output of the child workflow executions unchanged,
+    in addition to the workflow metadata": https://docs.aws.amazon.com/step-functions/latest/dg/input-output-resultwriter.html
+    """
+    name = str(uuid.uuid4())
+    machine = record.map_state_machine_arn
+    result = {
+        "ExecutionArn": f"{machine.replace(':stateMachine:', ':execution:', 1)}:{name}",
+        "Input": to_json_str(job.job_input, separators=(",", ":")),
+        "InputDetails": {"Included": True},
+        "Name": name,
+        "OutputDetails": {"Included": True},
+        "RedriveCount": 0,
+        "RedriveStatus": "REDRIVABLE",
+        "StartDate": _milliseconds(began),
+        "StateMachineArn": machine,
+        "Status": _STATUSES[ending],
+        "StopDate": _milliseconds(datetime.now(UTC)),
+    }
+    return result | {key.capitalize(): text for key in ("error", "cause") if (text := error.get(key)) is not None}
+
+
+def _milliseconds(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _is_over_tolerance(record: Any, total: int) -> bool:

@@ -14,14 +14,10 @@ from typing import Any, Final
 from moto.events.models import Rule, events_backends
 from moto.s3 import notifications
 from moto.scheduler.models import scheduler_backends
-from moto.sqs.models import sqs_backends
 
-from localaws.iam.authorizer import Denial
-from localaws.iam.policy import Decision, Requirement, evaluate, statements_for_service
-from localaws.patches.running import current
+from localaws.patches.notifications import EVENTS, publish, send_to_queue
 from localaws.scheduler import ScheduleRecord
 
-_EVENTS: Final = "events.amazonaws.com"
 _REASONS: Final = {
     "Put": "PutObject",
     "Post": "POST Object",
@@ -64,8 +60,7 @@ def send_s3_events() -> None:
                 "reason": _REASONS.get(event_name.rsplit(":", 1)[-1], event_name.rsplit(":", 1)[-1]),
             },
         }
-        for rule in list(events_backends[account_id][bucket.region_name].event_buses["default"].rules.values()):
-            rule.send_to_targets(event, transform_input=False)
+        _fire(account_id, bucket.region_name, event)
 
     notifications._send_event_bridge_message = send
 
@@ -88,29 +83,34 @@ def deliver_to_targets() -> None:
     Rule.send_to_targets = send_to_targets
 
 
-def _send(rule: Any, queue_arn: str, event: Mapping[str, Any]) -> bool:
-    """Puts the event into the queue, if its policy lets the rule do so."""
-    context = current().context
-    backend = sqs_backends[rule.account_id][rule.region_name]
-    queue = backend.queues.get(queue_arn.rsplit(":", 1)[-1])
-    if queue is None:
-        return False
-    requirement = Requirement(
-        "sqs:SendMessage",
-        queue_arn,
+def _send(rule: Any, target_arn: str, event: Mapping[str, Any]) -> bool:
+    """Gives the event to a queue or a topic, if its policy lets the rule do so."""
+    send = publish if target_arn.split(":")[2] == "sns" else send_to_queue
+    return send(EVENTS, rule.arn, target_arn, json.dumps(event, ensure_ascii=False, separators=(",", ":")))
+
+
+def send_event(account: str, region: str, source: str, detail_type: str, detail: Mapping[str, Any]) -> None:
+    """Sends what a service of AWS would: an event whose source begins with "aws.", which PutEvents refuses."""
+    _fire(
+        account,
+        region,
         {
-            "aws:sourcearn": rule.arn,
-            "aws:sourceaccount": rule.account_id,
-            # A service of AWS calls over TLS, whatever this machine's clients do.
-            "aws:securetransport": "true",
+            "version": "0",
+            "id": str(uuid.uuid4()),
+            "detail-type": detail_type,
+            "source": source,
+            "account": account,
+            "time": _timestamp(time.time()),
+            "region": region,
+            "resources": [],
+            "detail": dict(detail),
         },
     )
-    document = statements_for_service(json.loads(queue.policy or "{}"), _EVENTS)
-    if context.authorizer.enforcing and evaluate([document], requirement) is not Decision.ALLOWED:
-        context.authorizer.denials.append(Denial(_EVENTS, requirement.action, queue_arn))
-        return False
-    backend.send_message(queue.name, json.dumps(event, ensure_ascii=False, separators=(",", ":")))
-    return True
+
+
+def _fire(account: str, region: str, event: Mapping[str, Any]) -> None:
+    for rule in list(events_backends[account][region].event_buses["default"].rules.values()):
+        rule.send_to_targets(event, transform_input=False)
 
 
 def _timestamp(seconds: float) -> str:

@@ -130,7 +130,7 @@ def test_variables_of_the_image(tmp_path):
     [
         ("FROM x\nCMD x", "no ENTRYPOINT"),
         ("ENTRYPOINT python x.py", "shell form"),
-        ("ENTRYPOINT [1]", "no list of words"),
+        ("ENTRYPOINT [1]", "not a list of words"),
     ],
 )
 def test_entrypoint_that_cannot_be_used(tmp_path, dockerfile, message):
@@ -142,7 +142,7 @@ def test_entrypoint_that_cannot_be_used(tmp_path, dockerfile, message):
 def test_image_command():
     image = Image("tag", Path("folder"), ("python3", "-m", "worker"))
     assert image_command(image, ["--a"], Path("/venv/python")) == ["/venv/python", "-m", "worker", "--a"]
-    with pytest.raises(ImageError, match="no Python program"):
+    with pytest.raises(ImageError, match="not a Python program"):
         image_command(Image("tag", Path("folder"), ("bash",)), [], Path("/venv/python"))
 
 
@@ -307,7 +307,7 @@ def test_a_key_has_an_arn_that_policies_can_name_and_is_listed_as_without_effect
     assert [one.reason for one in deployer.not_local] == ["nothing is encrypted"]
 
 
-def test_a_rule_for_events_that_nothing_sends_here_is_left_out_and_listed(sample, tmp_path):
+def test_a_rule_for_events_that_nothing_sends_here_is_listed(sample, tmp_path):
     rule = {
         "Type": "AWS::Events::Rule",
         "Properties": {

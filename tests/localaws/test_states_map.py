@@ -77,6 +77,28 @@ def test_full_tolerance_lets_the_siblings_go_on_and_counts(sample):
     assert run["toleratedFailurePercentage"] == 100
 
 
+def test_a_tolerated_failed_child_gives_its_metadata(sample):
+    """[map_tolerance]"""
+    result = sample.run(distributed(ToleratedFailurePercentage=100), items(2, 1))
+    whole, failed = result["output"]
+    assert whole == {"n": 0, "bad": False}
+    machine = result["stateMachineArn"]
+    assert failed["StateMachineArn"].startswith(f"{machine}/")
+    assert failed["ExecutionArn"].startswith(machine.replace(":stateMachine:", ":execution:"))
+    assert failed["ExecutionArn"].endswith(f":{failed['Name']}")
+    assert (failed["Status"], failed["Error"]) == ("FAILED", "Bad")
+    assert json.loads(failed["Input"]) == {"n": 1, "bad": True}
+    assert failed["StartDate"] <= failed["StopDate"]
+
+
+def test_many_tolerated_failures_are_over_the_limit(sample):
+    """[map_result_limit] A child that fails costs 700 bytes and its cause, even with ResultPath null."""
+    child = {"StartAt": "F", "States": {"F": {"Type": "Fail", "Error": "Bad", "Cause": "x" * 300}}}
+    few = sample.run(distributed(child, ToleratedFailurePercentage=100, ResultPath=None), items(200))
+    many = sample.run(distributed(child, ToleratedFailurePercentage=100, ResultPath=None), items(300))
+    assert (few["status"], many["error"]) == ("SUCCEEDED", "States.DataLimitExceeded")
+
+
 def test_numbers_by_path_from_text(sample):
     definition = distributed(MaxConcurrencyPath="$.c", ToleratedFailurePercentagePath="$.p")
     definition["StartAt"] = "N"
