@@ -18,7 +18,8 @@ from local_pipeline.cloud import deployment_of
 from local_pipeline.installation import LAMBDA_PYTHON, WORKER_PYTHON, synthesize
 from localaws import EmbeddedCloud
 from stepvec.adapters.object_store import ObjectStore
-from stepvec.client.deployment import Deployment, RunOfDeployment
+from stepvec.client.deployment import Deployment
+from stepvec.client.runs import Run
 from stepvec.runs.reports import ShardReport
 from testkit.photos import PHOTO_SIZE, picture
 from testkit.tables import markdown_table, write_section
@@ -33,7 +34,7 @@ def measure(deployment: Deployment, number: int) -> dict[str, float]:
     prefix = f"bench-{number}"
     photo = picture(number, size=PHOTO_SIZE)
     deployment.client("s3").put_object(Bucket=deployment.image_bucket, Key=f"{prefix}/1.jpg", Body=photo)
-    run = RunOfDeployment(deployment, prefix)
+    run = Run(deployment, prefix)
     start = time.perf_counter()
     run.start({"Paths": [prefix]})
     ended = run.wait()
@@ -50,7 +51,7 @@ def measure(deployment: Deployment, number: int) -> dict[str, float]:
 
 def _step_seconds(deployment: Deployment, run: str) -> dict[str, float]:
     """Seconds from entering to leaving each state, by the execution's history."""
-    arn = RunOfDeployment(deployment, run).arn
+    arn = Run(deployment, run).arn
     events = deployment.client("stepfunctions").get_execution_history(executionArn=arn, maxResults=1000)["events"]
     entered: dict[str, datetime] = {}
     seconds: dict[str, float] = {}

@@ -1,4 +1,4 @@
-"""Where the project's parts are on this machine."""
+"""Where the project's parts are on this machine, and its CDK app."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from stacks.config import SETTINGS_VARIABLE, settings_of
 from stepvec.errors import ConfigurationError
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 MODEL_DIRECTORY: Final = ROOT / "build" / "model"
 LAMBDA_PYTHON: Final = ROOT / ".venv-lambda" / "bin" / "python"
 WORKER_PYTHON: Final = ROOT / ".venv-worker" / "bin" / "python"
+CDK: Final = "aws-cdk@2.1148.1"
+"""npm's `latest` tag is an old 3.0.0, which refuses this library's assemblies; hence the exact version."""
 _ERROR_LINES: Final = 5
 
 
@@ -32,14 +35,14 @@ def check_installation() -> None:
 def synthesize(outdir: Path, settings: Mapping[str, Any] | None = None) -> None:
     """Write the CDK app's assembly to `outdir`: the template that is deployed, on AWS as here.
 
-    `settings` replace cdk.json's. Raises ConfigurationError.
+    `settings` replace those of cdk.json and of STEPVEC_SETTINGS, one by one. Raises ConfigurationError.
 
     In a process of its own: it must not see AWS credentials, and its Node child ends with it.
     """
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     environment |= {"CDK_OUTDIR": str(outdir), "PATH": path_with_node(environment.get("PATH", ""))}
-    if settings is not None:
-        environment["STEPVEC_SETTINGS"] = json.dumps(settings)
+    if settings:
+        environment[SETTINGS_VARIABLE] = json.dumps({**settings_of(environment), **settings})
     result = subprocess.run(
         [sys.executable, str(ROOT / "cdk_app.py")],
         cwd=ROOT,
@@ -51,6 +54,20 @@ def synthesize(outdir: Path, settings: Mapping[str, Any] | None = None) -> None:
     if result.returncode:
         lines = "\n".join((result.stderr or result.stdout).strip().splitlines()[-_ERROR_LINES:])
         raise ConfigurationError(f"The CDK app cannot be synthesized:\n{lines}", remedy="Correct what it names.")
+
+
+def run_cdk(*arguments: str) -> None:
+    """Run a command of the CDK command line on the app. Raises ConfigurationError where it fails."""
+    path = path_with_node(os.environ.get("PATH", ""))
+    npx = shutil.which("npx", path=path)
+    if npx is None:
+        raise ConfigurationError("There is no npx for the CDK command.", remedy="Run `make setup`.")
+    command = [npx, "--yes", CDK, *arguments]
+    result = subprocess.run(command, cwd=ROOT, env={**os.environ, "PATH": path}, check=False)
+    if result.returncode:
+        raise ConfigurationError(
+            f"cdk {arguments[0]} ended with exit code {result.returncode}.", remedy="Its own words are above."
+        )
 
 
 def path_with_node(path: str) -> str:

@@ -8,8 +8,10 @@ from typing import Any, Protocol
 from local_pipeline.gallery import write_gallery
 from local_pipeline.photos import PREFIX, upload_photos
 from stepvec import codec
-from stepvec.client.deployment import Deployment, Ended, Progress, RunOfDeployment, read_rows
+from stepvec.client.deployment import Deployment
 from stepvec.client.parquet import write_vectors
+from stepvec.client.rows import read_rows
+from stepvec.client.runs import Run, RunEnd, RunProgress
 from stepvec.runs.outcome import ImageFailure
 from stepvec.runs.reports import RunReport
 
@@ -20,7 +22,7 @@ class Watcher(Protocol):
     def on_upload(self) -> None:
         """One more photo is uploaded."""
 
-    def on_progress(self, progress: Progress) -> None:
+    def on_progress(self, progress: RunProgress) -> None:
         """The run is so far."""
 
     def on_report(self, report: RunReport) -> None:
@@ -29,12 +31,12 @@ class Watcher(Protocol):
 
 def run_once(
     deployment: Deployment, photos: dict[str, Path], options: dict[str, Any], out: Path, *, name: str, watcher: Watcher
-) -> Ended:
+) -> RunEnd:
     """Upload `photos` (key to file), run the state machine on them, write the results to `out` if there is a report.
 
     `options` are fields of the execution's input, `name` is the execution's name. Returns how the run ended.
     """
-    run = RunOfDeployment(deployment, name)
+    run = Run(deployment, name)
     upload_photos(deployment.client("s3"), deployment.image_bucket, photos, watcher.on_upload)
     run.start({"Paths": [PREFIX], **options})
     ended = run.wait(watcher.on_progress)
@@ -44,9 +46,7 @@ def run_once(
     return ended
 
 
-def _write_results(
-    run: RunOfDeployment, deployment: Deployment, photos: dict[str, Path], report: RunReport, out: Path
-) -> None:
+def _write_results(run: Run, deployment: Deployment, photos: dict[str, Path], report: RunReport, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     (out / "report.json").write_bytes(run.report_text())
     failures = run.failures()

@@ -14,12 +14,11 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from local_pipeline.installation import ROOT, WORKER_PYTHON
+from local_pipeline.installation import MODEL_DIRECTORY, ROOT, WORKER_PYTHON
 from stepvec.errors import ConfigurationError
 from stepvec.rows.model import ModelIdentity
 from stepvec.weights.model_directory import read_model_card
 
-MODEL_DIRECTORY: Final = ROOT / "build" / "model"
 _WITHOUT: Final = "or give --sample 0, which compares no vectors."
 
 

@@ -15,7 +15,7 @@ from PIL import Image
 
 from local_pipeline.cloud import deployment_of
 from localaws import EmbeddedCloud
-from stepvec.client.deployment import RunOfDeployment
+from stepvec.client.runs import Run
 from stepvec.stack_names import PIPELINE_STACK
 
 DENIAL: Final = "scenario-denial"
@@ -103,9 +103,9 @@ class Stage:
         Image.new("RGB", (64, 48), (zlib.crc32(key.encode()) % 256, 90, 40)).save(buffer, "JPEG")
         self.s3.put_object(Bucket=self.deployment.image_bucket, Key=key, Body=buffer.getvalue())
 
-    def run(self, run_input: dict[str, Any]) -> tuple[RunOfDeployment, dict[str, Any]]:
+    def run(self, run_input: dict[str, Any]) -> tuple[Run, dict[str, Any]]:
         """Run it to its end; what can be compared of it."""
-        run = RunOfDeployment(self.deployment, f"run-{next(self._numbers)}")
+        run = Run(self.deployment, f"run-{next(self._numbers)}")
         run.start(run_input)
         ended = run.wait()
         if ended.report is None:

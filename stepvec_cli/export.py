@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from stepvec.client.deployment import scan_rows
-from stepvec.client.session import explained, find_deployment, find_settings
+from stepvec.client.deployment import find_deployment, find_settings
+from stepvec.client.rows import rows_of_model, scan_rows
+from stepvec.client.session import translate_aws_errors
 from stepvec.errors import InvalidInputError
-from stepvec.rows.item import VectorItem, decode_item
 from stepvec.runs.run_input import prefixes_of
 from stepvec.stack_names import DATA_STACK, PIPELINE_STACK
 from stepvec_cli.console import errors
-
-Models = Counter[str]
+from stepvec_cli.options import DataStack, PipelineStack
 
 
 def export(
     paths: Annotated[list[str] | None, typer.Argument(metavar="[PATHS]...", help="Only keys under these.")] = None,
     out: Annotated[Path, typer.Option(metavar="FILE", help="The Parquet file to write.")] = Path("vectors.parquet"),
     model: Annotated[str | None, typer.Option(help="The rows' Model; the deployed one otherwise.")] = None,
-    data_stack: Annotated[str, typer.Option(help="Stack of the buckets and the table.")] = DATA_STACK,
-    pipeline_stack: Annotated[str, typer.Option(help="Stack of the state machine.")] = PIPELINE_STACK,
+    data_stack: DataStack = DATA_STACK,
+    pipeline_stack: PipelineStack = PIPELINE_STACK,
 ) -> None:
     """Write the table's vectors to a Parquet file, as float32 whatever type is stored.
 
@@ -37,8 +35,8 @@ def export(
     deployment = find_deployment(data_stack, pipeline_stack)
     prefixes = prefixes_of(paths, deployment.image_bucket) if paths else ()
     wanted = model or find_settings(pipeline_stack).model
-    others: Models = Counter()
-    with explained():
+    others: Counter[str] = Counter()
+    with translate_aws_errors():
         count = write_rows(out, rows_of_model(scan_rows(deployment, prefixes), wanted, others))
     if others:
         told = ", ".join(f"{rows:,} of {name or 'no model'}" for name, rows in others.most_common())
@@ -49,13 +47,3 @@ def export(
             remedy="Give another --model or other paths.",
         )
     typer.echo(f"{count:,} vectors of {wanted} in {out}")
-
-
-def rows_of_model(items: Iterable[dict[str, Any]], model: str, others: Models) -> Iterator[VectorItem]:
-    """The rows of `model` among `items`; those of others are counted in `others`, "" being the original sample's."""
-    for item in items:
-        name = item.get("Model", {}).get("S", "")
-        if name == model:
-            yield decode_item(item)
-        else:
-            others[name] += 1

@@ -8,11 +8,20 @@ from typing import Final
 import typer
 
 from stepvec.errors import StepvecError
-from stepvec_cli import client, deploy, export, local, plan
 from stepvec_cli.audit import audit
 from stepvec_cli.calibrate import calibrate
+from stepvec_cli.cancel import cancel
 from stepvec_cli.console import errors
+from stepvec_cli.deploy import deploy
+from stepvec_cli.destroy import destroy
+from stepvec_cli.export import export
+from stepvec_cli.local_run import run as local_run
+from stepvec_cli.local_up import up as local_up
+from stepvec_cli.plan import plan
 from stepvec_cli.repair import repair
+from stepvec_cli.report import report
+from stepvec_cli.run import run as run_command
+from stepvec_cli.status import status
 from stepvec_cli.weights import weights
 
 FAILED: Final = 1
@@ -27,22 +36,25 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-app.add_typer(local.app, name="local")
-app.command(name="weights")(weights)
-app.command(name="calibrate")(calibrate)
+local = typer.Typer(help="The whole pipeline on this machine: no AWS account, no Docker.", no_args_is_help=True)
+local.command(name="up")(local_up)
+local.command(name="run")(local_run)
+app.add_typer(local, name="local")
 for command in (
-    plan.plan,
-    client.run,
-    client.status,
-    client.report,
-    client.cancel,
+    weights,
+    calibrate,
+    plan,
+    status,
+    report,
+    cancel,
     repair,
     audit,
-    export.export,
-    deploy.deploy,
-    deploy.destroy,
+    export,
+    deploy,
+    destroy,
 ):
     app.command()(command)
+app.command(name="run")(run_command)
 
 
 def run() -> None:

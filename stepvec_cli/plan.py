@@ -13,28 +13,22 @@ from local_pipeline.installation import MODEL_DIRECTORY, ROOT
 from stepvec import codec
 from stepvec.adapters.figures import load_prices, load_throughput
 from stepvec.adapters.object_store import ObjectStore
-from stepvec.client.session import DeployedSettings, explained, find_deployment, find_settings
-from stepvec.client.workload import count_images
+from stepvec.client.deployment import DeployedSettings, find_deployment, find_settings
+from stepvec.client.planning import UNKNOWN_HASH, count_images, planned_model
+from stepvec.client.session import translate_aws_errors
 from stepvec.errors import WeightsError
 from stepvec.estimate.plan import Workload, plan_run
 from stepvec.limits import KEY_BYTES
 from stepvec.rows.item import VectorType
-from stepvec.rows.model import (
-    CALIBRATION_HASH_CHARACTERS,
-    WEIGHTS_HASH_CHARACTERS,
-    Architecture,
-    Engine,
-    ModelIdentity,
-    Precision,
-)
+from stepvec.rows.model import Architecture, Engine, Precision
 from stepvec.runs.run_input import MAX_SHARD_SIZE, prefixes_of
 from stepvec.stack_names import DATA_STACK, PIPELINE_STACK
 from stepvec.weights.model_directory import read_model_card
 from stepvec_cli.console import errors
+from stepvec_cli.options import DataStack, PipelineStack
 from stepvec_cli.views.plan import plan_lines
 
 DEFAULT_ARCHITECTURE: Final[Architecture] = "resnet18_v2"
-_NO_HASH: Final = "0" * WEIGHTS_HASH_CHARACTERS
 
 
 def plan(
@@ -52,8 +46,8 @@ def plan(
     shard_size: Annotated[int | None, typer.Option(min=1, max=MAX_SHARD_SIZE, help="Images of a shard.")] = None,
     vcpu_hour_usd: Annotated[float | None, typer.Option(min=0, help="What a vCPU-hour costs you.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
-    data_stack: Annotated[str, typer.Option(help="Stack of the buckets and the table.")] = DATA_STACK,
-    pipeline_stack: Annotated[str, typer.Option(help="Stack of the state machine.")] = PIPELINE_STACK,
+    data_stack: DataStack = DATA_STACK,
+    pipeline_stack: PipelineStack = PIPELINE_STACK,
 ) -> None:
     """Say what embedding PATHS, or so many images, would take and cost. Starts nothing."""
     if bool(paths) == (images is not None):
@@ -86,27 +80,10 @@ def plan(
         typer.echo("\n".join(plan_lines(made)))
 
 
-def planned_model(
-    name: str, *, architecture: Architecture | None, engine: Engine | None, precision: Precision | None
-) -> ModelIdentity:
-    """The model `name` with what is given in its place. An engine alone keeps the precision, and the other way."""
-    deployed = ModelIdentity.parse(name)
-    network, new_precision = architecture or deployed.architecture, precision or deployed.precision
-    return replace(
-        deployed,
-        architecture=network,
-        weights=deployed.weights if network == deployed.architecture else _NO_HASH,
-        engine=engine or deployed.engine,
-        precision=new_precision,
-        # It belongs to the name, and so to each row's size.
-        calibration="0" * CALIBRATION_HASH_CHARACTERS if new_precision == "int8" else "",
-    )
-
-
 def _count(paths: list[str], data_stack: str, pipeline_stack: str) -> Workload:
     deployment = find_deployment(data_stack, pipeline_stack)
     prefixes = prefixes_of(paths, deployment.image_bucket)
-    with explained(), errors.status("counting") as status:
+    with translate_aws_errors(), errors.status("counting") as status:
         return count_images(
             ObjectStore(deployment.client("s3")),
             deployment.image_bucket,
@@ -124,7 +101,7 @@ def _settings_of_project(architecture: Architecture | None) -> DeployedSettings:
     try:
         model = str(read_model_card(MODEL_DIRECTORY).identity(config.preprocessing))
     except WeightsError:
-        model = f"{architecture or DEFAULT_ARCHITECTURE}/{_NO_HASH}/{config.preprocessing}"
+        model = f"{architecture or DEFAULT_ARCHITECTURE}/{UNKNOWN_HASH}/{config.preprocessing}"
     # By name, since a plan for int8 needs no calibration yet.
     model = str(planned_model(model, architecture=None, engine=config.engine, precision=config.precision))
     return DeployedSettings(model, config.vector_type, config.capacity)

@@ -48,6 +48,7 @@ def test_imports_go_one_way():
         ("stepvec/runs/layout.py", "import stepvec.adapters.object_store"),
         ("stepvec/client/session.py", "import stepvec_cli.console"),
         ("lambdas/verify_run/handler.py", "import stepvec.client.session"),
+        ("lambdas/verify_run/handler.py", "from stepvec import Stepvec"),
         ("localaws/cloud.py", "import local_pipeline.cloud"),
         ("worker_image/stepvec_worker/storage/rows.py", "import stepvec_worker.processes.messages"),
         ("worker_image/stepvec_worker/processes/host.py", "import stepvec_worker.processes.messages"),

@@ -23,7 +23,8 @@ from PIL import Image
 from local_pipeline.cloud import deployment_of
 from local_pipeline.installation import LAMBDA_PYTHON, ROOT, WORKER_PYTHON, synthesize
 from localaws import EmbeddedCloud
-from stepvec.client.deployment import Deployment, RunOfDeployment
+from stepvec.client.deployment import Deployment
+from stepvec.client.runs import Run
 from stepvec.runs.images import is_image
 from stepvec.stack_names import PIPELINE_STACK
 from tools.dashboard_picture import draw, identity
@@ -52,7 +53,7 @@ def _run(deployment: Deployment) -> list[str]:
         deployment.client("s3").put_object(Bucket=deployment.image_bucket, Key=key, Body=body)
 
     def run(name: str, **run_input: Any) -> None:
-        execution = RunOfDeployment(deployment, name)
+        execution = Run(deployment, name)
         execution.start(run_input)
         ends.append(execution.wait().status)
         print(f"{name}: {ends[-1]}", flush=True)

@@ -19,7 +19,8 @@ from localaws import EmbeddedCloud
 from resilience.corpus.collect import CorpusFile
 from resilience.corpus.encoders import EMBEDDED
 from stepvec.adapters.object_store import ObjectStore
-from stepvec.client.deployment import Deployment, RunOfDeployment
+from stepvec.client.deployment import Deployment
+from stepvec.client.runs import Run
 from stepvec.runs.layout import S3Uri
 
 RUN: Final = "corpus"
@@ -78,7 +79,7 @@ def _run(cloud: EmbeddedCloud, files: list[CorpusFile]) -> Outcomes:
     s3 = cloud.client("s3")
     with ThreadPoolExecutor(_UPLOADS) as pool:
         list(pool.map(lambda file: _upload(s3, deployment.image_bucket, file), files))
-    run = RunOfDeployment(deployment, RUN)
+    run = Run(deployment, RUN)
     start = time.monotonic()
     run.start({"Paths": ["/"], "MaxFailures": len(files), "ShardSize": 500})
     while (ended := run.ended()) is None and time.monotonic() - start < HOURS * 3600:
@@ -114,7 +115,7 @@ def _rows(deployment: Deployment) -> set[str]:
     return {item["ImageId"]["S"] for page in pages for item in page["Items"]}
 
 
-def _shard_report(deployment: Deployment, run: RunOfDeployment, shard: int) -> dict[str, Any]:
+def _shard_report(deployment: Deployment, run: Run, shard: int) -> dict[str, Any]:
     uri: S3Uri = run.layout.shard_report(shard)
     with ObjectStore(deployment.client("s3")).open(uri) as stream:
         found: dict[str, Any] = json.loads(stream.read())

@@ -17,7 +17,8 @@ from resilience.faults.invariants import Observed, Truth
 from resilience.faults.proxy import FaultProxy
 from stepvec import codec
 from stepvec.adapters.object_store import ObjectStore
-from stepvec.client.deployment import Deployment, Ended, RunOfDeployment
+from stepvec.client.deployment import Deployment
+from stepvec.client.runs import Run, RunEnd
 from stepvec.rows.item import VectorItem, decode_item
 from stepvec.runs.listing import ListedImage, read_listing
 from stepvec.runs.outcome import ImageFailure
@@ -44,7 +45,7 @@ class Stage:
         self.etags: dict[str, set[str]] = {}
         self.vectors: dict[str, VectorItem] = {}
         self.is_sample = False
-        self.current: RunOfDeployment | None = None
+        self.current: Run | None = None
         self._s3 = cloud.client("s3")
         self._store = ObjectStore(self._s3)
 
@@ -79,18 +80,18 @@ class Stage:
         for row in map(decode_item, self.rows(prefix)):
             self.vectors[row.etag] = row
 
-    def run(self, name: str, run_input: dict[str, Any]) -> Ended:
+    def run(self, name: str, run_input: dict[str, Any]) -> RunEnd:
         """Start an execution and wait for its end."""
         self.start(name, run_input)
         return self.wait()
 
-    def start(self, name: str, run_input: dict[str, Any]) -> RunOfDeployment:
+    def start(self, name: str, run_input: dict[str, Any]) -> Run:
         """Start an execution; it is the current one."""
-        self.current = RunOfDeployment(self.deployment, name)
+        self.current = Run(self.deployment, name)
         self.current.start(run_input)
         return self.current
 
-    def wait(self) -> Ended:
+    def wait(self) -> RunEnd:
         """Wait for the current execution's end, and for that of its jobs: a stopped one leaves them behind."""
         if self.current is None:
             raise RuntimeError("no run was started")
@@ -117,9 +118,9 @@ class Stage:
         items = (item for page in pages for item in page["Items"])
         return tuple(item for item in items if item["ImageId"]["S"].startswith(f"{prefix}/"))
 
-    def observe(self, prefix: str, ended: Ended) -> Observed:
+    def observe(self, prefix: str, ended: RunEnd) -> Observed:
         """What the run under `prefix` left."""
-        layout = RunOfDeployment(self.deployment, ended.run).layout
+        layout = Run(self.deployment, ended.run).layout
         listed: list[ListedImage] = []
         number = 0
         while self._store.exists(uri := layout.listing(number)):

@@ -1,33 +1,23 @@
-"""A deployed pipeline as its user sees it: bucket names, the state machine, runs and their results.
+"""A deployed pipeline: where its parts are, and what it was deployed with.
 
 Knows nothing of where it is deployed: the embedded AWS and a real account look alike from here.
 """
 
 from __future__ import annotations
 
-import json
-import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Final
+from typing import Any
+
+from botocore.exceptions import ClientError
 
 from stepvec import codec
-from stepvec.adapters.object_store import ObjectStore
-from stepvec.errors import InvalidInputError
-from stepvec.limits import BATCH_GET_ITEMS
-from stepvec.pacing import batches
-from stepvec.rows.item import PARTITION_KEY, VectorItem, decode_item
-from stepvec.runs.layout import RunLayout
-from stepvec.runs.reports import RunReport, ShardProgress
-from stepvec.runs.steps import ShardEntry
-
-POLL_SECONDS: Final = 0.25
-RUNNING: Final = "RUNNING"
-SUCCEEDED: Final = "SUCCEEDED"
-SCAN_SEGMENTS: Final = 8
-"""Parts of the table that are read at a time."""
+from stepvec.adapters.aws_errors import error_code
+from stepvec.client.session import new_client, translate_aws_errors
+from stepvec.errors import ConfigurationError, RecordError
+from stepvec.estimate.capacity import Capacity
+from stepvec.rows.item import VectorType, vector_type
+from stepvec.stack_names import DATA_STACK, PIPELINE_STACK
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,150 +33,65 @@ class Deployment:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
-    """How an execution ended. `report` is there once VerifyRun ran."""
+class DeployedSettings:
+    """What a pipeline was deployed with, as far as its stack's outputs say."""
 
-    run: str
-    status: str
-    error: str
-    cause: str
-    report: RunReport | None
+    model: str
+    vector_type: VectorType
+    capacity: Capacity
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a run is. `to_embed` is 0 until ShardImages is done."""
+def find_deployment(data_stack: str = DATA_STACK, pipeline_stack: str = PIPELINE_STACK) -> Deployment:
+    """The pipeline deployed as these stacks, in the account and region of the environment (or of `stepvec local up`).
 
-    to_embed: int
-    embedded: int
-    failed: int
-
-
-class RunOfDeployment:
-    """One execution of a deployment's state machine."""
-
-    def __init__(self, deployment: Deployment, name: str) -> None:
-        self.name = name
-        self.layout = RunLayout(deployment.work_bucket, name)
-        self._deployment = deployment
-        self._store = ObjectStore(deployment.client("s3"))
-        self._shards: list[ShardEntry] | None = None
-        self._progress: dict[str, tuple[str, ShardProgress]] = {}
-
-    @property
-    def arn(self) -> str:
-        """The execution's ARN."""
-        return f"{self._deployment.state_machine_arn.replace(':stateMachine:', ':execution:')}:{self.name}"
-
-    def start(self, run_input: dict[str, Any]) -> None:
-        """Start the execution. Raises InvalidInputError where the name is taken."""
-        client = self._deployment.client("stepfunctions")
-        machine = self._deployment.state_machine_arn
-        try:
-            client.start_execution(stateMachineArn=machine, name=self.name, input=json.dumps(run_input))
-        except client.exceptions.ExecutionAlreadyExists as error:
-            raise InvalidInputError(f"There is a run {self.name!r} already.", remedy="Take another name.") from error
-
-    def wait(self, on_progress: Callable[[Progress], None] = lambda _: None) -> Ended:
-        """Wait for the execution's end, telling how far it is on the way."""
-        while (ended := self.ended()) is None:
-            on_progress(self.progress())
-            time.sleep(POLL_SECONDS)
-        return ended
-
-    def ended(self) -> Ended | None:
-        """How the execution ended; None while it runs. Raises InvalidInputError where there is no such run."""
-        client = self._deployment.client("stepfunctions")
-        try:
-            execution = client.describe_execution(executionArn=self.arn)
-        except client.exceptions.ExecutionDoesNotExist as error:
-            raise InvalidInputError(f"There is no run {self.name!r}.", remedy="See `stepvec status`.") from error
-        if execution["status"] == RUNNING:
-            return None
-        report = self._store.find_record(RunReport, self.layout.report)
-        return Ended(self.name, execution["status"], execution.get("error", ""), execution.get("cause", ""), report)
-
-    def stop(self) -> None:
-        """Stop the execution; Step Functions terminates its jobs."""
-        self._deployment.client("stepfunctions").stop_execution(
-            executionArn=self.arn, error="Cancelled", cause="Stopped by `stepvec cancel`."
-        )
-
-    def progress(self) -> Progress:
-        """How far the run is, by the files that it has written so far."""
-        if self._shards is None:
-            if not self._store.exists(self.layout.shards):
-                return Progress(0, 0, 0)
-            with self._store.open(self.layout.shards) as stream:
-                self._shards = codec.from_json(list[ShardEntry], stream.read(), where=str(self.layout.shards))
-        self._read_progress()
-        parts = [progress for _, progress in self._progress.values()]
-        return Progress(
-            to_embed=sum(entry.images for entry in self._shards),
-            embedded=sum(part.embedded + part.unchanged for part in parts),
-            failed=sum(part.failed for part in parts),
-        )
-
-    def failures(self) -> bytes:
-        """The run's failures.jsonl."""
-        with self._store.open(self.layout.failures) as stream:
-            return stream.read()
-
-    def report_text(self) -> bytes:
-        """The run's report.json."""
-        with self._store.open(self.layout.report) as stream:
-            return stream.read()
-
-    def _read_progress(self) -> None:
-        """Read those progress files again that changed."""
-        prefix = self.layout.progress(0).key.removesuffix("0.json")
-        for page in self._store.list_pages(self.layout.bucket, prefix):
-            for entry in page.objects:
-                if self._progress.get(entry.key, ("", None))[0] != entry.etag:
-                    number = int(entry.key.removeprefix(prefix).removesuffix(".json"))
-                    record = self._store.read_record(ShardProgress, self.layout.progress(number))
-                    self._progress[entry.key] = (entry.etag, record)
-
-
-def list_runs(deployment: Deployment, count: int) -> list[tuple[str, str, datetime]]:
-    """Name, status and start of the `count` newest runs, the newest first."""
-    answer = deployment.client("stepfunctions").list_executions(
-        stateMachineArn=deployment.state_machine_arn, maxResults=count
-    )
-    return [(entry["name"], entry["status"], entry["startDate"]) for entry in answer["executions"]]
-
-
-def scan_rows(deployment: Deployment, prefixes: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
-    """Every row of the table, or those of keys under `prefixes`, in no order, as DynamoDB gives them.
-
-    Reads the whole table in parallel, a page of up to 1 MB of each part ahead of the caller.
+    Raises ConfigurationError where there are no credentials, no region, or no such stack.
     """
-    client = deployment.client("dynamodb")
-    request: dict[str, Any] = {"TableName": deployment.table, "TotalSegments": SCAN_SEGMENTS}
-    if prefixes:
-        names = {f":p{number}": {"S": prefix} for number, prefix in enumerate(prefixes)}
-        request |= {
-            "FilterExpression": " OR ".join(f"begins_with(#key, {name})" for name in names),
-            "ExpressionAttributeNames": {"#key": "Key"},
-            "ExpressionAttributeValues": names,
-        }
-    with ThreadPoolExecutor(SCAN_SEGMENTS, thread_name_prefix="scan") as pool:
-        pending = {pool.submit(client.scan, Segment=segment, **request): segment for segment in range(SCAN_SEGMENTS)}
-        while pending:
-            for future in wait(pending, return_when=FIRST_COMPLETED).done:
-                segment, page = pending.pop(future), future.result()
-                if start := page.get("LastEvaluatedKey"):
-                    following = pool.submit(client.scan, Segment=segment, ExclusiveStartKey=start, **request)
-                    pending[following] = segment
-                yield from page["Items"]
+    client = new_client()
+    with translate_aws_errors():
+        data = _outputs(client("cloudformation"), data_stack)
+        pipeline = _outputs(client("cloudformation"), pipeline_stack)
+    try:
+        return Deployment(
+            image_bucket=data["ImageBucketName"],
+            work_bucket=data["WorkBucketName"],
+            table=data["TableName"],
+            state_machine_arn=pipeline["StateMachineArn"],
+            model=pipeline["Model"],
+            client=client,
+        )
+    except KeyError as error:
+        raise ConfigurationError(
+            f"The stacks {data_stack} and {pipeline_stack} have no output {error}.",
+            remedy="They are of another version: deploy again.",
+        ) from error
 
 
-def read_rows(deployment: Deployment, image_ids: list[str]) -> Iterator[VectorItem]:
-    """The rows of `image_ids` that exist, in no particular order."""
-    client = deployment.client("dynamodb")
-    for batch in batches(image_ids, BATCH_GET_ITEMS):
-        keys: list[Any] = [{PARTITION_KEY: {"S": image_id}} for image_id in batch]
-        while keys:
-            answer = client.batch_get_item(RequestItems={deployment.table: {"Keys": keys}})
-            yield from map(decode_item, answer["Responses"].get(deployment.table, []))
-            keys = answer["UnprocessedKeys"].get(deployment.table, {}).get("Keys", [])
+def find_settings(pipeline_stack: str = PIPELINE_STACK) -> DeployedSettings:
+    """The settings of the pipeline deployed as this stack. Raises ConfigurationError as find_deployment does."""
+    client = new_client()
+    with translate_aws_errors():
+        outputs = _outputs(client("cloudformation"), pipeline_stack)
+    try:
+        return DeployedSettings(
+            model=outputs["Model"],
+            vector_type=vector_type(outputs["VectorType"]),
+            capacity=codec.from_json(Capacity, outputs["Capacity"], where=f"Output Capacity of {pipeline_stack}"),
+        )
+    except (KeyError, RecordError) as error:
+        raise ConfigurationError(
+            f"The stack {pipeline_stack} does not say what it was deployed with: {error}.",
+            remedy="It is of another version: deploy again.",
+        ) from error
+
+
+def _outputs(cloudformation: Any, stack: str) -> dict[str, str]:
+    try:
+        (description,) = cloudformation.describe_stacks(StackName=stack)["Stacks"]
+    except ClientError as error:
+        if error_code(error) == "ValidationError":
+            raise ConfigurationError(
+                f"There is no stack {stack} in this account and region.",
+                remedy="Deploy it with `make deploy`, set AWS_DEFAULT_REGION, or use `stepvec local up`.",
+            ) from error
+        raise
+    return {output["OutputKey"]: output["OutputValue"] for output in description.get("Outputs", [])}

@@ -7,19 +7,20 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import typer
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
-from rich.progress import Progress as ProgressLine
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
-from stepvec.client.deployment import SUCCEEDED, Ended, Progress
+from stepvec.client.runs import SUCCEEDED, Run, RunEnd, RunProgress
+from stepvec.client.session import translate_aws_errors
 from stepvec.runs.reports import RunReport
 from stepvec_cli.console import errors
 
 
-def progress_line() -> ProgressLine:
+def progress_line() -> Progress:
     """The line that shows work under way: what, a bar, how many of how many, and the task's field `note`."""
-    return ProgressLine(
+    return Progress(
         TextColumn("{task.description:<10}"),
         BarColumn(bar_width=30),
         MofNCompleteColumn(),
@@ -28,7 +29,7 @@ def progress_line() -> ProgressLine:
     )
 
 
-def progress_note(listed: int, progress: Progress, seconds: float | None = None) -> str:
+def progress_note(listed: int, progress: RunProgress, seconds: float | None = None) -> str:
     """How far a run is, in a line; with the `seconds` that it took so far also its rate and the time left."""
     note = f"listed {listed}, embedded {progress.embedded}, failed {progress.failed}"
     done = progress.embedded + progress.failed
@@ -59,7 +60,7 @@ class RunLine:
         """One more photo is uploaded."""
         self._line.advance(self._upload)
 
-    def on_progress(self, progress: Progress) -> None:
+    def on_progress(self, progress: RunProgress) -> None:
         """The run is so far; its rate counts from the first call."""
         self._started = self._started or time.perf_counter()
         seconds = time.perf_counter() - self._started
@@ -68,12 +69,30 @@ class RunLine:
 
     def on_report(self, report: RunReport) -> None:
         """The run has ended with this report."""
-        last = Progress(self._photos, report.embedded + report.unchanged, failed=report.failed)
+        last = RunProgress(self._photos, report.embedded + report.unchanged, failed=report.failed)
         note = progress_note(self._photos, last)
         self._line.update(self._embed, visible=True, completed=last.embedded + last.failed, note=note)
 
 
-def print_end(ended: Ended) -> None:
+def wait_for(run: Run) -> None:
+    """Show how far `run` is until it ends, and how it ended. Raises typer.Exit with code 1 where it failed."""
+    with progress_line() as line:
+        task = line.add_task("embedding", total=None, note="listing")
+        start = time.perf_counter()
+
+        def show(progress: RunProgress) -> None:
+            if progress.to_embed:
+                note = progress_note(progress.to_embed, progress, time.perf_counter() - start)
+                line.update(task, total=progress.to_embed, completed=progress.embedded + progress.failed, note=note)
+
+        with translate_aws_errors():
+            ended = run.wait(show)
+    print_end(ended)
+    if ended.status != SUCCEEDED:
+        raise typer.Exit(1)
+
+
+def print_end(ended: RunEnd) -> None:
     """How a run ended: its status, its error if it failed, its counts."""
     colour = "green" if ended.status == SUCCEEDED else "red"
     errors.print(f"[bold {colour}]{ended.status}[/] execution {escape(ended.run)}", highlight=False)

@@ -19,7 +19,8 @@ from PIL import Image
 from local_pipeline.cloud import deployment_of
 from local_pipeline.installation import LAMBDA_PYTHON, WORKER_PYTHON
 from localaws import EmbeddedCloud
-from stepvec.client.deployment import Deployment, Ended, RunOfDeployment
+from stepvec.client.deployment import Deployment
+from stepvec.client.runs import Run, RunEnd
 from stepvec.rows.item import VectorItem, decode_item
 
 SLOTS = 2
@@ -30,7 +31,7 @@ _numbers = itertools.count()
 class Finished:
     """An execution that ended."""
 
-    ended: Ended
+    ended: RunEnd
     failures: list[dict[str, Any]]
 
     @property
@@ -64,6 +65,18 @@ class Pipeline:
         self.s3 = cloud.client("s3")
         self.dynamodb = cloud.client("dynamodb")
 
+    def client_environment(self) -> dict[str, str]:
+        """The variables with which a client finds this deployment, and nothing of the machine's own."""
+        return {
+            "AWS_ENDPOINT_URL": self.cloud.endpoint_url,
+            "AWS_ACCESS_KEY_ID": self.cloud.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": self.cloud.secret_access_key,
+            "AWS_DEFAULT_REGION": self.cloud.region,
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+
     def folder(self) -> str:
         """A prefix of the image bucket that no other test uses."""
         return f"test-{next(_numbers)}"
@@ -73,14 +86,14 @@ class Pipeline:
 
     def run(self, run_input: Any, *, name: str | None = None) -> Finished:
         """Start an execution and wait for its end."""
-        run = RunOfDeployment(self.deployment, name or _run_name())
+        run = Run(self.deployment, name or _run_name())
         run.start(run_input)
         ended = run.wait()
         lines = run.failures().splitlines() if ended.report else []
         return Finished(ended, [json.loads(line) for line in lines])
 
-    def start(self, run_input: Any) -> RunOfDeployment:
-        run = RunOfDeployment(self.deployment, _run_name())
+    def start(self, run_input: Any) -> Run:
+        run = Run(self.deployment, _run_name())
         run.start(run_input)
         return run
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from pathlib import Path
 
@@ -17,17 +16,7 @@ from tests.local.test_cli import STEPVEC, WITHOUT_AWS
 
 
 def stepvec(pipeline: Pipeline, *arguments: str, **changes: str) -> subprocess.CompletedProcess[str]:
-    environment = {
-        **WITHOUT_AWS,
-        "AWS_ENDPOINT_URL": pipeline.cloud.endpoint_url,
-        "AWS_ACCESS_KEY_ID": pipeline.cloud.access_key_id,
-        "AWS_SECRET_ACCESS_KEY": pipeline.cloud.secret_access_key,
-        "AWS_DEFAULT_REGION": pipeline.cloud.region,
-        "AWS_CONFIG_FILE": os.devnull,
-        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-        "AWS_EC2_METADATA_DISABLED": "true",
-        **changes,
-    }
+    environment = {**WITHOUT_AWS, **pipeline.client_environment(), **changes}
     return subprocess.run(
         [STEPVEC, *arguments], env=environment, capture_output=True, text=True, timeout=120, check=False
     )

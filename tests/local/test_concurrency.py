@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from stepvec.client.deployment import RunOfDeployment
+from stepvec.client.runs import Run
 from tests.local.conftest import Finished, Pipeline, photo, wait_until
 
 PHOTOS = 60
 
 
-def finished(*runs: RunOfDeployment) -> list[Finished]:
+def finished(*runs: Run) -> list[Finished]:
     return [Finished(run.wait(), []) for run in runs]
 
 

@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from stepvec import codec
-from stepvec.client.deployment import RunOfDeployment
+from stepvec.client.runs import Run
 from stepvec.runs.reports import ShardReport
 from tests.local.conftest import Pipeline, photo, wait_until
 
@@ -114,7 +114,7 @@ def test_many_shards_run_side_by_side_and_add_up(pipeline: Pipeline) -> None:
     assert run.counts() == {"embedded": 23}
     assert run.report.shards == 4
     client = pipeline.cloud.client("stepfunctions")
-    arn = RunOfDeployment(pipeline.deployment, run.report.run).arn
+    arn = Run(pipeline.deployment, run.report.run).arn
     (map_run,) = client.list_map_runs(executionArn=arn)["mapRuns"]
     counts = client.describe_map_run(mapRunArn=map_run["mapRunArn"])["itemCounts"]
     assert (counts["succeeded"], counts["failed"], counts["total"]) == (4, 0, 4)
@@ -195,7 +195,7 @@ def _worker_process(run: str) -> psutil.Process:
     return supervisor
 
 
-def _shard_report(pipeline: Pipeline, run: RunOfDeployment, *, embedded: int) -> ShardReport:
+def _shard_report(pipeline: Pipeline, run: Run, *, embedded: int) -> ShardReport:
     """What the worker of the run's one shard wrote, after the run has embedded so many."""
     ended = run.wait()
     assert ended.status == "SUCCEEDED"

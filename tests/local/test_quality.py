@@ -7,7 +7,7 @@ import numpy as np
 
 from local_pipeline.gallery import nearest_neighbours
 from local_pipeline.photos import collect_photos, upload_photos
-from stepvec.client.deployment import read_rows
+from stepvec.client.rows import read_rows
 from stepvec.rows.vectors import decode_vector
 from tests.local.conftest import Pipeline
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
-from stepvec.client.workload import count_images
+from stepvec.client.planning import count_images, planned_model
+from stepvec.client.rows import rows_of_model
 from stepvec.rows.item import encode_item
-from stepvec_cli.export import Models, rows_of_model
 from stepvec_cli.main import app
-from stepvec_cli.plan import planned_model
 from stepvec_cli.views.plan import duration
 from tests.fakes import MemoryStore
 from tests.unit.test_command_line_parts import rows
@@ -100,7 +100,7 @@ def test_images_of_paths_are_counted_by_the_length_of_their_keys() -> None:
 def test_an_export_leaves_out_other_models_and_counts_them() -> None:
     stored = [dict(encode_item(row)) for row in rows(["a", "b", "c"], "int8")]
     stored[1]["Model"] = {"S": "other"}
-    others: Models = Models()
+    others: Counter[str] = Counter()
     original = {"ImageId": {"S": "x"}, "Vector": {"B": b""}}
     assert [row.key for row in rows_of_model([*stored, original], "m", others)] == ["a", "c"]
     assert others == {"other": 1, "": 1}

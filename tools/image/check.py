@@ -24,7 +24,7 @@ from local_pipeline.installation import LAMBDA_PYTHON, ROOT, WORKER_PYTHON, synt
 from local_pipeline.photos import collect_photos, upload_photos
 from localaws import EmbeddedCloud
 from localaws.batch.container_engine import HARDENED, ContainerEngine
-from stepvec.client.deployment import RunOfDeployment
+from stepvec.client.runs import Run
 from testkit.tables import markdown_table, write_section
 
 PHOTOS: Final = ROOT / "build" / "photos" / "skimage" / "data"
@@ -97,7 +97,7 @@ def run_shard(engine: ContainerEngine) -> ShardRun:
         ) as cloud:
             deployment = deployment_of(cloud)
             upload_photos(cloud.client("s3"), deployment.image_bucket, photos, lambda: None)
-            run = RunOfDeployment(deployment, "image-check")
+            run = Run(deployment, "image-check")
             run.start({"Paths": ["photos"]})
             ended = run.wait()
             batch = cloud.client("batch")

@@ -1,0 +1,141 @@
+"""`Stepvec`: a deployed pipeline in Python, as its users see it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from stepvec.client.deployment import find_deployment
+from stepvec.client.rows import read_rows, rows_of_model, scan_rows
+from stepvec.client.runs import Run, RunEnd, RunProgress
+from stepvec.client.session import translate_aws_errors
+from stepvec.errors import InvalidInputError
+from stepvec.pacing import batches
+from stepvec.rows.vectors import decode_vector
+from stepvec.runs.images import ImageIdScheme
+from stepvec.runs.reports import RunReport
+from stepvec.runs.run_input import prefixes_of
+from stepvec.stack_names import DATA_STACK, PIPELINE_STACK
+
+_VECTORS_IN_A_BATCH = 1_000
+
+
+class VectorBatch(NamedTuple):
+    """Some rows of the table: `vectors` is (N, D) float32, row n is that of `ids[n]` and of the S3 key `keys[n]`."""
+
+    ids: list[str]
+    keys: list[str]
+    vectors: npt.NDArray[np.float32]
+
+
+class Stepvec:
+    """The pipeline deployed in the account and region of the environment, or the one of `stepvec local up`.
+
+    >>> from stepvec import Stepvec
+    >>> pipeline = Stepvec()
+    >>> run = pipeline.run("photos")
+    >>> pipeline.wait(run).status
+    'SUCCEEDED'
+    >>> pipeline.report(run).embedded
+    3
+    >>> pipeline.vector("photos/0.jpg").dtype
+    dtype('float32')
+
+    Every method raises StepvecError, whose `remedy` says what to do, for what AWS refuses.
+    """
+
+    def __init__(self, *, data_stack: str = DATA_STACK, pipeline_stack: str = PIPELINE_STACK) -> None:
+        """Raises ConfigurationError where there are no credentials, no region, or no such stacks."""
+        self._deployment = find_deployment(data_stack, pipeline_stack)
+
+    @property
+    def model(self) -> str:
+        """The name of the model that the pipeline embeds with: the `Model` of the rows that it writes."""
+        return self._deployment.model
+
+    def run(
+        self,
+        paths: str | Sequence[str] = (),
+        *,
+        manifest: str | None = None,
+        name: str | None = None,
+        image_id: ImageIdScheme = "key",
+        shard_size: int | None = None,
+        reembed: bool = False,
+        max_failures: int = 0,
+    ) -> str:
+        """Start a run over the prefixes `paths`, or over the keys that `manifest` (an S3 URI) lists; gives its name.
+
+        Raises InvalidInputError where both or neither are given, and where there is a run of that name already.
+
+        >>> Stepvec().run(["photos", "more-photos"], name="my-second-run", max_failures=10)
+        'my-second-run'
+        """
+        prefixes = [paths] if isinstance(paths, str) else list(paths)
+        if bool(prefixes) == bool(manifest):
+            raise InvalidInputError(
+                "A run needs paths or a manifest, and not both.", remedy='For example: run("images").'
+            )
+        options: dict[str, Any] = {"ImageId": image_id, "MaxFailures": max_failures, "Reembed": reembed}
+        if shard_size is not None:
+            options["ShardSize"] = shard_size
+        run = Run(self._deployment, name or f"run-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}")
+        with translate_aws_errors():
+            run.start({"Manifest": manifest, **options} if manifest else {"Paths": prefixes, **options})
+        return run.name
+
+    def wait(self, run: str, on_progress: Callable[[RunProgress], None] = lambda _: None) -> RunEnd:
+        """Wait until the run has ended, and say how: `status` is SUCCEEDED, FAILED, TIMED_OUT or ABORTED.
+
+        >>> end = Stepvec().wait("my-second-run", on_progress=lambda progress: None)
+        >>> end.status, end.error
+        ('SUCCEEDED', '')
+        """
+        with translate_aws_errors():
+            return Run(self._deployment, run).wait(on_progress)
+
+    def report(self, run: str) -> RunReport:
+        """The run's report. Raises InvalidInputError while the run is going, and where it ended without a report.
+
+        >>> report = Stepvec().report("my-second-run")
+        >>> report.listed == report.embedded + report.unchanged + report.failed + report.missing
+        True
+        """
+        with translate_aws_errors():
+            return Run(self._deployment, run).report()
+
+    def vector(self, image_id: str) -> npt.NDArray[np.float32]:
+        """The vector of one image, by its row's id: the S3 key, unless the run's ImageId was "stem".
+
+        Raises InvalidInputError where there is no such row.
+
+        >>> Stepvec().vector("photos/1.jpg").shape
+        (1280,)
+        """
+        with translate_aws_errors():
+            row = next(read_rows(self._deployment, [image_id]), None)
+        if row is None:
+            raise InvalidInputError(
+                f"The table has no row {image_id!r}.", remedy="Embed the image, or see the failures of its run."
+            )
+        return decode_vector(row)
+
+    def vectors(self, prefix: str = "", *, model: str | None = None) -> Iterator[VectorBatch]:
+        """Batches of up to 1,000 rows of `model` (the deployed one by default), of keys under `prefix`, in no order.
+
+        Reads the whole table once, whatever the prefix; memory is that of some batches.
+
+        >>> for ids, keys, vectors in Stepvec().vectors("photos"):
+        ...     print(sorted(keys), vectors.shape)
+        ['photos/0.jpg', 'photos/1.jpg', 'photos/2.jpg'] (3, 1280)
+        """
+        prefixes = prefixes_of([prefix], self._deployment.image_bucket) if prefix else ()
+        rows = rows_of_model(scan_rows(self._deployment, prefixes), model or self.model)
+        with translate_aws_errors():
+            for batch in batches(rows, _VECTORS_IN_A_BATCH):
+                vectors = np.stack([decode_vector(row) for row in batch])
+                yield VectorBatch([row.image_id for row in batch], [row.key for row in batch], vectors)

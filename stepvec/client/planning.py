@@ -1,0 +1,55 @@
+"""What a plan needs to know: how many images there are, and which model would embed them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Final
+
+from stepvec.adapters.object_store import ObjectStore
+from stepvec.estimate.plan import Workload
+from stepvec.rows.model import (
+    CALIBRATION_HASH_CHARACTERS,
+    WEIGHTS_HASH_CHARACTERS,
+    Architecture,
+    Engine,
+    ModelIdentity,
+    Precision,
+)
+from stepvec.runs.images import is_image
+
+UNKNOWN_HASH: Final = "0" * WEIGHTS_HASH_CHARACTERS
+"""In the place of the weights' hash, where nobody knows it yet."""
+
+
+def count_images(
+    store: ObjectStore, bucket: str, prefixes: Iterable[str], on_progress: Callable[[int], None] = lambda _: None
+) -> Workload:
+    """The images under `prefixes` of `bucket`, none of which lies within another: a LIST for each 1,000 objects."""
+    key_bytes: Counter[int] = Counter()
+    size = 0
+    for prefix in prefixes:
+        for page in store.list_pages(bucket, prefix):
+            images = [entry for entry in page.objects if is_image(entry.key)]
+            size += sum(entry.size for entry in images)
+            key_bytes.update(len(entry.key.encode("utf-8", "surrogatepass")) for entry in images)
+            on_progress(key_bytes.total())
+    return Workload(bytes=size, key_bytes=dict(key_bytes))
+
+
+def planned_model(
+    name: str, *, architecture: Architecture | None, engine: Engine | None, precision: Precision | None
+) -> ModelIdentity:
+    """The model `name` with what is given in its place. An engine alone keeps the precision, and the other way."""
+    deployed = ModelIdentity.parse(name)
+    network, new_precision = architecture or deployed.architecture, precision or deployed.precision
+    return replace(
+        deployed,
+        architecture=network,
+        weights=deployed.weights if network == deployed.architecture else UNKNOWN_HASH,
+        engine=engine or deployed.engine,
+        precision=new_precision,
+        # It belongs to the name, and so to each row's size.
+        calibration="0" * CALIBRATION_HASH_CHARACTERS if new_precision == "int8" else "",
+    )

@@ -1,0 +1,151 @@
+"""Runs of a deployed pipeline: start one, see how far it is, wait for its end, read what it left."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from stepvec import codec
+from stepvec.adapters.object_store import ObjectStore
+from stepvec.client.deployment import Deployment
+from stepvec.errors import InvalidInputError
+from stepvec.runs.layout import RunLayout
+from stepvec.runs.reports import RunReport, ShardProgress
+from stepvec.runs.steps import ShardEntry
+
+POLL_SECONDS: Final = 0.25
+RUNNING: Final = "RUNNING"
+SUCCEEDED: Final = "SUCCEEDED"
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnd:
+    """How an execution ended. `report` is there once VerifyRun ran."""
+
+    run: str
+    status: str
+    error: str
+    cause: str
+    report: RunReport | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunProgress:
+    """How far a run is. `to_embed` is 0 until ShardImages is done."""
+
+    to_embed: int
+    embedded: int
+    failed: int
+
+
+class Run:
+    """One execution of a deployment's state machine."""
+
+    def __init__(self, deployment: Deployment, name: str) -> None:
+        self.name = name
+        self.layout = RunLayout(deployment.work_bucket, name)
+        self._deployment = deployment
+        self._store = ObjectStore(deployment.client("s3"))
+        self._shards: list[ShardEntry] | None = None
+        self._progress: dict[str, tuple[str, ShardProgress]] = {}
+
+    @property
+    def arn(self) -> str:
+        """The execution's ARN."""
+        return f"{self._deployment.state_machine_arn.replace(':stateMachine:', ':execution:')}:{self.name}"
+
+    def start(self, run_input: dict[str, Any]) -> None:
+        """Start the execution. Raises InvalidInputError where the name is taken."""
+        client = self._deployment.client("stepfunctions")
+        machine = self._deployment.state_machine_arn
+        try:
+            client.start_execution(stateMachineArn=machine, name=self.name, input=json.dumps(run_input))
+        except client.exceptions.ExecutionAlreadyExists as error:
+            raise InvalidInputError(f"There is a run {self.name!r} already.", remedy="Take another name.") from error
+
+    def wait(self, on_progress: Callable[[RunProgress], None] = lambda _: None) -> RunEnd:
+        """Wait for the execution's end, telling how far it is on the way."""
+        while (ended := self.ended()) is None:
+            on_progress(self.progress())
+            time.sleep(POLL_SECONDS)
+        return ended
+
+    def ended(self) -> RunEnd | None:
+        """How the execution ended; None while it runs. Raises InvalidInputError where there is no such run."""
+        client = self._deployment.client("stepfunctions")
+        try:
+            execution = client.describe_execution(executionArn=self.arn)
+        except client.exceptions.ExecutionDoesNotExist as error:
+            raise InvalidInputError(f"There is no run {self.name!r}.", remedy="See `stepvec status`.") from error
+        if execution["status"] == RUNNING:
+            return None
+        report = self._store.find_record(RunReport, self.layout.report)
+        return RunEnd(self.name, execution["status"], execution.get("error", ""), execution.get("cause", ""), report)
+
+    def stop(self) -> None:
+        """Stop the execution; Step Functions terminates its jobs."""
+        self._deployment.client("stepfunctions").stop_execution(
+            executionArn=self.arn, error="Cancelled", cause="Stopped by `stepvec cancel`."
+        )
+
+    def progress(self) -> RunProgress:
+        """How far the run is, by the files that it has written so far."""
+        if self._shards is None:
+            if not self._store.exists(self.layout.shards):
+                return RunProgress(0, 0, 0)
+            with self._store.open(self.layout.shards) as stream:
+                self._shards = codec.from_json(list[ShardEntry], stream.read(), where=str(self.layout.shards))
+        self._read_progress()
+        parts = [progress for _, progress in self._progress.values()]
+        return RunProgress(
+            to_embed=sum(entry.images for entry in self._shards),
+            embedded=sum(part.embedded + part.unchanged for part in parts),
+            failed=sum(part.failed for part in parts),
+        )
+
+    def report(self) -> RunReport:
+        """The run's report. Raises InvalidInputError while the run is going, and where it ended without a report."""
+        ended = self.ended()
+        if ended is None:
+            raise InvalidInputError(
+                f"The run {self.name} is still going.",
+                remedy=f"Wait for its end (stepvec status {self.name}), or stop it (stepvec cancel {self.name}).",
+            )
+        if ended.report is None:
+            raise InvalidInputError(
+                f"The run {self.name} ended {ended.status} without a report: {ended.error} {ended.cause}".strip(),
+                remedy="Correct what it names and start its paths again: what is stored costs next to nothing.",
+            )
+        return ended.report
+
+    def failures(self) -> bytes:
+        """The run's failures.jsonl."""
+        with self._store.open(self.layout.failures) as stream:
+            return stream.read()
+
+    def report_text(self) -> bytes:
+        """The run's report.json."""
+        with self._store.open(self.layout.report) as stream:
+            return stream.read()
+
+    def _read_progress(self) -> None:
+        """Read those progress files again that changed."""
+        prefix = self.layout.progress(0).key.removesuffix("0.json")
+        for page in self._store.list_pages(self.layout.bucket, prefix):
+            for entry in page.objects:
+                if self._progress.get(entry.key, ("", None))[0] != entry.etag:
+                    number = int(entry.key.removeprefix(prefix).removesuffix(".json"))
+                    record = self._store.read_record(ShardProgress, self.layout.progress(number))
+                    self._progress[entry.key] = (entry.etag, record)
+
+
+def list_runs(deployment: Deployment, count: int) -> list[tuple[str, str, datetime]]:
+    """Name, status and start of the `count` newest runs, the newest first."""
+    answer = deployment.client("stepfunctions").list_executions(
+        stateMachineArn=deployment.state_machine_arn, maxResults=count
+    )
+    return [(entry["name"], entry["status"], entry["startDate"]) for entry in answer["executions"]]

@@ -1,0 +1,26 @@
+"""`stepvec cancel`: stops a run."""
+
+from __future__ import annotations
+
+import typer
+
+from stepvec.client.deployment import find_deployment
+from stepvec.client.runs import Run
+from stepvec.client.session import translate_aws_errors
+from stepvec.errors import InvalidInputError
+from stepvec.stack_names import DATA_STACK, PIPELINE_STACK
+from stepvec_cli.options import DataStack, PipelineStack, RunName
+
+
+def cancel(
+    run: RunName,
+    data_stack: DataStack = DATA_STACK,
+    pipeline_stack: PipelineStack = PIPELINE_STACK,
+) -> None:
+    """Stop a run and its jobs. What is stored stays; starting the same paths again does the rest."""
+    found = Run(find_deployment(data_stack, pipeline_stack), run)
+    with translate_aws_errors():
+        if found.ended() is not None:
+            raise InvalidInputError(f"The run {run} has ended already.", remedy="There is nothing to stop.")
+        found.stop()
+    typer.echo(f"stopped {run}")

@@ -1,0 +1,47 @@
+"""`stepvec local run`: photos on this machine, embedded once."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from local_pipeline.cloud import deployment_of
+from stepvec.client.runs import SUCCEEDED
+from stepvec_cli.local import CORES, EngineName, PrecisionName, Slots, cloud_with_spinner, engine_settings
+from stepvec_cli.views.run import RunLine, print_end, print_results
+
+
+def run(
+    photos: Annotated[
+        list[Path], typer.Argument(metavar="PHOTOS...", help="Photos, or folders of photos.", show_default=False)
+    ],
+    out: Annotated[Path, typer.Option(metavar="DIRECTORY", help="Where the results go.")] = Path("stepvec-out"),
+    max_failures: Annotated[int, typer.Option(min=0, help="Photos that may fail for the run to succeed.")] = 0,
+    shard_size: Annotated[int | None, typer.Option(min=1, help="Photos of a shard at the most.")] = None,
+    slots: Slots = CORES,
+    engine: EngineName = None,
+    precision: PrecisionName = None,
+) -> None:
+    """Embed photos once: upload them, run the state machine, write the results, and end.
+
+    Writes report.json, vectors.parquet, failures.jsonl and gallery.html. Exit code 1 if the run is not complete.
+    """
+    # Imported here: pyarrow and numpy take most of a second, and `--help` needs neither.
+    from local_pipeline.one_shot import run_once
+    from local_pipeline.photos import collect_photos
+
+    found = collect_photos(photos)
+    options: dict[str, Any] = {"MaxFailures": max_failures}
+    if shard_size is not None:
+        options["ShardSize"] = shard_size
+    name = f"local-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}"
+    with cloud_with_spinner(slots, engine_settings(engine, precision) or None) as cloud, RunLine(len(found)) as line:
+        ended = run_once(deployment_of(cloud), found, options, out, name=name, watcher=line)
+    print_end(ended)
+    if ended.report is not None:
+        print_results(out)
+    if ended.status != SUCCEEDED:
+        raise typer.Exit(1)

@@ -1,0 +1,47 @@
+"""`stepvec run`: starts a run on the deployed pipeline, or on `stepvec local up`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+
+from stepvec.client.deployment import find_deployment
+from stepvec.client.runs import Run
+from stepvec.client.session import translate_aws_errors
+from stepvec.runs.images import ImageIdScheme
+from stepvec.stack_names import DATA_STACK, PIPELINE_STACK
+from stepvec_cli.options import DataStack, PipelineStack
+from stepvec_cli.views.run import wait_for
+
+
+def run(
+    paths: Annotated[
+        list[str] | None, typer.Argument(metavar="[PATHS]...", help="Prefixes in the image bucket.")
+    ] = None,
+    manifest: Annotated[str | None, typer.Option(help="Instead of paths: S3 URI of a list of keys.")] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Stay until the run ends; exit code 1 if it fails.")] = False,
+    name: Annotated[str | None, typer.Option(help="The run's name; one is made up otherwise.")] = None,
+    image_id: Annotated[ImageIdScheme, typer.Option(help="What a row's id is.")] = "key",
+    shard_size: Annotated[int | None, typer.Option(min=1, help="Images of a shard at the most.")] = None,
+    reembed: Annotated[bool, typer.Option("--reembed", help="Embed again what is stored.")] = False,
+    max_failures: Annotated[int, typer.Option(min=0, help="Images that may fail for the run to succeed.")] = 0,
+    data_stack: DataStack = DATA_STACK,
+    pipeline_stack: PipelineStack = PIPELINE_STACK,
+) -> None:
+    """Start a run on the deployed pipeline. Prints the run's name."""
+    if bool(paths) == bool(manifest):
+        raise typer.BadParameter("Give prefixes, or --manifest.")
+    run_input: dict[str, Any] = {"Manifest": manifest} if manifest else {"Paths": paths}
+    run_input |= {"ImageId": image_id, "MaxFailures": max_failures, "Reembed": reembed}
+    if shard_size is not None:
+        run_input["ShardSize"] = shard_size
+    started = Run(
+        find_deployment(data_stack, pipeline_stack), name or datetime.now(UTC).strftime("run-%Y%m%d-%H%M%S-%f")
+    )
+    with translate_aws_errors():
+        started.start(run_input)
+    typer.echo(started.name)
+    if wait:
+        wait_for(started)
