@@ -21,8 +21,8 @@ from stepvec.errors import ConfigurationError, InvalidInputError, WeightsError
 from stepvec.runs.images import is_image
 from stepvec.runs.layout import S3Uri
 from stepvec.runs.run_input import prefixes_of
-from stepvec.weights.calibration import Calibration
 from stepvec.weights.make import add_calibration
+from stepvec.weights.model_directory import Calibration
 from stepvec_cli.console import errors
 from stepvec_cli.weights import DEFAULT_DIRECTORY
 

@@ -15,13 +15,17 @@ from typing import Final
 
 from stepvec.errors import WeightsError
 from stepvec.rows.model import ARCHITECTURES, Architecture
-from stepvec.weights.efficientnet import package_names
-from stepvec.weights.gluon import legacy_names, structured_names, without_legacy_prefix
+from stepvec.weights.parameter_names import (
+    efficientnet_names,
+    legacy_names,
+    structured_names,
+    torchvision_names,
+    without_legacy_prefix,
+)
 from stepvec.weights.params_file import read_params
 from stepvec.weights.specs import Parameters
 from stepvec.weights.state_dict import State, rename
 from stepvec.weights.torch_file import is_legacy_torch_file, is_zip_torch_file, read_legacy, read_zip
-from stepvec.weights.torchvision import torchvision_names
 
 MAXIMUM_BYTES: Final = 256 * 1024 * 1024
 """More than any file of these architectures has (ResNet18: 47 MB); nothing larger is read or unpacked."""
@@ -118,7 +122,7 @@ def _known_names() -> Iterator[_Names]:
     for architecture in ARCHITECTURES:
         yield _Names(architecture, structured_names(architecture))
     yield _Names("resnet18_v1", torchvision_names())
-    yield _Names("efficientnet_lite0", package_names())
+    yield _Names("efficientnet_lite0", efficientnet_names())
     yield _Names("resnet18_v1", legacy_names("resnet18_v1"))
     yield _Names("resnet18_v2", legacy_names("resnet18_v2"))
 

@@ -11,8 +11,7 @@ from pathlib import Path
 from stepvec import codec
 from stepvec.errors import WeightsError
 from stepvec.rows.model import CALIBRATION_FILE, MODEL_FILE, WEIGHTS_FILE, CalibrationCard, ModelCard
-from stepvec.weights.calibration import Calibration
-from stepvec.weights.model_directory import read_model_card
+from stepvec.weights.model_directory import Calibration, read_model_card
 from stepvec.weights.params_file import write_params
 from stepvec.weights.sources import Source
 

@@ -1,17 +1,43 @@
-"""A model directory on disk: weights.params and the card beside it."""
+"""A model directory on disk: weights.params, the card beside it, and int8.json where the model is calibrated."""
 
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from stepvec import codec
 from stepvec.errors import RecordError, WeightsError
-from stepvec.rows.model import CALIBRATION_FILE, MODEL_FILE, WEIGHTS_FILE, ModelCard
+from stepvec.rows.model import CALIBRATION_FILE, MODEL_FILE, WEIGHTS_FILE, Architecture, ModelCard
 
 REMAKE_REMEDY: Final = "Make the model again with `stepvec weights`, and give its directory."
 _REMEDY: Final = "Make the model with `stepvec weights` (`make setup` does so)."
+
+
+@dataclass(frozen=True, slots=True)
+class ActivationRange:
+    """What 256 levels are spread over: from 0, or around it."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """int8.json of a model directory: its weights in int8, as far as their vectors allow it.
+
+    `layers` are the convolutions that compute in int8, by the names of their parameters; all others stay float32.
+    `cosine` (mean) and `same_neighbour` (share of photos) compare with float32 on the `photos` of the calibration.
+    """
+
+    architecture: Architecture
+    weights_sha256: str
+    tool: str
+    photos: int
+    cosine: float
+    same_neighbour: float
+    layers: dict[str, ActivationRange]
 
 
 def read_model_card(directory: Path) -> ModelCard:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import importlib.util
 import os
+import urllib.error
+import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, Protocol, get_args
+from urllib.parse import urlsplit
 
 from stepvec.errors import InvalidInputError, StorageError, WeightsError
 from stepvec.rows.model import Architecture
 from stepvec.runs.layout import S3Uri
-from stepvec.weights.download import download
 from stepvec.weights.formats import MAXIMUM_BYTES, Weights, file_in_zip, read_weights, too_large
 
 SourceName = Literal["auto", "model-store", "torchvision", "efficientnet-lite0"]
@@ -36,6 +39,10 @@ EFFICIENTNET_FILE: Final = "models/efficientnet-lite0-57934424.pth"
 EFFICIENTNET_SHA256: Final = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 
 LICENSE_NOT_STATED: Final = "not stated"
+
+DOWNLOAD_TIMEOUT_SECONDS: Final = 5.0
+"""For the connection, and for each read after it: these sources come and go, and are quickly given up on."""
+_DOWNLOAD_REMEDY: Final = "Check the network, or get the file elsewhere and give it with --from."
 
 
 class Source(Protocol):
@@ -211,3 +218,31 @@ def _check_hash(kind: str, found: str, expected: str, where: str) -> None:
             f"{where} has the {kind} {found}, not {expected}: it was changed or damaged on the way.",
             remedy="Get it again, or from elsewhere; it is not used as it is.",
         )
+
+
+def download(url: str) -> bytes:
+    """The body behind `url`. Raises WeightsError, in one line, for whatever hinders it."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https"):
+        raise WeightsError(f"{url} is no HTTP address.", remedy="Begin it with https://.")
+    try:
+        with urllib.request.urlopen(url, timeout=DOWNLOAD_TIMEOUT_SECONDS) as response:  # noqa: S310 - scheme checked above
+            body: bytes = response.read(MAXIMUM_BYTES + 1)
+            expected = response.headers.get("Content-Length")
+    except urllib.error.HTTPError as error:
+        raise WeightsError(f"{parts.netloc} answers {error.code} {error.reason}.", remedy=_DOWNLOAD_REMEDY) from error
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise WeightsError(f"{parts.netloc} cannot be reached ({_cause(error)}).", remedy=_DOWNLOAD_REMEDY) from error
+    if len(body) > MAXIMUM_BYTES:
+        raise too_large(url)
+    # read(n) with a limit does not complain about a connection that ends early.
+    if expected is not None and expected.isdigit() and len(body) != int(expected):
+        raise WeightsError(f"{parts.netloc} broke off after {len(body):,} of {expected} bytes.", remedy=_DOWNLOAD_REMEDY)
+    return body
+
+
+def _cause(error: Exception) -> str:
+    reason = getattr(error, "reason", error)
+    if isinstance(reason, TimeoutError):
+        return f"no answer within {DOWNLOAD_TIMEOUT_SECONDS:.0f} s"
+    return str(getattr(reason, "strerror", None) or reason or type(reason).__name__)

@@ -15,9 +15,8 @@ from stacks.config import read_config
 from stepvec import codec
 from stepvec.errors import ConfigurationError, RecordError, WeightsError
 from stepvec.rows.model import CalibrationCard, ModelCard, ModelIdentity, check_engine
-from stepvec.weights.calibration import ActivationRange, Calibration
 from stepvec.weights.make import add_calibration
-from stepvec.weights.model_directory import read_model_card
+from stepvec.weights.model_directory import ActivationRange, Calibration, read_model_card
 from tests.fakes import MODEL
 
 ROOT = Path(__file__).parent.parent.parent

@@ -11,7 +11,7 @@ from stepvec.errors import WeightsError
 from stepvec.rows.model import ARCHITECTURES, DIMENSIONS, Architecture
 from stepvec.weights import formats
 from stepvec.weights.formats import file_in_zip, read_weights
-from stepvec.weights.gluon import legacy_names
+from stepvec.weights.parameter_names import legacy_names
 from stepvec.weights.params_file import write_params
 from stepvec.weights.specs import IGNORED_GAMMA, parameter_shapes
 from tests.golden.seeded import Array

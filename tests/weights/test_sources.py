@@ -15,7 +15,7 @@ from moto import mock_aws
 
 from stepvec.errors import InvalidInputError, WeightsError
 from stepvec.runs.layout import S3Uri
-from stepvec.weights import download, sources
+from stepvec.weights import sources
 from stepvec.weights.params_file import write_params
 from stepvec.weights.sources import (
     EfficientNetPackageSource,
@@ -123,7 +123,7 @@ def test_nobody_listening_is_one_clear_line() -> None:
 
 
 def test_silence_is_given_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(download, "TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr(sources, "DOWNLOAD_TIMEOUT_SECONDS", 0.2)
     with (
         socket.create_server(("127.0.0.1", 0)) as silent,
         pytest.raises(WeightsError, match=r"cannot be reached \(no answer within 0 s\)"),
@@ -139,7 +139,7 @@ def test_only_http_is_fetched(tmp_path: Path) -> None:
 
 def test_a_download_beyond_the_limit_is_refused(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
     web.files["/big"] = bytes(101)
-    monkeypatch.setattr(download, "MAXIMUM_BYTES", 100)
+    monkeypatch.setattr(sources, "MAXIMUM_BYTES", 100)
     with pytest.raises(WeightsError, match="has more than"):
         TorchvisionSource(f"{web.url}/big").load()
 

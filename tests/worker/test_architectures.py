@@ -12,11 +12,10 @@ from stepvec_worker.engines.mxnet_engine import build_network
 from stepvec_worker.images.preprocessing import PixelFormat
 
 from stepvec.rows.model import ARCHITECTURES, Architecture
-from stepvec.weights.gluon import legacy_names
+from stepvec.weights.parameter_names import legacy_names, torchvision_names
 from stepvec.weights.params_file import read_params, write_params
 from stepvec.weights.specs import parameter_shapes
 from stepvec.weights.state_dict import rename
-from stepvec.weights.torchvision import torchvision_names
 from tests.golden.seeded import Array, seeded_images
 from tests.weights.states import GOLDEN, gluon_state, torchvision_state
 from tests.worker.conftest import write_model

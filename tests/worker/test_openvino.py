@@ -21,9 +21,8 @@ from stepvec import codec
 from stepvec.adapters.telemetry import logger
 from stepvec.errors import ConfigurationError, WeightsError
 from stepvec.rows.model import ARCHITECTURES, PREPROCESSINGS, Architecture, Precision, Preprocessing
-from stepvec.weights.calibration import Calibration
 from stepvec.weights.make import add_calibration
-from stepvec.weights.model_directory import read_model_card
+from stepvec.weights.model_directory import Calibration, read_model_card
 from stepvec.weights.params_file import read_params
 from testkit.seeded_model import seeded_parameters
 from tests.golden.seeded import Array

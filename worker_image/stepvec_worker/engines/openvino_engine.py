@@ -11,8 +11,7 @@ from stepvec import codec
 from stepvec.adapters.telemetry import logger
 from stepvec.errors import RecordError, WeightsError
 from stepvec.rows.model import CALIBRATION_FILE, ModelCard, Precision
-from stepvec.weights.calibration import Calibration
-from stepvec.weights.model_directory import REMAKE_REMEDY, verify_file
+from stepvec.weights.model_directory import REMAKE_REMEDY, Calibration, verify_file
 from stepvec.weights.params_file import read_params
 from stepvec.weights.specs import Parameters, parameter_shapes
 from stepvec_worker.engines.embedder import Embedder, FloatArray

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepvec.rows.model import Architecture
-from stepvec.weights.calibration import ActivationRange
+from stepvec.weights.model_directory import ActivationRange
 from stepvec.weights.specs import RESNET18_CHANNELS, InvertedBottleneck, Parameters, efficientnet_blocks
 from stepvec_worker.engines.embedder import normalisation
 from stepvec_worker.engines.openvino_runtime import import_openvino, import_operators

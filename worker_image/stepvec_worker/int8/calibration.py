@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from stepvec.errors import ConfigurationError
 from stepvec.rows.model import ModelCard
-from stepvec.weights.calibration import ActivationRange, Calibration
+from stepvec.weights.model_directory import ActivationRange, Calibration
 from stepvec.weights.specs import Parameters
 from stepvec_worker.engines.openvino_graph import build_graph
 from stepvec_worker.engines.openvino_runtime import compile_graph, import_openvino
