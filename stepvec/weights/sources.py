@@ -42,7 +42,7 @@ LICENSE_NOT_STATED: Final = "not stated"
 
 DOWNLOAD_TIMEOUT_SECONDS: Final = 5.0
 """For the connection, and for each read after it: these sources come and go, and are quickly given up on."""
-_DOWNLOAD_REMEDY: Final = "Check the network, or get the file elsewhere and give it with --from."
+_NO_DOWNLOAD: Final = "Check the network, or get the file elsewhere and give it with --from."
 
 
 class Source(Protocol):
@@ -230,14 +230,14 @@ def download(url: str) -> bytes:
             body: bytes = response.read(MAXIMUM_BYTES + 1)
             expected = response.headers.get("Content-Length")
     except urllib.error.HTTPError as error:
-        raise WeightsError(f"{parts.netloc} answers {error.code} {error.reason}.", remedy=_DOWNLOAD_REMEDY) from error
+        raise WeightsError(f"{parts.netloc} answers {error.code} {error.reason}.", remedy=_NO_DOWNLOAD) from error
     except (OSError, http.client.HTTPException, ValueError) as error:
-        raise WeightsError(f"{parts.netloc} cannot be reached ({_cause(error)}).", remedy=_DOWNLOAD_REMEDY) from error
+        raise WeightsError(f"{parts.netloc} cannot be reached ({_cause(error)}).", remedy=_NO_DOWNLOAD) from error
     if len(body) > MAXIMUM_BYTES:
         raise too_large(url)
     # read(n) with a limit does not complain about a connection that ends early.
     if expected is not None and expected.isdigit() and len(body) != int(expected):
-        raise WeightsError(f"{parts.netloc} broke off after {len(body):,} of {expected} bytes.", remedy=_DOWNLOAD_REMEDY)
+        raise WeightsError(f"{parts.netloc} broke off after {len(body):,} of {expected} bytes.", remedy=_NO_DOWNLOAD)
     return body
 
 
