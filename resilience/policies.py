@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ from rich.table import Table
 
 from local_pipeline.installation import LAMBDA_PYTHON, WORKER_PYTHON, synthesize
 from localaws import EmbeddedCloud
-from resilience.policy_scenarios import MUST_SUCCEED, SCENARIOS, SETTINGS, Clock, Stage
+from resilience.policy_scenarios import MUST_SUCCEED, SCENARIOS, SETTINGS, Clock, DeploymentUnderTest
 
 JUSTIFIED: Final[dict[tuple[str, str], str]] = {
     ("ContainerExecutionRole", "*"): "the ECS agent's, to pull the image and write logs: there is no agent locally",
@@ -85,10 +85,10 @@ def without(iam: Any, statement: Statement) -> Iterator[None]:
         iam.put_role_policy(**key, PolicyDocument=json.dumps(original))
 
 
-def missed_by(stage: Stage, expected: dict[str, Any], scenarios: dict[str, Callable[[Stage], Any]]) -> str:
+def missed_by(deployed: DeploymentUnderTest, expected: dict[str, Any]) -> str:
     """The first scenario whose outcome differs from `expected`, and how; "" where all are the same."""
-    for name, scenario in scenarios.items():
-        outcome = scenario(stage)
+    for name, scenario in SCENARIOS.items():
+        outcome = scenario(deployed)
         if outcome != expected[name]:
             differing = {key: outcome.get(key) for key in outcome if outcome.get(key) != expected[name].get(key)}
             return f"{name}: {differing}"[:160]
@@ -104,26 +104,26 @@ def main() -> int:
         with EmbeddedCloud.start(
             Path(folder), lambda_python=LAMBDA_PYTHON, worker_python=WORKER_PYTHON, slots=2, clock=clock
         ) as cloud:
-            return _try_all(Stage(cloud, clock), console)
+            return _try_all(DeploymentUnderTest(cloud, clock), console)
 
 
-def _try_all(stage: Stage, console: Console) -> int:
-    stage.retry_nothing()
-    expected = {name: scenario(stage) for name, scenario in SCENARIOS.items()}
+def _try_all(deployed: DeploymentUnderTest, console: Console) -> int:
+    deployed.retry_nothing()
+    expected = {name: scenario(deployed) for name, scenario in SCENARIOS.items()}
     # A scenario that never gives the same outcome twice would "miss" every statement.
-    if unsteady := missed_by(stage, expected, SCENARIOS):
+    if unsteady := missed_by(deployed, expected):
         console.print(f"[red]a scenario differs from one time to the next: {unsteady}")
         return 1
     console.print("With every statement:", expected)
     if any(expected[name]["status"] != "SUCCEEDED" for name in MUST_SUCCEED):
         return 1
-    iam = stage.cloud.client("iam")
+    iam = deployed.cloud.client("iam")
     table = Table("role", "actions", "without it", show_lines=False)
     needed = justified = superfluous = 0
     everything = statements(iam)
     for statement in everything:
         with without(iam, statement):
-            difference = missed_by(stage, expected, SCENARIOS)
+            difference = missed_by(deployed, expected)
         if difference:
             needed += 1
         elif statement.justification:

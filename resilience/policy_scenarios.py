@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import itertools
 import json
 import time
@@ -11,12 +10,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from PIL import Image
-
 from local_pipeline.cloud import deployment_of
 from localaws import EmbeddedCloud
 from stepvec.client.runs import Run
 from stepvec.stack_names import PIPELINE_STACK
+from testkit.photos import picture
 
 DENIAL: Final = "scenario-denial"
 LOG_GROUPS_OF_FUNCTIONS: Final = ("ListImages", "ShardImages", "VerifyShard", "VerifyRun")
@@ -47,7 +45,7 @@ class Clock:
         return self.now
 
 
-class Stage:
+class DeploymentUnderTest:
     """A deployment, and short ways to what the scenarios do with it."""
 
     def __init__(self, cloud: EmbeddedCloud, clock: Clock) -> None:
@@ -98,10 +96,9 @@ class Stage:
                 sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
 
     def put_photo(self, key: str) -> None:
-        """A small photo of a colour of its own."""
-        buffer = io.BytesIO()
-        Image.new("RGB", (64, 48), (zlib.crc32(key.encode()) % 256, 90, 40)).save(buffer, "JPEG")
-        self.s3.put_object(Bucket=self.deployment.image_bucket, Key=key, Body=buffer.getvalue())
+        """A small photo of its own."""
+        photo = picture(zlib.crc32(key.encode()))
+        self.s3.put_object(Bucket=self.deployment.image_bucket, Key=key, Body=photo)
 
     def run(self, run_input: dict[str, Any]) -> tuple[Run, dict[str, Any]]:
         """Run it to its end; what can be compared of it."""
@@ -120,46 +117,46 @@ class Stage:
         }
 
 
-def embed_two_photos(stage: Stage) -> Any:
+def embed_two_photos(deployed: DeploymentUnderTest) -> Any:
     """Two photos in two shards, and what the functions logged on the way."""
-    prefix = stage.prefix()
+    prefix = deployed.prefix()
     for number in range(2):
-        stage.put_photo(f"{prefix}/{number}.jpg")
+        deployed.put_photo(f"{prefix}/{number}.jpg")
     start = int(time.time() * 1000)
-    _, outcome = stage.run({"Paths": [prefix], "ShardSize": 1})
-    return {**outcome, "logged": _logged_since(stage, start)}
+    _, outcome = deployed.run({"Paths": [prefix], "ShardSize": 1})
+    return {**outcome, "logged": _logged_since(deployed, start)}
 
 
-def embed_from_a_manifest(stage: Stage) -> Any:
+def embed_from_a_manifest(deployed: DeploymentUnderTest) -> Any:
     """A manifest in the work bucket, with a key that the bucket does not have."""
-    prefix, work = stage.prefix(), stage.deployment.work_bucket
-    stage.put_photo(f"{prefix}/1.jpg")
+    prefix, work = deployed.prefix(), deployed.deployment.work_bucket
+    deployed.put_photo(f"{prefix}/1.jpg")
     lines = [
         json.dumps(f"{prefix}/1.jpg"),
         json.dumps(f"{prefix}/gone.jpg"),
         json.dumps({"key": f"{prefix}/gone-since.jpg", "size": 5, "etag": "0" * 32}),
     ]
-    stage.s3.put_object(Bucket=work, Key=f"manifests/{prefix}.jsonl", Body="\n".join(lines).encode())
-    _, outcome = stage.run({"Manifest": f"s3://{work}/manifests/{prefix}.jsonl", "MaxFailures": 2})
+    deployed.s3.put_object(Bucket=work, Key=f"manifests/{prefix}.jsonl", Body="\n".join(lines).encode())
+    _, outcome = deployed.run({"Manifest": f"s3://{work}/manifests/{prefix}.jsonl", "MaxFailures": 2})
     return outcome
 
 
-def name_a_manifest_that_is_not_there(stage: Stage) -> Any:
+def name_a_manifest_that_is_not_there(deployed: DeploymentUnderTest) -> Any:
     """The user is told so, and not that something is denied."""
-    _, outcome = stage.run({"Manifest": f"s3://{stage.deployment.work_bucket}/manifests/none.jsonl"})
+    _, outcome = deployed.run({"Manifest": f"s3://{deployed.deployment.work_bucket}/manifests/none.jsonl"})
     return outcome
 
 
-def fail_a_job(stage: Stage) -> Any:
+def fail_a_job(deployed: DeploymentUnderTest) -> Any:
     """A job that may not read the table: the report quotes the job's last words."""
-    prefix = stage.prefix()
-    stage.put_photo(f"{prefix}/1.jpg")
-    iam = stage.cloud.client("iam")
+    prefix = deployed.prefix()
+    deployed.put_photo(f"{prefix}/1.jpg")
+    iam = deployed.cloud.client("iam")
     (role,) = (role["RoleName"] for role in iam.list_roles(MaxItems=1000)["Roles"] if "JobRole" in role["RoleName"])
     denial = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "dynamodb:*", "Resource": "*"}]}
     iam.put_role_policy(RoleName=role, PolicyName=DENIAL, PolicyDocument=json.dumps(denial))
     try:
-        run, outcome = stage.run({"Paths": [prefix]})
+        run, outcome = deployed.run({"Paths": [prefix]})
     finally:
         iam.delete_role_policy(RoleName=role, PolicyName=DENIAL)
     report = run.ended()
@@ -167,24 +164,24 @@ def fail_a_job(stage: Stage) -> Any:
     return {**outcome, "quotes the worker": any("AccessDeniedError" in error for error in errors)}
 
 
-def upload_a_photo(stage: Stage) -> Any:
+def upload_a_photo(deployed: DeploymentUnderTest) -> Any:
     """An upload that starts its run by itself, and what StartOnUpload logged of it."""
-    known, start = stage.executions(), int(time.time() * 1000)
-    stage.drain(stage.outputs["UploadQueueUrl"])
-    stage.put_photo(f"{UPLOADS}/{stage.prefix()}.jpg")
-    outcome = stage.wait_for_new(known)
-    return {"status": outcome, "logged": _logged_since(stage, start, ("StartOnUpload",))}
+    known, start = deployed.executions(), int(time.time() * 1000)
+    deployed.drain(deployed.outputs["UploadQueueUrl"])
+    deployed.put_photo(f"{UPLOADS}/{deployed.prefix()}.jpg")
+    outcome = deployed.wait_for_new(known)
+    return {"status": outcome, "logged": _logged_since(deployed, start, ("StartOnUpload",))}
 
 
-def let_a_minute_pass(stage: Stage) -> Any:
+def let_a_minute_pass(deployed: DeploymentUnderTest) -> Any:
     """A schedule that fires."""
-    known = stage.executions()
-    stage.put_photo(f"{SCHEDULED}/{stage.prefix()}.jpg")
-    stage.clock.now += timedelta(minutes=1)
-    return {"status": stage.wait_for_new(known)}
+    known = deployed.executions()
+    deployed.put_photo(f"{SCHEDULED}/{deployed.prefix()}.jpg")
+    deployed.clock.now += timedelta(minutes=1)
+    return {"status": deployed.wait_for_new(known)}
 
 
-SCENARIOS: Final[dict[str, Callable[[Stage], Any]]] = {
+SCENARIOS: Final[dict[str, Callable[[DeploymentUnderTest], Any]]] = {
     "embed two photos": embed_two_photos,
     "embed from a manifest": embed_from_a_manifest,
     "name a manifest that is not there": name_a_manifest_that_is_not_there,
@@ -195,9 +192,11 @@ SCENARIOS: Final[dict[str, Callable[[Stage], Any]]] = {
 MUST_SUCCEED: Final = ("embed two photos", "embed from a manifest", "upload a photo", "let a minute pass")
 
 
-def _logged_since(stage: Stage, milliseconds: int, functions: tuple[str, ...] = LOG_GROUPS_OF_FUNCTIONS) -> list[str]:
+def _logged_since(
+    deployed: DeploymentUnderTest, milliseconds: int, functions: tuple[str, ...] = LOG_GROUPS_OF_FUNCTIONS
+) -> list[str]:
     """The functions that have logged since then (Unix time)."""
-    logs = stage.cloud.client("logs")
+    logs = deployed.cloud.client("logs")
     groups = [group["logGroupName"] for group in logs.describe_log_groups()["logGroups"]]
     return [
         name

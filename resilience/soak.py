@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Final
 
 from local_pipeline.installation import synthesize
+from resilience.faults.catalogue import KINDS
 from resilience.faults.injector import Ledger
-from resilience.faults.kinds import KINDS
+from resilience.faults.pipeline import open_pipeline
 from resilience.faults.results import DEFAULT_SEED, show
 from resilience.faults.scenario import Result, Scenario, run_scenario
-from resilience.faults.stage import open_stage
 from testkit.photos import small_photos
 from testkit.processes import SERVER, Samples, sampled
 from testkit.tables import DOCS, markdown_table, write_section
@@ -36,8 +36,8 @@ MIXED: Final = (
     "s3-slow-down", "s3-500", "s3-reset", "s3-truncated", "s3-slow-body", "s3-deleted", "s3-overwritten", "s3-denied",
     "batch-throttled", "lambda-service-error", "lambda-twice",
 )  # fmt: skip
-MOST_GROWTH: Final = 1.10
-MOST_SLOWDOWN: Final = 1.10
+MAX_GROWTH: Final = 1.10
+MAX_SLOWDOWN: Final = 1.10
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,18 +77,18 @@ def soak(images: int, seed: int) -> Soaked:
     with tempfile.TemporaryDirectory(prefix="stepvec-soak-") as folder:
         assembly = Path(folder)
         synthesize(assembly)
-        with open_stage(assembly, seed) as stage:
-            stage.embed_cleanly("clean", compared)
-            stage.is_sample = True
+        with open_pipeline(assembly, seed) as pipeline:
+            pipeline.embed_cleanly("clean", compared)
+            pipeline.is_sample = True
             # Of the kinds that can hit one read of an image, so that all together hit the share that is wanted.
             rate = FAULT_SHARE / sum(name.startswith("s3-") for name in MIXED)
             scenario = Scenario("soak", [KINDS[name] for name in MIXED], images, SHARDS, rate=rate)
-            start, before = time.monotonic(), stage.injector.rows_sent
-            with sampled(lambda: stage.injector.rows_sent - before) as samples:
+            start, before = time.monotonic(), pipeline.injector.rows_sent
+            with sampled(lambda: pipeline.injector.rows_sent - before) as samples:
                 result = run_scenario(
-                    stage, scenario, seed=seed, pictures=len(compared), assembly=assembly, objects=photos
+                    pipeline, scenario, seed=seed, pictures=len(compared), assembly=assembly, objects=photos
                 )
-            return Soaked(images, len(compared), time.monotonic() - start, result, samples, stage.ledger)
+            return Soaked(images, len(compared), time.monotonic() - start, result, samples, pipeline.ledger)
 
 
 def table_of(soaked: Soaked) -> str:
@@ -128,7 +128,7 @@ def verdict(soaked: Soaked) -> tuple[str, bool]:
     if not is_long:
         line += "; too short to say anything of the workers' memory"
     # CPU time: wall time on a machine that others use as well says more of them.
-    return line, is_right and is_long and most <= MOST_GROWTH and cpu <= MOST_SLOWDOWN
+    return line, is_right and is_long and most <= MAX_GROWTH and cpu <= MAX_SLOWDOWN
 
 
 if __name__ == "__main__":

@@ -15,12 +15,12 @@ import time
 from pathlib import Path
 
 from local_pipeline.installation import synthesize
-from resilience.faults.building import Kind
+from resilience.faults.catalogue import KINDS
+from resilience.faults.fault_kinds import Kind
 from resilience.faults.injector import Ledger
-from resilience.faults.kinds import KINDS
+from resilience.faults.pipeline import open_pipeline
 from resilience.faults.results import DEFAULT_SEED, show, summary, table_of
 from resilience.faults.scenario import Result, Scenario, run_scenario
-from resilience.faults.stage import open_stage
 from testkit.photos import picture
 from testkit.tables import DOCS, write_section
 
@@ -52,15 +52,15 @@ def play(kinds: list[Kind], seed: int, scale: float) -> tuple[dict[str, Result],
     with tempfile.TemporaryDirectory(prefix="stepvec-faults-") as folder:
         assembly = Path(folder)
         synthesize(assembly)
-        with open_stage(assembly, seed) as stage:
-            stage.embed_cleanly("clean", {f"clean/{number:05d}.jpg": picture(number) for number in range(pictures)})
+        with open_pipeline(assembly, seed) as pipeline:
+            pipeline.embed_cleanly("clean", {f"clean/{number:05d}.jpg": picture(number) for number in range(pictures)})
             for kind in kinds:
                 start = time.monotonic()
                 scenario = Scenario(kind.name, [kind], images[kind.name], kind.shards)
-                result = run_scenario(stage, scenario, seed=seed, pictures=pictures, assembly=assembly)
+                result = run_scenario(pipeline, scenario, seed=seed, pictures=pictures, assembly=assembly)
                 results[kind.name] = result
-                show(kind.name, result, stage.ledger.injections[kind.name], time.monotonic() - start)
-            return results, stage.ledger
+                show(kind.name, result, pipeline.ledger.injections[kind.name], time.monotonic() - start)
+            return results, pipeline.ledger
 
 
 if __name__ == "__main__":

@@ -54,26 +54,26 @@ class ModelDirectory:
 
 
 class BrokenModel:
-    """`spoil` happens to the model after `intact` jobs have begun; each job that begins later is counted."""
+    """`corrupt` happens to the model after `intact` jobs have begun; each job that begins later is counted."""
 
-    def __init__(self, kind: str, spoil: Callable[[], None], *, intact: int) -> None:
+    def __init__(self, kind: str, corrupt: Callable[[], None], *, intact: int) -> None:
         self.kind = kind
-        self._spoil = spoil
+        self._corrupt = corrupt
         self._lock = threading.Lock()
         self._intact = intact
-        self.is_spoilt = False
+        self.is_corrupted = False
 
     def applies(self, call: Call) -> bool:
         """A job reads its shard's file, which it does before it loads the model."""
         return call.is_from_worker and call.operation == "GetObject" and "/shards/" in call.key
 
     def inject(self, exchange: Exchange, draw: float, done: Done) -> None:  # noqa: ARG002 - as every fault
-        """Spoil the model where it is time."""
+        """Corrupt the model when it is time."""
         with self._lock:
             self._intact -= 1
             if self._intact < 0:
-                if not self.is_spoilt:
-                    self._spoil()
-                    self.is_spoilt = True
+                if not self.is_corrupted:
+                    self._corrupt()
+                    self.is_corrupted = True
                 done()
         exchange.answer(exchange.forward())

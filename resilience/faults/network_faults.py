@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from resilience.faults.answers import rest_json_error
+from resilience.faults.aws_errors import rest_json_error
 from resilience.faults.calls import BATCH_GET, BATCH_WRITE, Call, row_ids
 from resilience.faults.injector import Done
 from resilience.faults.proxy import Exchange
@@ -198,7 +198,7 @@ class InvokedTwice:
         return call.operation == "Invoke"
 
     def inject(self, exchange: Exchange, draw: float, done: Done) -> None:
-        """Invoke twice, and give one of the answers."""
+        """Invoke twice, and give one of the aws_errors."""
         done()
         if draw < 0.5:
             twin = threading.Thread(target=exchange.forward_apart)

@@ -1,7 +1,7 @@
 """Faults of processes: killed, told to stop, out of memory or disk, at a moment that the seed draws.
 
-A moment is a request: the process that makes it is the one that is hit. The worker may be one process or a tree of
-them, in one process group, as a container is one; nothing here knows which.
+A moment is a request: the process that makes it is the one that is disrupted. The worker may be one process or a tree
+of them, in one process group, as a container is one; nothing here knows which.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from resilience.faults.injector import Done, Fault
 from resilience.faults.network_faults import image_read
 from resilience.faults.proxy import Exchange
 
-_LINGER_SECONDS: Final = 0.05
+_MAX_DELAY_SECONDS: Final = 0.05
 _SPARE_BYTES: Final = 1024 * 1024
 
 
@@ -31,7 +31,7 @@ class NoProcessError(Exception):
 
 
 GONE: Final = (NoProcessError, ProcessLookupError, psutil.Error)
-"""What a process that has just ended makes of whatever is done to it."""
+"""What acting on a process raises if it has just ended."""
 
 
 def process_at(port: int) -> psutil.Process:
@@ -55,8 +55,8 @@ def group_of(process: psutil.Process) -> list[psutil.Process]:
     return sorted(members, key=lambda member: member.pid != group)
 
 
-class Blow(Protocol):
-    """What is done to the process that makes a request. Raises one of GONE where it has ended."""
+class Disruption(Protocol):
+    """What is done to the process that makes a request. Raises one of GONE if it has ended."""
 
     def __call__(self, process: psutil.Process, draw: float) -> None:
         """Do it."""
@@ -64,11 +64,11 @@ class Blow(Protocol):
 
 
 class AtImage:
-    """A blow to a worker when it reads one of `keys`, each once."""
+    """A disruption of a worker when it reads one of `keys`, each once."""
 
-    def __init__(self, kind: str, blow: Blow, keys: list[str]) -> None:
+    def __init__(self, kind: str, disrupt: Disruption, keys: list[str]) -> None:
         self.kind = kind
-        self._blow = blow
+        self._disrupt = disrupt
         self._lock = threading.Lock()
         self._left = set(keys)
 
@@ -82,19 +82,19 @@ class AtImage:
         return image_read(call) and call.key in self._left
 
     def inject(self, exchange: Exchange, draw: float, done: Done) -> None:
-        """Hit its process within 50 ms, and pass the request on meanwhile."""
+        """Disrupt its process within 50 ms, and pass the request on meanwhile."""
         key = exchange.call.key
         with self._lock:
             is_due = key in self._left
             self._left.discard(key)
         response = exchange.forward()
         if is_due:
-            time.sleep(draw * _LINGER_SECONDS)
+            time.sleep(draw * _MAX_DELAY_SECONDS)
             try:
-                self._blow(process_at(exchange.call.port), draw)
+                self._disrupt(process_at(exchange.call.port), draw)
                 done([key])
             except GONE:
-                # Another blow was faster: this moment comes again with the next attempt.
+                # Another disruption was faster: this moment comes again with the next attempt.
                 self._left.add(key)
         exchange.answer(response)
 
@@ -123,11 +123,13 @@ class AtKeys:
 
 
 class AtFunctionCall:
-    """A blow to a Lambda function at its n-th request: `moments` has n by a part of the role's name, each once."""
+    """A disruption of a Lambda function at its n-th request: `moments` has n by a part of the role's name."""
 
-    def __init__(self, kind: str, blow: Callable[[Exchange, psutil.Process], None], moments: Mapping[str, int]) -> None:
+    def __init__(
+        self, kind: str, disrupt: Callable[[Exchange, psutil.Process], None], moments: Mapping[str, int]
+    ) -> None:
         self.kind = kind
-        self._blow = blow
+        self._disrupt = disrupt
         self._lock = threading.Lock()
         self._left = dict(moments)
         self._seen: Counter[str] = Counter()
@@ -147,7 +149,7 @@ class AtFunctionCall:
         return False
 
     def inject(self, exchange: Exchange, draw: float, done: Done) -> None:  # noqa: ARG002 - as every fault
-        """Hit the function's process."""
+        """Disrupt the function's process."""
         with self._lock:
             part = next(part for part in self._left if part in exchange.call.role)
             del self._left[part]
@@ -157,10 +159,10 @@ class AtFunctionCall:
             self._left[part] = 1
             exchange.hang_up()
         done()
-        self._blow(exchange, process)
+        self._disrupt(exchange, process)
 
 
-def kill_group(process: psutil.Process, draw: float) -> None:  # noqa: ARG001 - as every blow
+def kill_group(process: psutil.Process, draw: float) -> None:  # noqa: ARG001 - as every disruption
     """SIGKILL to the whole container."""
     os.killpg(os.getpgid(process.pid), signal.SIGKILL)
 
@@ -192,7 +194,7 @@ class FullDisk:
     def __init__(self) -> None:
         self._limited: list[psutil.Process] = []
 
-    def fill(self, process: psutil.Process, draw: float = 0.0) -> None:  # noqa: ARG002 - as every blow
+    def fill(self, process: psutil.Process, draw: float = 0.0) -> None:  # noqa: ARG002 - as every disruption
         """From now on."""
         process.rlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
         self._limited.append(process)
@@ -213,8 +215,8 @@ class FullDisk:
 def hang(seconds: float) -> Callable[[Exchange, psutil.Process], None]:
     """A request that is never answered, until its function has timed out `seconds` later."""
 
-    def blow(exchange: Exchange, process: psutil.Process) -> None:  # noqa: ARG001 - as every blow
+    def disrupt(exchange: Exchange, process: psutil.Process) -> None:  # noqa: ARG001 - as every disruption
         time.sleep(seconds)
         exchange.reset()
 
-    return blow
+    return disrupt

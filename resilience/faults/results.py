@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from resilience.faults.building import Kind
+from resilience.faults.fault_kinds import Kind
 from resilience.faults.injector import Ledger
 from resilience.faults.scenario import Result
 from testkit.tables import markdown_table

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from resilience.faults.building import Kind, Setup
+from resilience.faults.fault_kinds import Kind, Setup
 from resilience.faults.invariants import Verdict, check, check_rerun
-from resilience.faults.stage import Stage
+from resilience.faults.pipeline import PipelineUnderTest
 from stepvec.runs.outcome import FailureReason
 from testkit.photos import picture
 
-ROUNDS: Final = 8
-"""Runs under faults at the most; a moment that has not come by then is an error."""
+MAX_RUNS: Final = 8
+"""Runs under faults; a moment that has not come by then is an error."""
 
 
 @dataclass(slots=True)
@@ -60,7 +60,7 @@ def another_picture(pictures: int) -> Callable[[str], bytes]:
 
 
 def run_scenario(
-    stage: Stage,
+    pipeline: PipelineUnderTest,
     scenario: Scenario,
     *,
     seed: int,
@@ -68,7 +68,7 @@ def run_scenario(
     assembly: Path,
     objects: Mapping[str, bytes] | None = None,
 ) -> Result:
-    """Play a scenario. `pictures` is how many were embedded cleanly, `assembly` what `stage` deployed.
+    """Play a scenario. `pictures` is how many were embedded cleanly, `assembly` what `pipeline` deployed.
 
     `objects` are its images by key; small pictures where they are not given.
     """
@@ -77,7 +77,7 @@ def run_scenario(
     built = [
         kind.build(
             Setup(
-                stage=stage,
+                pipeline=pipeline,
                 assembly=assembly,
                 # Each kind has images of its own: at one that is stored by now, no moment comes any more.
                 keys=sorted(objects)[position :: len(scenario.kinds)],
@@ -93,47 +93,51 @@ def run_scenario(
     ]
     for part in built:
         objects.update(part.bad_objects)
-    stage.put_all(objects)
+    pipeline.put_all(objects)
     may_fail = frozenset[FailureReason]().union(*(part.may_fail for part in built))
     run_input: dict[str, Any] = {"Paths": [scenario.name], "ShardSize": -(-len(objects) // scenario.shards)}
     result = Result()
     try:
-        stage.injector.arm([armed for part in built for armed in part.armed])
+        pipeline.injector.arm([armed for part in built for armed in part.armed])
         while result.runs == 0 or not all(part.is_spent() for part in built):
-            if result.runs == ROUNDS:
-                result.wrong.append(f"{scenario.name}: a fault's moment did not come in {ROUNDS} runs")
+            if result.runs == MAX_RUNS:
+                result.wrong.append(f"{scenario.name}: a fault's moment did not come in {MAX_RUNS} runs")
                 break
-            verdict = _run(stage, scenario, run_input, may_fail, result)
+            verdict = _run(pipeline, scenario, run_input, may_fail, result)
             if len(scenario.kinds) == 1:
-                stage.ledger.images[scenario.kinds[0].name].update(verdict.pending)
+                pipeline.ledger.images[scenario.kinds[0].name].update(verdict.pending)
     finally:
-        stage.injector.disarm()
+        pipeline.injector.disarm()
         for part in built:
             part.end()
-    _run_again(stage, scenario, run_input, may_fail, result)
+    _run_again(pipeline, scenario, run_input, may_fail, result)
     return result
 
 
 def _run(
-    stage: Stage, scenario: Scenario, run_input: dict[str, Any], may_fail: frozenset[FailureReason], result: Result
+    pipeline: PipelineUnderTest,
+    scenario: Scenario,
+    run_input: dict[str, Any],
+    may_fail: frozenset[FailureReason],
+    result: Result,
 ) -> Verdict:
     result.runs += 1
-    ended = stage.run(f"{scenario.name}-{result.runs}", run_input)
-    verdict = check(stage.observe(scenario.name, ended), stage.truth(), may_fail=may_fail)
+    ended = pipeline.run(f"{scenario.name}-{result.runs}", run_input)
+    verdict = check(pipeline.observe(scenario.name, ended), pipeline.truth(), may_fail=may_fail)
     result.add(verdict)
     return verdict
 
 
 def _run_again(
-    stage: Stage,
+    pipeline: PipelineUnderTest,
     scenario: Scenario,
     run_input: dict[str, Any],
     may_fail: frozenset[FailureReason],
     result: Result,
 ) -> None:
     """The run without faults: it does what is missing, what changed and what failed, and nothing else."""
-    stored = {str(row["ImageId"]["S"]): str(row["ETag"]["S"]) for row in stage.rows(scenario.name)}
-    stage.injector.take_written()
-    due = {key for key, etag in stage.listing(scenario.name).items() if stored.get(key) != etag}
-    after = _run(stage, scenario, run_input, may_fail & {FailureReason.NOT_AN_IMAGE}, result)
-    result.add(check_rerun(after, stage.injector.take_written(), due=due))
+    stored = {str(row["ImageId"]["S"]): str(row["ETag"]["S"]) for row in pipeline.rows(scenario.name)}
+    pipeline.injector.take_written()
+    due = {key for key, etag in pipeline.listing(scenario.name).items() if stored.get(key) != etag}
+    after = _run(pipeline, scenario, run_input, may_fail & {FailureReason.NOT_AN_IMAGE}, result)
+    result.add(check_rerun(after, pipeline.injector.take_written(), due=due))

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from resilience.faults.kinds import KINDS
+from resilience.faults.catalogue import KINDS
+from resilience.faults.pipeline import PipelineUnderTest, open_pipeline
 from resilience.faults.scenario import Scenario, run_scenario
-from resilience.faults.stage import Stage, open_stage
 from testkit.photos import picture
 
 # On a machine that others use as well, a scenario of several runs takes minutes.
@@ -42,23 +42,23 @@ SCENARIOS = {
 
 
 @pytest.fixture(scope="module")
-def stage(assembly: Path) -> Iterator[Stage]:
-    with open_stage(assembly, SEED) as stage:
-        stage.embed_cleanly("clean", {f"clean/{number:05d}.jpg": picture(number) for number in range(PICTURES)})
-        yield stage
+def pipeline(assembly: Path) -> Iterator[PipelineUnderTest]:
+    with open_pipeline(assembly, SEED) as pipeline:
+        pipeline.embed_cleanly("clean", {f"clean/{number:05d}.jpg": picture(number) for number in range(PICTURES)})
+        yield pipeline
 
 
 def test_every_kind_is_in_a_scenario() -> None:
     assert {kind.name for scenario in SCENARIOS.values() for kind in scenario.kinds} == set(KINDS)
 
 
-def test_the_pictures_can_be_told_apart(stage: Stage) -> None:
+def test_the_pictures_can_be_told_apart(pipeline: PipelineUnderTest) -> None:
     """A vector that belongs to another picture would pass for the right one, if both had nearly the same."""
     import numpy as np
 
     from stepvec.rows.vectors import decode_vector
 
-    vectors = np.stack([decode_vector(row) for row in stage.vectors.values()]).astype(float)
+    vectors = np.stack([decode_vector(row) for row in pipeline.vectors.values()]).astype(float)
     assert len(vectors) == PICTURES
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     cosines = vectors @ vectors.T - 2 * np.eye(len(vectors))
@@ -66,9 +66,9 @@ def test_the_pictures_can_be_told_apart(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_nothing_is_lost_wrong_or_duplicated(stage: Stage, assembly: Path, name: str) -> None:
+def test_nothing_is_lost_wrong_or_duplicated(pipeline: PipelineUnderTest, assembly: Path, name: str) -> None:
     scenario = SCENARIOS[name]
-    result = run_scenario(stage, scenario, seed=SEED, pictures=PICTURES, assembly=assembly)
+    result = run_scenario(pipeline, scenario, seed=SEED, pictures=PICTURES, assembly=assembly)
     assert (result.lost, result.wrong, result.duplicated) == ([], [], [])
-    idle = [kind.name for kind in scenario.kinds if not stage.ledger.injections[kind.name]]
+    idle = [kind.name for kind in scenario.kinds if not pipeline.ledger.injections[kind.name]]
     assert not idle, "these injected nothing"

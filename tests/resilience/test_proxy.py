@@ -15,7 +15,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from moto.server import ThreadedMotoServer
 
-from resilience.faults import answers
+from resilience.faults import aws_errors
 from resilience.faults import network_faults as network
 from resilience.faults.injector import Armed, Fault, Injector, Ledger
 from resilience.faults.network_faults import AnswerLost, BrokenBody, Refused
@@ -126,10 +126,10 @@ def test_without_a_fault_nothing_changes(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("answer", "status", "code"),
     [
-        (answers.slow_down, 503, "SlowDown"),
-        (answers.s3_failed, 500, "InternalError"),
-        (answers.s3_denied, 403, "AccessDenied"),
-        (answers.clock_skewed, 403, "RequestTimeTooSkewed"),
+        (aws_errors.slow_down, 503, "SlowDown"),
+        (aws_errors.s3_failed, 500, "InternalError"),
+        (aws_errors.s3_denied, 403, "AccessDenied"),
+        (aws_errors.clock_skewed, 403, "RequestTimeTooSkewed"),
     ],
 )
 def test_errors_of_s3(bench: Bench, answer: Any, status: int, code: str) -> None:
@@ -148,10 +148,10 @@ def test_errors_of_s3(bench: Bench, answer: Any, status: int, code: str) -> None
 @pytest.mark.parametrize(
     ("answer", "code"),
     [
-        (answers.throughput_exceeded, "ProvisionedThroughputExceededException"),
-        (answers.throttled, "ThrottlingException"),
-        (answers.dynamodb_failed, "InternalServerError"),
-        (answers.dynamodb_denied, "AccessDeniedException"),
+        (aws_errors.throughput_exceeded, "ProvisionedThroughputExceededException"),
+        (aws_errors.throttled, "ThrottlingException"),
+        (aws_errors.dynamodb_failed, "InternalServerError"),
+        (aws_errors.dynamodb_denied, "AccessDeniedException"),
     ],
 )
 def test_errors_of_dynamodb(bench: Bench, answer: Any, code: str) -> None:
@@ -172,7 +172,7 @@ def test_a_slow_body_arrives_whole(bench: Bench) -> None:
 
 
 def test_an_answer_that_is_lost_was_done(bench: Bench) -> None:
-    lost = AnswerLost("l", network.dynamodb_call, answers.dynamodb_failed)
+    lost = AnswerLost("l", network.dynamodb_call, aws_errors.dynamodb_failed)
     for number in range(6):
         item = {"ImageId": {"S": f"lost-{number}"}}
         with bench.armed([lost]), pytest.raises((ClientError, BotoCoreError)):

@@ -1,4 +1,4 @@
-"""How a kind of fault is made ready for a set of images."""
+"""What a kind of fault is, and how each is prepared for a set of images. The list of them is catalogue.py."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from typing import Final
 
 import psutil
 
-from resilience.faults import answers
+from resilience.faults import aws_errors
 from resilience.faults import network_faults as network
 from resilience.faults import process_faults as processes
 from resilience.faults.injector import Armed, Fault
 from resilience.faults.model_faults import BrokenModel, ModelDirectory
 from resilience.faults.network_faults import ChangedObject, Matches, Refused
-from resilience.faults.process_faults import AtFunctionCall, AtImage, AtKeys, Blow
+from resilience.faults.pipeline import PipelineUnderTest
+from resilience.faults.process_faults import AtFunctionCall, AtImage, AtKeys, Disruption
 from resilience.faults.proxy import Exchange
-from resilience.faults.stage import Stage
 from stepvec.rows.model import WEIGHTS_FILE
 from stepvec.runs.outcome import FailureReason
 from testkit.http_messages import Message
@@ -36,7 +36,7 @@ class Setup:
     how often one of a process happens.
     """
 
-    stage: Stage
+    pipeline: PipelineUnderTest
     assembly: Path
     keys: Sequence[str]
     generator: random.Random
@@ -56,7 +56,7 @@ class Setup:
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """A kind made ready. `is_spent` tells whether all moments have come; `end` undoes what would outlast it."""
+    """A prepared fault. `is_spent` tells whether all its moments have come; `end` undoes what would outlast it."""
 
     armed: Sequence[Armed]
     may_fail: Set[FailureReason] = frozenset()
@@ -96,9 +96,9 @@ def _once(make: Callable[[Setup, str], AtImage | AtKeys | AtFunctionCall]) -> Ca
     return build
 
 
-def blow_at_images(blow: Blow) -> Callable[[Setup, str], Built]:
+def disrupted_at_images(disrupt: Disruption) -> Callable[[Setup, str], Built]:
     """Something that happens to the worker when it reads an image that the seed draws."""
-    return _once(lambda setup, kind: AtImage(kind, blow, setup.victims()))
+    return _once(lambda setup, kind: AtImage(kind, disrupt, setup.victims()))
 
 
 def refused_at_images(applies: Matches, answer: Callable[[Exchange], Message]) -> Callable[[Setup, str], Built]:
@@ -108,36 +108,36 @@ def refused_at_images(applies: Matches, answer: Callable[[Exchange], Message]) -
 
 def image_denied(setup: Setup, kind: str) -> Built:
     """S3 refuses an image to the worker."""
-    return setup.at_rate(Refused(kind, network.image_read, answers.s3_denied), FailureReason.ACCESS_DENIED)
+    return setup.at_rate(Refused(kind, network.image_read, aws_errors.s3_denied), FailureReason.ACCESS_DENIED)
 
 
 def deleted(setup: Setup, kind: str) -> Built:
     """Objects that are deleted."""
-    return setup.at_rate(ChangedObject(kind, setup.stage.delete), FailureReason.NOT_FOUND)
+    return setup.at_rate(ChangedObject(kind, setup.pipeline.delete), FailureReason.NOT_FOUND)
 
 
 def overwritten(setup: Setup, kind: str) -> Built:
     """Objects that are overwritten."""
-    fault = ChangedObject(kind, lambda key: setup.stage.put(key, setup.another(key)))
+    fault = ChangedObject(kind, lambda key: setup.pipeline.put(key, setup.another(key)))
     return setup.at_rate(fault, FailureReason.CHANGED)
 
 
 def host_lost(setup: Setup, kind: str) -> Built:
     """A Spot interruption, as the embedded Batch does it."""
 
-    def lose(process: psutil.Process, draw: float) -> None:  # noqa: ARG001 - as every blow
-        setup.stage.cloud.lose_host(process.environ()["AWS_BATCH_JOB_ID"])
+    def lose(process: psutil.Process, draw: float) -> None:  # noqa: ARG001 - as every disruption
+        setup.pipeline.cloud.lose_host(process.environ()["AWS_BATCH_JOB_ID"])
 
-    return blow_at_images(lose)(setup, kind)
+    return disrupted_at_images(lose)(setup, kind)
 
 
 def stopped(setup: Setup, kind: str) -> Built:
     """The execution is stopped."""
 
     def stop(process: psutil.Process, draw: float) -> None:  # noqa: ARG001
-        setup.stage.stop()
+        setup.pipeline.stop()
 
-    return blow_at_images(stop)(setup, kind)
+    return disrupted_at_images(stop)(setup, kind)
 
 
 def disk_full(setup: Setup, kind: str) -> Built:
@@ -169,7 +169,7 @@ def function_crash(setup: Setup, kind: str) -> Built:
 
 def function_timeout(setup: Setup, kind: str) -> Built:
     """Functions that time out in the middle, one of each."""
-    client = setup.stage.cloud.client("lambda")
+    client = setup.pipeline.cloud.client("lambda")
     limits = {entry["FunctionName"]: entry["Timeout"] for entry in client.list_functions()["Functions"]}
     for name in limits:
         client.update_function_configuration(FunctionName=name, Timeout=FUNCTION_TIMEOUT_SECONDS)
@@ -182,13 +182,13 @@ def function_timeout(setup: Setup, kind: str) -> Built:
     return Built([Armed(fault, 1.0)], is_spent=lambda: fault.is_spent, end=end)
 
 
-def broken_model(spoil: Callable[[ModelDirectory], None]) -> Callable[[Setup, str], Built]:
-    """A model that is spoilt for the jobs that begin after some."""
+def broken_model(corrupt: Callable[[ModelDirectory], None]) -> Callable[[Setup, str], Built]:
+    """A model that is corrupted once some jobs have begun: those that begin later read it."""
 
     def build(setup: Setup, kind: str) -> Built:
         (weights,) = setup.assembly.glob(f"asset.*/model/{WEIGHTS_FILE}")
         directory = ModelDirectory(weights.parent)
-        fault = BrokenModel(kind, lambda: spoil(directory), intact=setup.generator.randrange(setup.moments))
-        return Built([Armed(fault, 1.0)], is_spent=lambda: fault.is_spoilt, end=directory.restore)
+        fault = BrokenModel(kind, lambda: corrupt(directory), intact=setup.generator.randrange(setup.moments))
+        return Built([Armed(fault, 1.0)], is_spent=lambda: fault.is_corrupted, end=directory.restore)
 
     return build

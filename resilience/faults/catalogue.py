@@ -1,19 +1,22 @@
-"""The catalogue of kinds: what each is called, how it is made ready, and on how many images."""
+"""Every kind of fault: its name, how it is prepared, and on how many images. A new one is added here.
+
+What it does is in network_faults, process_faults or model_faults, AWS's errors in aws_errors.
+"""
 
 from __future__ import annotations
 
 from typing import Final
 
-from resilience.faults import answers
+from resilience.faults import aws_errors
 from resilience.faults import network_faults as network
 from resilience.faults import process_faults as processes
-from resilience.faults.building import (
+from resilience.faults.fault_kinds import (
     Kind,
     at_rate,
-    blow_at_images,
     broken_model,
     deleted,
     disk_full,
+    disrupted_at_images,
     function_crash,
     function_timeout,
     host_lost,
@@ -43,35 +46,35 @@ KINDS: Final = {
         Kind(
             "dynamodb-throughput",
             "DynamoDB: ProvisionedThroughputExceededException",
-            refused(network.dynamodb_call, answers.throughput_exceeded),
+            refused(network.dynamodb_call, aws_errors.throughput_exceeded),
             *_ROWS,
         ),
         Kind(
             "dynamodb-throttling",
             "DynamoDB: ThrottlingException",
-            refused(network.dynamodb_call, answers.throttled),
+            refused(network.dynamodb_call, aws_errors.throttled),
             *_ROWS,
         ),
         Kind(
             "dynamodb-500",
             "DynamoDB: InternalServerError 500",
-            refused(network.dynamodb_call, answers.dynamodb_failed),
+            refused(network.dynamodb_call, aws_errors.dynamodb_failed),
             *_ROWS,
         ),
         Kind(
             "dynamodb-answer-lost",
             "DynamoDB: done, and the answer is lost (reset or 500)",
-            at_rate(lambda kind: AnswerLost(kind, network.dynamodb_call, answers.dynamodb_failed)),
+            at_rate(lambda kind: AnswerLost(kind, network.dynamodb_call, aws_errors.dynamodb_failed)),
             *_ROWS,
         ),
         Kind(
             "dynamodb-denied",
             "DynamoDB: access denied in the middle of a shard",
-            refused_at_images(network.dynamodb_write, answers.dynamodb_denied),
+            refused_at_images(network.dynamodb_write, aws_errors.dynamodb_denied),
             *_SOME,
         ),
-        Kind("s3-slow-down", "S3: 503 SlowDown", refused(network.s3_call, answers.slow_down), *_MANY),
-        Kind("s3-500", "S3: 500 InternalError", refused(network.s3_call, answers.s3_failed), *_MANY),
+        Kind("s3-slow-down", "S3: 503 SlowDown", refused(network.s3_call, aws_errors.slow_down), *_MANY),
+        Kind("s3-500", "S3: 500 InternalError", refused(network.s3_call, aws_errors.s3_failed), *_MANY),
         Kind(
             "s3-reset",
             "S3: connection reset in the middle of a body",
@@ -93,7 +96,7 @@ KINDS: Final = {
         Kind(
             "s3-answer-lost",
             "S3: written, and the answer is lost (reset or 500)",
-            at_rate(lambda kind: AnswerLost(kind, network.s3_write, answers.s3_failed)),
+            at_rate(lambda kind: AnswerLost(kind, network.s3_write, aws_errors.s3_failed)),
             *_FEW,
         ),
         Kind("s3-deleted", "Object deleted between listing and reading, or just after", deleted, *_MANY),
@@ -102,20 +105,20 @@ KINDS: Final = {
         Kind(
             "clock-skew",
             "Clock of a host is wrong (S3: RequestTimeTooSkewed)",
-            refused_at_images(network.image_read, answers.clock_skewed),
+            refused_at_images(network.image_read, aws_errors.clock_skewed),
             *_SOME,
         ),
         Kind(
             "batch-throttled",
             "Batch: SubmitJob answers 429",
-            refused(network.is_submit, answers.submit_throttled),
+            refused(network.is_submit, aws_errors.submit_throttled),
             *_FEW,
             rate=0.5,
         ),
         Kind(
             "batch-answer-lost",
             "Batch: job submitted, and the answer is lost: two jobs for one shard",
-            at_rate(lambda kind: AnswerLost(kind, network.is_submit, answers.submit_failed)),
+            at_rate(lambda kind: AnswerLost(kind, network.is_submit, aws_errors.submit_failed)),
             *_FEW,
         ),
         Kind(
@@ -134,13 +137,13 @@ KINDS: Final = {
         ),
         Kind("lambda-crash", "Lambda: killed in the middle", function_crash, 40, 2),
         Kind("lambda-timeout", "Lambda: timed out in the middle", function_timeout, 40, 2),
-        Kind("worker-killed", "Worker: kill -9 of the container", blow_at_images(processes.kill_group), *_SOME),
-        Kind("worker-terminated", "Worker: SIGTERM (Spot)", blow_at_images(processes.terminate), *_SOME),
+        Kind("worker-killed", "Worker: kill -9 of the container", disrupted_at_images(processes.kill_group), *_SOME),
+        Kind("worker-terminated", "Worker: SIGTERM (Spot)", disrupted_at_images(processes.terminate), *_SOME),
         Kind("host-lost", "Worker: host lost (Spot), SIGTERM and then SIGKILL", host_lost, *_SOME),
         Kind(
             "worker-memory",
             "Worker: out of memory (137, or an allocation fails)",
-            blow_at_images(processes.run_out_of_memory),
+            disrupted_at_images(processes.run_out_of_memory),
             *_SOME,
         ),
         Kind("disk-full", "Worker and VerifyRun: disk full", disk_full, *_SOME, moments=4),

@@ -1,4 +1,4 @@
-"""Errors as AWS answers them: S3 in XML, DynamoDB and the REST services in JSON."""
+"""Error responses as AWS words them: S3 in XML, DynamoDB and the REST services in JSON."""
 
 from __future__ import annotations
 

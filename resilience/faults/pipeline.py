@@ -1,4 +1,4 @@
-"""The whole pipeline on the embedded AWS, behind the proxy: images put in, runs started, what came of them read."""
+"""The pipeline under test, on the embedded AWS behind the proxy: put images in, start runs, read their outcome."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from stepvec.runs.outcome import ImageFailure
 from testkit.photos import etag_of
 
 DOWNLOAD_THREADS: Final = 32
-"""More than usual: most of them wait for their next try."""
+"""More than usual: most of them wait for their next attempt."""
 _UPLOAD_THREADS: Final = 8
-_AT_WORK: Final = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING")
+_UNFINISHED: Final = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING")
 _POLL_SECONDS: Final = 0.1
 
 
-class Stage:
+class PipelineUnderTest:
     """One embedded AWS for all scenarios. Each uses a prefix of its own.
 
     `is_sample` is set where the clean run was of some of the images only.
@@ -103,7 +103,7 @@ class Stage:
         batch = self.cloud.client("batch")
         (queue,) = batch.describe_job_queues()["jobQueues"]
         while any(
-            batch.list_jobs(jobQueue=queue["jobQueueArn"], jobStatus=status)["jobSummaryList"] for status in _AT_WORK
+            batch.list_jobs(jobQueue=queue["jobQueueArn"], jobStatus=status)["jobSummaryList"] for status in _UNFINISHED
         ):
             time.sleep(_POLL_SECONDS)
 
@@ -148,7 +148,7 @@ class Stage:
 
 
 @contextmanager
-def open_stage(assembly: Path, seed: int, *, slots: int = 2) -> Iterator[Stage]:
+def open_pipeline(assembly: Path, seed: int, *, slots: int = 2) -> Iterator[PipelineUnderTest]:
     """The embedded AWS with the pipeline of `assembly`, its processes and state machine behind a proxy."""
     ledger = Ledger()
     injector = Injector(seed, ledger)
@@ -172,7 +172,7 @@ def open_stage(assembly: Path, seed: int, *, slots: int = 2) -> Iterator[Stage]:
             proxy=stand_between,
         ) as cloud:
             clouds.append(cloud)
-            yield Stage(cloud, injector, ledger)
+            yield PipelineUnderTest(cloud, injector, ledger)
     finally:
         for proxy in proxies:
             proxy.close()
