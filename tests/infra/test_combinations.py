@@ -113,6 +113,22 @@ def test_with_a_key_every_role_that_reads_or_writes_may_use_it(synthesized: Synt
     assert {part for part in parts if any(part in name for name in with_key)} == set(parts)
 
 
+def test_with_a_key_alarms_and_rules_may_still_publish(synthesized: Synthesize) -> None:
+    statements = one(synthesized(kms=True).data, "AWS::KMS::Key")["KeyPolicy"]["Statement"]
+    conditions = {
+        service: [
+            statement.get("Condition") for statement in statements if statement["Principal"].get("Service") == service
+        ]
+        for service in ("cloudwatch.amazonaws.com", "events.amazonaws.com")
+    }
+    # https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html: "Adding the aws:SourceAccount, aws:SourceArn,
+    # and aws:SourceOrgID to a AWS KMS policy is not supported for EventBridge-to-encrypted topics."
+    assert conditions == {
+        "cloudwatch.amazonaws.com": [{"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}],
+        "events.amazonaws.com": [None],
+    }
+
+
 def test_tracing_is_on_only_where_asked(synthesized: Synthesize) -> None:
     for asked in (True, False):
         template = synthesized(xray=asked).pipeline
