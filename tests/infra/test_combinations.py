@@ -10,6 +10,7 @@ import pytest
 from cfnlint.api import lint
 from cfnlint.config import ManualArgs
 
+from stepvec import limits
 from tests.infra.acknowledged import ACKNOWLEDGED
 from tests.infra.conftest import Synthesize, combinations
 from tests.infra.test_templates import of_type, one
@@ -55,6 +56,7 @@ def test_spot_comes_first_and_on_demand_second(synthesized: Synthesize) -> None:
         environments = of_type(template, "AWS::Batch::ComputeEnvironment")
         ordered = sorted(one(template, "AWS::Batch::JobQueue")["ComputeEnvironmentOrder"], key=lambda one: one["Order"])
         names = [entry["ComputeEnvironment"]["Fn::GetAtt"][0] for entry in ordered]
+        assert len(names) <= limits.COMPUTE_ENVIRONMENTS_PER_QUEUE
         assert [environments[name]["ComputeResources"]["AllocationStrategy"] for name in names] == strategies
 
 
