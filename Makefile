@@ -143,18 +143,20 @@ policies: setup ## Take each permission statement away and see that some run mis
 	$(PYTHON) -m resilience.policies
 
 .PHONY: dashboard
-dashboard: setup build/photos $(STAMPS)/dashboard ## Draw docs/images/dashboard.png from real runs here (some minutes)
-	PYTHONPATH=build/dashboard-packages $(PYTHON) -m tools.render_dashboard $(if $(REDRAW),--redraw)
+dashboard: setup build/photos ## Draw docs/images/dashboard.png from real runs here (some minutes)
+	@# matplotlib is for this picture alone: pinned, and beside .venv, but in no lock.
+	test -d build/dashboard-packages || $(UV) pip install --quiet --python $(PYTHON) --target build/dashboard-packages \
+	  --constraints requirements/project.txt matplotlib==3.10.7
+	PYTHONPATH=build/dashboard-packages $(PYTHON) -m tools.dashboard $(if $(REDRAW),--redraw)
 
 .PHONY: lock
-lock: ## Resolve requirements/*.in into requirements/*.txt again
+lock: | tools ## Resolve pyproject's dependency groups into requirements/*.txt again
 	@# OpenVINO does without openvino-telemetry, which would tell its maker of each import.
-	for name in tools project lambda-runtime worker worker-gpu worker-test lambda dashboard bench corpus-tools; do \
+	for name in tools project lambda-runtime lambda worker worker-gpu worker-test bench corpus-tools photos; do \
 	  $(UV) pip compile --quiet --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
-	    --no-emit-package openvino-telemetry --no-emit-find-links requirements/$$name.in --output-file requirements/$$name.txt; \
+	    --no-emit-find-links --no-emit-package openvino-telemetry $$(test $$name != photos || echo --no-deps) \
+	    --group pyproject.toml:$$name --output-file requirements/$$name.txt; \
 	done
-	$(UV) pip compile --quiet --no-deps --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
-	  --no-emit-find-links requirements/photos.in --output-file requirements/photos.txt
 
 .PHONY: clean
 clean: ## Remove everything that make has made
@@ -205,12 +207,6 @@ $(STAMPS)/lambda: requirements/lambda.txt $(STAMPS)/project
 	$(call say,Installing the packages of the Lambda zip into build/lambda-packages)
 	rm -rf build/lambda-packages
 	$(UV) pip install --quiet --require-hashes --no-deps --python $(PYTHON) --target build/lambda-packages -r requirements/lambda.txt
-	@touch $@
-
-$(STAMPS)/dashboard: requirements/dashboard.txt $(STAMPS)/project
-	$(call say,Installing matplotlib into build/dashboard-packages)
-	rm -rf build/dashboard-packages
-	$(UV) pip install --quiet --require-hashes --no-deps --python $(PYTHON) --target build/dashboard-packages -r requirements/dashboard.txt
 	@touch $@
 
 # pip and not uv, which cannot download without installing; setuptools is what Pillow's metadata is made with.

@@ -8,7 +8,6 @@ here, and none are made up. `make dashboard` installs matplotlib beside the proj
 from __future__ import annotations
 
 import argparse
-import io
 import json
 import os
 import tempfile
@@ -17,9 +16,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-from PIL import Image
-
 from local_pipeline.cloud import deployment_of
 from local_pipeline.installation import LAMBDA_PYTHON, ROOT, WORKER_PYTHON, synthesize
 from localaws import EmbeddedCloud
@@ -27,11 +23,11 @@ from stepvec.client.deployment import Deployment
 from stepvec.client.runs import Run
 from stepvec.runs.images import is_image
 from stepvec.stack_names import PIPELINE_STACK
+from testkit.photos import PHOTO_SIZE, SCIKIT_IMAGE, picture
 from tools.dashboard_picture import draw, identity
 
 PICTURE: Final = ROOT / "docs" / "images" / "dashboard.png"
 RECORDED: Final = ROOT / "build" / "dashboard.json"
-PHOTOS: Final = ROOT / "build" / "photos" / "skimage" / "data"
 
 
 def record() -> dict[str, Any]:
@@ -59,28 +55,22 @@ def _run(deployment: Deployment) -> list[str]:
         print(f"{name}: {ends[-1]}", flush=True)
 
     ends: list[str] = []
-    for path in PHOTOS.iterdir():
+    for path in SCIKIT_IMAGE.iterdir():
         if is_image(path.name):
             put(f"photos/{path.name}", path.read_bytes())
     run("photos", Paths=["photos"], MaxFailures=1, ShardSize=10)
     run("photos-again", Paths=["photos"], MaxFailures=2)
     for number in range(1000):
-        put(f"many/{number}.jpg", _photo(number))
+        put(f"many/{number}.jpg", picture(number, size=PHOTO_SIZE))
     run("many", Paths=["many"], ShardSize=40)
-    for name, body in (("text", b"no picture"), ("cut", _photo(1)[:900]), ("empty", b""), ("good", _photo(2))):
+    good = picture(1, size=PHOTO_SIZE)
+    for name, body in (("text", b"no picture"), ("cut", good[:900]), ("empty", b""), ("good", good)):
         put(f"broken/{name}.jpg", body)
     run("broken", Paths=["broken"])
     for number in range(1000, 1150):
-        put(f"many/{number}.jpg", _photo(number))
+        put(f"many/{number}.jpg", picture(number, size=PHOTO_SIZE))
     run("many-again", Paths=["many"], ShardSize=30)
     return ends
-
-
-def _photo(seed: int) -> bytes:
-    coarse = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), dtype=np.uint8)
-    buffer = io.BytesIO()
-    Image.fromarray(coarse).resize((640, 480), Image.Resampling.BICUBIC).save(buffer, "JPEG")
-    return buffer.getvalue()
 
 
 def _points(logs: Any) -> Iterator[dict[str, Any]]:
