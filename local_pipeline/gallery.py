@@ -17,8 +17,8 @@ from stepvec.runs.images import IMAGE_FORMATS
 from stepvec.runs.outcome import ImageFailure
 from stepvec.runs.reports import RunReport
 
-PHOTOS_SHOWN: Final = 400
-"""Photos of the gallery at the most: it is one file, some 6 KB a photo."""
+MAX_PHOTOS: Final = 400
+"""Most photos that a gallery shows: it is one file, some 6 KB a photo."""
 NEIGHBOURS: Final = 5
 THUMBNAIL_PIXELS: Final = 160
 _BLOCK: Final = 1_024
@@ -57,7 +57,7 @@ def write_gallery(
     failures: list[ImageFailure],
 ) -> None:
     """Write the gallery of the photos whose `keys` have `vectors`; `photos` says where each key's file is."""
-    order = sorted(range(len(keys)), key=lambda position: keys[position])[:PHOTOS_SHOWN]
+    order = sorted(range(len(keys)), key=lambda position: keys[position])[:MAX_PHOTOS]
     shown, matrix = [keys[position] for position in order], vectors[order]
     with ThreadPoolExecutor(_THREADS) as pool:
         thumbnails = list(pool.map(lambda key: _thumbnail(photos[key]), shown))

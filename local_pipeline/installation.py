@@ -28,7 +28,7 @@ def check_installation() -> None:
     for python, what in ((LAMBDA_PYTHON, "the Lambda runtime"), (WORKER_PYTHON, "the worker")):
         if not python.exists():
             raise ConfigurationError(
-                f"The environment of {what} is not there ({python.relative_to(ROOT)}).", remedy="Run `make setup`."
+                f"The Python environment of {what} is missing ({python.relative_to(ROOT)}).", remedy="Run `make setup`."
             )
 
 
@@ -53,7 +53,7 @@ def synthesize(outdir: Path, settings: Mapping[str, Any] | None = None) -> None:
     )
     if result.returncode:
         lines = "\n".join((result.stderr or result.stdout).strip().splitlines()[-_ERROR_LINES:])
-        raise ConfigurationError(f"The CDK app cannot be synthesized:\n{lines}", remedy="Correct what it names.")
+        raise ConfigurationError(f"The CDK app cannot be synthesized:\n{lines}", remedy="Fix what it names.")
 
 
 def run_cdk(*arguments: str) -> None:
@@ -61,12 +61,12 @@ def run_cdk(*arguments: str) -> None:
     path = path_with_node(os.environ.get("PATH", ""))
     npx = shutil.which("npx", path=path)
     if npx is None:
-        raise ConfigurationError("There is no npx for the CDK command.", remedy="Run `make setup`.")
+        raise ConfigurationError("There is no npx to run CDK with.", remedy="Run `make setup`.")
     command = [npx, "--yes", CDK, *arguments]
     result = subprocess.run(command, cwd=ROOT, env={**os.environ, "PATH": path}, check=False)
     if result.returncode:
         raise ConfigurationError(
-            f"cdk {arguments[0]} ended with exit code {result.returncode}.", remedy="Its own words are above."
+            f"cdk {arguments[0]} ended with exit code {result.returncode}.", remedy="Its output is above."
         )
 
 

@@ -17,13 +17,13 @@ from stepvec.runs.reports import RunReport
 
 
 class Watcher(Protocol):
-    """Whoever is told how far a run is."""
+    """Who is told of the progress of a run."""
 
     def on_upload(self) -> None:
-        """One more photo is uploaded."""
+        """One more photo was uploaded."""
 
     def on_progress(self, progress: RunProgress) -> None:
-        """The run is so far."""
+        """The run has come this far."""
 
     def on_report(self, report: RunReport) -> None:
         """The run has ended with this report."""

@@ -19,8 +19,8 @@ def collect_photos(paths: Iterable[Path]) -> dict[str, Path]:
     """The photos that `paths` name, by key: files as they are, folders with all below them.
 
     A folder's photos lie under its name; two folders or files of one name are told apart by a number. Raises
-    InvalidInputError for a path that is not there, or is a file of no image suffix, for a name that can be no key, and
-    where there is no photo.
+    InvalidInputError for a path that does not exist, a file without the suffix of an image, a name that cannot be a
+    key, and where there are no photos.
     """
     photos: dict[str, Path] = {}
     for path in paths:
@@ -32,15 +32,16 @@ def collect_photos(paths: Iterable[Path]) -> dict[str, Path]:
             photos[_free(f"{PREFIX}{path.name}", {key.removeprefix(PREFIX) for key in photos})] = path
         elif path.is_file():
             raise InvalidInputError(
-                f"{path} has no suffix of an image.", remedy=f"Images end in {', '.join(sorted(IMAGE_SUFFIXES))}."
+                f"{path} does not end like an image.",
+                remedy=f"Images end in {', '.join(sorted(IMAGE_SUFFIXES))}.",
             )
         else:
-            raise InvalidInputError(f"There is no {path}.", remedy="Give photos, or folders of photos.")
+            raise InvalidInputError(f"{path} does not exist.", remedy="Give photos, or folders of photos.")
     for key, path in photos.items():
         _check_key(key, path)
     if not photos:
         raise InvalidInputError(
-            "There is no photo in what you gave.", remedy=f"Photos end in {', '.join(sorted(IMAGE_SUFFIXES))}."
+            "There are no photos in these paths.", remedy=f"Photos end in {', '.join(sorted(IMAGE_SUFFIXES))}."
         )
     return photos
 
@@ -57,7 +58,7 @@ def upload_photos(client: Any, bucket: str, photos: dict[str, Path], on_upload: 
             data = path.read_bytes()
         except OSError as error:
             raise InvalidInputError(
-                f"{str(path)!a} cannot be read: {error.strerror}.", remedy="Correct that, or leave it out."
+                f"{str(path)!a} cannot be read: {error.strerror}.", remedy="Make it readable, or leave it out."
             ) from error
         client.put_object(Bucket=bucket, Key=key, Body=data)
 
@@ -67,17 +68,17 @@ def upload_photos(client: Any, bucket: str, photos: dict[str, Path], on_upload: 
 
 
 def _check_key(key: str, path: Path) -> None:
-    """Raises InvalidInputError where `key` is none: a file's name may be any bytes, a key is Unicode text."""
+    """Raises InvalidInputError where `key` cannot be one: a file's name may be any bytes, a key is Unicode text."""
     try:
         length = len(key.encode())
     except UnicodeEncodeError as error:
         raise InvalidInputError(
-            f"The name of {str(path)!a} is no Unicode text.", remedy="Rename it, or leave it out."
+            f"The name of {str(path)!a} is not valid Unicode.", remedy="Rename it, or leave it out."
         ) from error
     if length > KEY_BYTES:
         raise InvalidInputError(
             f"The path of {str(path)!a} is {length:,} bytes long as a key.",
-            remedy=f"A key has {KEY_BYTES:,} at the most: give a folder further down.",
+            remedy=f"A key has at most {KEY_BYTES:,}: give a folder further down.",
         )
 
 

@@ -23,13 +23,13 @@ _WITHOUT: Final = "or give --sample 0, which compares no vectors."
 
 
 class Reembedder:
-    """Embeds files one by one in a process that lives as long as its block (`reembedder`)."""
+    """Embeds files one by one, in a process that lives as long as the block of `reembedder`."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
 
     def vector(self, file: Path) -> npt.NDArray[np.float32] | str:
-        """The file's vector, or in words why it gets none. Raises ConfigurationError where the worker ended."""
+        """The file's vector, or why it cannot be embedded. Raises ConfigurationError where the worker ended."""
         if self._process.stdin is None or self._process.stdout is None:
             raise RuntimeError("the process was started without pipes")
         try:
@@ -42,7 +42,7 @@ class Reembedder:
             self._process.wait()
             words = self._process.stderr.read().strip().splitlines()[-1:] if self._process.stderr else []
             raise ConfigurationError(
-                f"The worker's code ended while it embedded a sample: {''.join(words) or self._process.returncode}.",
+                f"The worker's process ended while it embedded a sample: {''.join(words) or self._process.returncode}.",
                 remedy=f"See whether `stepvec local run` works here, {_WITHOUT}",
             )
         answer: dict[str, Any] = json.loads(line)
@@ -56,7 +56,7 @@ def reembedder(model: str) -> Iterator[Reembedder]:
     """A Reembedder of `model`. Raises ConfigurationError where this checkout cannot embed with it."""
     if not WORKER_PYTHON.exists():
         raise ConfigurationError(
-            "The worker's environment is not on this machine, so no image can be embedded again.",
+            "The worker's environment is not on this machine, so images cannot be embedded again.",
             remedy=f"Run `make setup` in a checkout, {_WITHOUT}",
         )
     identity = ModelIdentity.parse(model)
@@ -64,13 +64,13 @@ def reembedder(model: str) -> Iterator[Reembedder]:
     here = str(card.identity(identity.preprocessing, identity.engine, identity.precision))
     if here != model:
         raise ConfigurationError(
-            f"The deployment embeds with {model}, and the model in {MODEL_DIRECTORY.relative_to(ROOT)} is {here}.",
-            remedy=f"Make the same with `stepvec weights`, {_WITHOUT}",
+            f"The deployment embeds with {model}, but the model in {MODEL_DIRECTORY.relative_to(ROOT)} is {here}.",
+            remedy=f"Make the same model with `stepvec weights`, {_WITHOUT}",
         )
     command = [str(WORKER_PYTHON), "-m", "stepvec_worker.reembed", "--model-directory", str(MODEL_DIRECTORY)]
     process = subprocess.Popen(
         [*command, "--model", model],
-        # None of the caller's AWS credentials: it decodes untrusted bytes, and needs no AWS.
+        # Without the caller's AWS credentials: it decodes untrusted bytes and needs no AWS.
         env={
             "PATH": os.environ.get("PATH", ""),
             "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "worker_image")]),

@@ -1,4 +1,4 @@
-"""`stepvec audit`: the whole table held against the bucket."""
+"""`stepvec audit`: compares the whole table with the bucket."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from stepvec.audit.table import AuditCounts
 
 SHOWN: Final = 10
-"""Findings of a kind that are named in the terminal; `--json` gives them all."""
+"""Findings of each kind that the terminal shows; `--json` gives all of them."""
 REMEDIES: Final = {
     "RowWithoutImage": "delete these rows, if the images are gone for good",
     "ImageWithoutRow": "stepvec run PREFIX (images that cannot be embedded stay here: see the run's failures)",
@@ -36,19 +36,21 @@ REMEDIES: Final = {
 def audit(
     paths: Prefixes = None,
     sample: Annotated[
-        int, typer.Option(min=0, help="Rows whose images are embedded again and compared; 0 for none.")
+        int, typer.Option(min=0, help="Number of rows whose images are embedded again and compared; 0 for none.")
     ] = 20,
-    as_json: Annotated[bool, typer.Option("--json", help="One line of JSON a finding, the counts last.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="A line of JSON for each finding; the counts last.")] = False,
     data_stack: DataStack = DATA_STACK,
     pipeline_stack: PipelineStack = PIPELINE_STACK,
 ) -> None:
-    """Hold the whole table against the bucket, and say what differs. Exit code 1 if anything does.
+    """Compare the whole table with the bucket and name what differs. Exit code 1 if anything does.
 
-    Finds rows whose image is gone, images without a row, rows of another version of the image or of another model; of a
-    sample it downloads the images, embeds them again on this machine, and compares the vectors. Changes nothing.
+    Finds rows whose image is gone, images without a row, and rows of another version of the image or of another
+    model. Of a sample it downloads the images, embeds them again on this machine, and compares the vectors. Changes
+    nothing.
 
-    Best while no run is going: what changes meanwhile may be found to differ. It reads every row once (DynamoDB charges
-    half a read unit for each 4 KB) and lists every image. Memory does not grow with the table, a file on disk does.
+    Best while no run is going: what changes meanwhile may be reported as a difference. It reads every row once
+    (DynamoDB charges half a read unit for each 4 KB) and lists every image. Memory does not grow with the table; a
+    temporary file does.
     """
     # Imported here: numpy takes a while, and `--help` does not need it.
     from local_pipeline.reembedding import reembedder

@@ -1,4 +1,4 @@
-"""`stepvec calibrate`: lets a model compute in int8, by the photos of its user."""
+"""`stepvec calibrate`: prepares a model for int8, with photos of its user."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _DEFAULT_PHOTOS: Final = 300
 _FEW_PHOTOS: Final = 200
 """Among fewer, neighbours change so seldom that too many layers seem good enough (seen with 40)."""
-_MOST_PAGES: Final = 100
+_MAX_PAGES: Final = 100
 """Pages of a bucket's listing that photos are taken from: 100,000 objects, some ten seconds."""
 
 
@@ -41,19 +41,19 @@ def calibrate(
         str,
         typer.Argument(
             metavar="DIRECTORY_OR_S3_URI",
-            help="Photos like those that will be embedded; of a prefix in S3, among its first 100,000 objects.",
+            help="Photos like those that will be embedded; under an S3 prefix, from its first 100,000 objects.",
         ),
     ],
     model: Annotated[
         Path, typer.Option(metavar="DIRECTORY", help="The model, as `stepvec weights` made it.")
     ] = DEFAULT_DIRECTORY,
-    images: Annotated[int, typer.Option(min=32, help="Photos to take, spread over all.")] = _DEFAULT_PHOTOS,
+    images: Annotated[int, typer.Option(min=32, help="Photos to use, spread over all of them.")] = _DEFAULT_PHOTOS,
 ) -> None:
-    """Find which layers may compute in int8, once for a model: minutes, on this machine.
+    """Find which layers may compute in int8: once for a model, some minutes on this machine.
 
     Writes int8.json beside the weights and names it in model.json. A deployment then takes engine openvino with
-    precision int8. Layers are added as long as the photos' vectors stay what they are in float32: mean cosine of at
-    least 0.99, and the same nearest neighbour for 97 % of the photos.
+    precision int8. Layers are added as long as the photos' vectors stay close to those in float32: a mean cosine of
+    at least 0.99, and the same nearest neighbour for 97 % of the photos.
     """
     check_installation()
     with _local_photos(photos, images) as paths:
@@ -66,7 +66,7 @@ def calibrate(
     )
     if calibration.photos < _FEW_PHOTOS:
         errors.print(
-            f"[yellow]{calibration.photos} photos tell little about neighbours:[/] give at least {_FEW_PHOTOS}.",
+            f"[yellow]{calibration.photos} photos say little about neighbours:[/] use at least {_FEW_PHOTOS}.",
             highlight=False,
         )
     errors.print("Next: stepvec local run PHOTOS --engine openvino --precision int8", highlight=False)
@@ -74,7 +74,7 @@ def calibrate(
 
 @contextmanager
 def _local_photos(where: str, images: int) -> Iterator[list[Path]]:
-    """Paths of up to `images` photos of a folder, or of what is under an s3:// prefix, fetched for the moment."""
+    """Paths of up to `images` photos of a folder, or of an s3:// prefix, downloaded for the time of the block."""
     if "://" not in where:
         yield spread(list(collect_photos([Path(where)]).values()), images)
         return
@@ -86,7 +86,7 @@ def _local_photos(where: str, images: int) -> Iterator[list[Path]]:
     store = ObjectStore(s3_client(connections=2))
     found = list(photos_under(store, uri))
     if not found:
-        raise InvalidInputError(f"There is no photo under {where}.", remedy="Give another prefix.")
+        raise InvalidInputError(f"There are no photos under {where}.", remedy="Give another prefix.")
     with tempfile.TemporaryDirectory(prefix="stepvec-photos-") as folder:
         paths = []
         for number, key in enumerate(spread(found, images)):
@@ -96,7 +96,7 @@ def _local_photos(where: str, images: int) -> Iterator[list[Path]]:
         yield paths
 
 
-def photos_under(store: ObjectStore, uri: S3Uri, *, pages: int = _MOST_PAGES) -> Iterator[str]:
+def photos_under(store: ObjectStore, uri: S3Uri, *, pages: int = _MAX_PAGES) -> Iterator[str]:
     """Keys of the photos under a prefix, which means what it means in Paths: "images" is "images/"."""
     (prefix,) = prefixes_of([str(uri)], uri.bucket)
     for page in islice(store.list_pages(uri.bucket, prefix), pages):
@@ -126,6 +126,6 @@ def _calibrated(model: Path, photos: Sequence[Path]) -> Calibration:
         problem = json.loads(result.stdout)
     except ValueError as error:
         raise ConfigurationError(
-            "The calibration broke off; what it said is above.", remedy="Run `make setup` and try again."
+            "The calibration stopped; its output is above.", remedy="Run `make setup` and try again."
         ) from error
     raise WeightsError(problem["message"], remedy=problem["remedy"])

@@ -1,4 +1,4 @@
-"""What is for people goes to standard error, what is for programs to standard output."""
+"""Output for people goes to standard error, output for programs to standard output."""
 
 from __future__ import annotations
 

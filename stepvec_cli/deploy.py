@@ -1,4 +1,4 @@
-"""`stepvec deploy`: CDK with its conditions checked first, each with its remedy."""
+"""`stepvec deploy`: checks what CDK needs, then deploys."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def deploy(yes: Yes = False) -> None:
     _check_bootstrapped(account, region)
     _check_container_builder()
     errors.print(f"Deploying to account {account}, region {region}, with {card.architecture} ({card.source}).")
-    errors.print("Between runs it costs the storage of its buckets and its table, nothing else.", style="dim")
+    errors.print("Between runs you pay only for the storage of its buckets and its table.", style="dim")
     run_cdk("deploy", "--all", "--require-approval", "never" if yes else "broadening")
     errors.print("Next: put images into the bucket, then: stepvec run PREFIX --wait")
 
@@ -53,6 +53,6 @@ def _check_container_builder() -> None:
     )
     if not answers:
         raise ConfigurationError(
-            f"{builder} does not answer, and the worker's image has to be built.",
+            f"{builder} does not answer, and it must build the worker's image.",
             remedy="Start Docker, or name another builder with CDK_DOCKER (podman, finch).",
         )

@@ -1,4 +1,4 @@
-"""`stepvec export`: the vectors of a deployed table as a Parquet file."""
+"""`stepvec export`: writes the vectors of a deployed table to a Parquet file."""
 
 from __future__ import annotations
 
@@ -19,9 +19,11 @@ from stepvec_cli.options import DataStack, PipelineStack
 
 
 def export(
-    paths: Annotated[list[str] | None, typer.Argument(metavar="[PATHS]...", help="Only keys under these.")] = None,
+    paths: Annotated[
+        list[str] | None, typer.Argument(metavar="[PATHS]...", help="Only keys under these prefixes.")
+    ] = None,
     out: Annotated[Path, typer.Option(metavar="FILE", help="The Parquet file to write.")] = Path("vectors.parquet"),
-    model: Annotated[str | None, typer.Option(help="The rows' Model; the deployed one otherwise.")] = None,
+    model: Annotated[str | None, typer.Option(help="Only rows of this model; if left out, the deployed one.")] = None,
     data_stack: DataStack = DATA_STACK,
     pipeline_stack: PipelineStack = PIPELINE_STACK,
 ) -> None:
@@ -43,7 +45,7 @@ def export(
         errors.print(f"Left out: {told}.", highlight=False, soft_wrap=True)
     if not count:
         raise InvalidInputError(
-            f"The table has no row of {wanted}{' under these paths' if paths else ''}.",
+            f"The table has no rows of {wanted}{' under these paths' if paths else ''}.",
             remedy="Give another --model or other paths.",
         )
     typer.echo(f"{count:,} vectors of {wanted} in {out}")

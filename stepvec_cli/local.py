@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
 CORES: Final = os.cpu_count() or 1
 
-Slots = Annotated[int, typer.Option(min=1, help="Batch jobs at a time; one job keeps one core busy.")]
-EngineName = Annotated[Engine | None, typer.Option(help="What computes the vectors. Without it: cdk.json's.")]
+Slots = Annotated[int, typer.Option(min=1, help="Batch jobs that run at a time; each keeps one core busy.")]
+EngineName = Annotated[Engine | None, typer.Option(help="What computes the vectors; if left out, what cdk.json says.")]
 PrecisionName = Annotated[
     Precision | None, typer.Option(help="With openvino also bf16, or int8 once `stepvec calibrate` has run.")
 ]
 
 
 def engine_settings(engine: Engine | None, precision: Precision | None) -> dict[str, str]:
-    """Settings for what the command line says, none for what it leaves out."""
+    """Settings for the options that were given, none for those left out."""
     return {name: value for name, value in (("engine", engine), ("precision", precision)) if value is not None}
 
 

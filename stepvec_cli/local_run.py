@@ -19,13 +19,13 @@ def run(
         list[Path], typer.Argument(metavar="PHOTOS...", help="Photos, or folders of photos.", show_default=False)
     ],
     out: Annotated[Path, typer.Option(metavar="DIRECTORY", help="Where the results go.")] = Path("stepvec-out"),
-    max_failures: Annotated[int, typer.Option(min=0, help="Photos that may fail for the run to succeed.")] = 0,
-    shard_size: Annotated[int | None, typer.Option(min=1, help="Photos of a shard at the most.")] = None,
+    max_failures: Annotated[int, typer.Option(min=0, help="Photos that may fail without failing the run.")] = 0,
+    shard_size: Annotated[int | None, typer.Option(min=1, help="Most photos in a shard.")] = None,
     slots: Slots = CORES,
     engine: EngineName = None,
     precision: PrecisionName = None,
 ) -> None:
-    """Embed photos once: upload them, run the state machine, write the results, and end.
+    """Embed photos once: upload them, run the state machine, write the results, and stop.
 
     Writes report.json, vectors.parquet, failures.jsonl and gallery.html. Exit code 1 if the run is not complete.
     """

@@ -25,16 +25,16 @@ _DEFAULTS: Final = {"upload_trigger": False, "upload_window_seconds": 3, "schedu
 
 def up(
     slots: Slots = CORES,
-    upload_trigger: Annotated[bool, typer.Option("--upload-trigger", help="Embed each upload by itself.")] = False,
+    upload_trigger: Annotated[bool, typer.Option("--upload-trigger", help="Embed uploads as they come.")] = False,
     upload_window: Annotated[
-        int | None, typer.Option(min=1, max=300, help="Seconds that uploads are gathered for; 3 if left out.")
+        int | None, typer.Option(min=1, max=300, help="Seconds for which uploads are gathered; 3 if left out.")
     ] = None,
     schedule: Annotated[str, typer.Option(metavar="EXPRESSION", help='For example "rate(1 minute)".')] = "",
-    paths: Annotated[list[str] | None, typer.Option(metavar="PREFIX", help="What the schedule embeds.")] = None,
+    paths: Annotated[list[str] | None, typer.Option(metavar="PREFIX", help="What the scheduled runs embed.")] = None,
     engine: EngineName = None,
     precision: PrecisionName = None,
 ) -> None:
-    """Start the embedded AWS with the pipeline deployed, and stay until Ctrl-C.
+    """Start the embedded AWS with the pipeline deployed, and keep it running until Ctrl-C.
 
     Prints `export NAME=value` lines once ready: with them the AWS CLI and boto3 work against it. For example:
     stepvec local up > env.sh &   then, once it is ready:   . ./env.sh; aws s3 ls
@@ -52,12 +52,12 @@ def up(
         signal.signal(number, lambda *_: stop.set())
     with cloud_with_spinner(slots, settings) as cloud:
         deployment = deployment_of(cloud)
-        errors.print(f"Ready on {cloud.endpoint_url}. Not local, with reasons: docs/local.md")
+        errors.print(f"Ready on {cloud.endpoint_url}. What is not local, and why (docs/local.md):")
         for reason, types in _not_local(cloud).items():
             errors.print(f"  {', '.join(sorted(types))}: {reason}", style="dim", highlight=False)
         for name, value in _exports(cloud, deployment).items():
             typer.echo(f"export {name}={shlex.quote(value)}")
-        errors.print("Ctrl-C ends it.")
+        errors.print("Press Ctrl-C to stop.")
         stop.wait()
     errors.print("Ended.")
 

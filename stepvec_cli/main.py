@@ -25,7 +25,7 @@ from stepvec_cli.status import status
 from stepvec_cli.weights import weights
 
 FAILED: Final = 1
-"""Exit code for what went wrong; wrong usage is 2, as typer has it."""
+"""Exit code of a command that failed; wrong usage is typer's 2."""
 INTERRUPTED: Final = 130
 
 app = typer.Typer(

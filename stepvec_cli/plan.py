@@ -1,4 +1,4 @@
-"""`stepvec plan`: what a run would take and cost, before it is started."""
+"""`stepvec plan`: how long a run would take, and what it would cost."""
 
 from __future__ import annotations
 
@@ -33,23 +33,24 @@ DEFAULT_ARCHITECTURE: Final[Architecture] = "resnet18_v2"
 
 def plan(
     paths: Annotated[
-        list[str] | None, typer.Argument(metavar="[PATHS]...", help="Prefixes in the deployed image bucket: counted.")
+        list[str] | None,
+        typer.Argument(metavar="[PATHS]...", help="Prefixes whose images are counted."),
     ] = None,
-    images: Annotated[int | None, typer.Option(min=0, help="Instead: so many, by cdk.json's settings.")] = None,
-    image_kb: Annotated[float, typer.Option(min=0, help="With --images: their mean size.")] = 200,
-    key_bytes: Annotated[int, typer.Option(min=1, max=KEY_BYTES, help="With --images: bytes of a key.")] = 60,
-    vector: Annotated[VectorType | None, typer.Option("--vector-type", help="Another than the deployment's.")] = None,
-    architecture: Annotated[Architecture | None, typer.Option(help="Another than the deployment's.")] = None,
-    engine: Annotated[Engine | None, typer.Option(help="Another than the deployment's.")] = None,
-    precision: Annotated[Precision | None, typer.Option(help="Another than the deployment's.")] = None,
-    max_vcpus: Annotated[int | None, typer.Option(min=1, help="Another than the deployment's.")] = None,
-    shard_size: Annotated[int | None, typer.Option(min=1, max=MAX_SHARD_SIZE, help="Images of a shard.")] = None,
+    images: Annotated[int | None, typer.Option(min=0, help="Instead of paths; with cdk.json's settings.")] = None,
+    image_kb: Annotated[float, typer.Option(min=0, help="With --images: mean size of an image.")] = 200,
+    key_bytes: Annotated[int, typer.Option(min=1, max=KEY_BYTES, help="With --images: length of a key in bytes.")] = 60,
+    vector: Annotated[VectorType | None, typer.Option("--vector-type", help="Instead of the deployment's.")] = None,
+    architecture: Annotated[Architecture | None, typer.Option(help="Instead of the deployment's.")] = None,
+    engine: Annotated[Engine | None, typer.Option(help="Instead of the deployment's.")] = None,
+    precision: Annotated[Precision | None, typer.Option(help="Instead of the deployment's.")] = None,
+    max_vcpus: Annotated[int | None, typer.Option(min=1, help="Instead of the deployment's.")] = None,
+    shard_size: Annotated[int | None, typer.Option(min=1, max=MAX_SHARD_SIZE, help="Most images in a shard.")] = None,
     vcpu_hour_usd: Annotated[float | None, typer.Option(min=0, help="What a vCPU-hour costs you.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
     data_stack: DataStack = DATA_STACK,
     pipeline_stack: PipelineStack = PIPELINE_STACK,
 ) -> None:
-    """Say what embedding PATHS, or so many images, would take and cost. Starts nothing."""
+    """Estimate how long embedding PATHS, or a number of images, takes and what it costs. Starts nothing."""
     if bool(paths) == (images is not None):
         raise typer.BadParameter("Give prefixes, or --images.")
     if paths:

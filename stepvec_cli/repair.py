@@ -1,4 +1,4 @@
-"""`stepvec repair`: what a run has left undone, and nothing else."""
+"""`stepvec repair`: finishes what a run left undone."""
 
 from __future__ import annotations
 
@@ -17,16 +17,17 @@ from stepvec_cli.views.run import wait_for
 
 def repair(
     run: RunName,
-    wait: Annotated[bool, typer.Option("--wait", help="Stay until the repair ends; exit code 1 if it fails.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until the repair ends; exit code 1 if it fails.")] = False,
     max_failures: Annotated[
-        int | None, typer.Option(min=0, help="Images that may fail again; as many as the run allowed otherwise.")
+        int | None,
+        typer.Option(min=0, help="Images that may fail again; if left out, as many as in the run."),
     ] = None,
     data_stack: DataStack = DATA_STACK,
     pipeline_stack: PipelineStack = PIPELINE_STACK,
 ) -> None:
-    """Do what a run that ended has left undone: its missing images, and those that failed, tried once more.
+    """Finish what a run left undone: its missing images, and those that failed, tried once more.
 
-    Starts a run of just these, by a manifest in the work bucket, and prints its name. Starting the run's paths again
+    Starts a run of just these, from a manifest in the work bucket, and prints its name. Starting the run's paths again
     does the same and more: it lists everything, so it also finds what is new or changed since, and it is the way where
     a run ended before its images were sharded. A repair lists nothing: for ten bad images of a million it takes seconds
     and costs next to nothing.

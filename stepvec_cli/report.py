@@ -1,4 +1,4 @@
-"""`stepvec report`: what a run did."""
+"""`stepvec report`: the result of a run."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from stepvec_cli.views.run import print_report
 
 def report(
     run: RunName,
-    as_json: Annotated[bool, typer.Option("--json", help="The whole report.json.")] = False,
-    failures: Annotated[bool, typer.Option("--failures", help="One line of JSON an image that failed.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the whole report.json.")] = False,
+    failures: Annotated[bool, typer.Option("--failures", help="Print the failed images, a line of JSON each.")] = False,
     data_stack: DataStack = DATA_STACK,
     pipeline_stack: PipelineStack = PIPELINE_STACK,
 ) -> None:

@@ -20,13 +20,15 @@ def run(
     paths: Annotated[
         list[str] | None, typer.Argument(metavar="[PATHS]...", help="Prefixes in the image bucket.")
     ] = None,
-    manifest: Annotated[str | None, typer.Option(help="Instead of paths: S3 URI of a list of keys.")] = None,
-    wait: Annotated[bool, typer.Option("--wait", help="Stay until the run ends; exit code 1 if it fails.")] = False,
-    name: Annotated[str | None, typer.Option(help="The run's name; one is made up otherwise.")] = None,
-    image_id: Annotated[ImageIdScheme, typer.Option(help="What a row's id is.")] = "key",
-    shard_size: Annotated[int | None, typer.Option(min=1, help="Images of a shard at the most.")] = None,
-    reembed: Annotated[bool, typer.Option("--reembed", help="Embed again what is stored.")] = False,
-    max_failures: Annotated[int, typer.Option(min=0, help="Images that may fail for the run to succeed.")] = 0,
+    manifest: Annotated[str | None, typer.Option(help="Instead of paths: the S3 URI of a list of keys.")] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until the run ends; exit code 1 if it fails.")] = False,
+    name: Annotated[str | None, typer.Option(help="The run's name; if left out, one is made up.")] = None,
+    image_id: Annotated[
+        ImageIdScheme, typer.Option(help="A row's id: the image's whole key, or its file name.")
+    ] = "key",
+    shard_size: Annotated[int | None, typer.Option(min=1, help="Most images in a shard.")] = None,
+    reembed: Annotated[bool, typer.Option("--reembed", help="Embed again what is stored already.")] = False,
+    max_failures: Annotated[int, typer.Option(min=0, help="Images that may fail without failing the run.")] = 0,
     data_stack: DataStack = DATA_STACK,
     pipeline_stack: PipelineStack = PIPELINE_STACK,
 ) -> None:

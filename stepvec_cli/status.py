@@ -17,11 +17,11 @@ RUNS_SHOWN: Final = 10
 
 
 def status(
-    run: Annotated[str | None, typer.Argument(metavar="[RUN]", help="One run; without it the newest ones.")] = None,
+    run: Annotated[str | None, typer.Argument(metavar="[RUN]", help="One run; if left out, the newest ones.")] = None,
     data_stack: DataStack = DATA_STACK,
     pipeline_stack: PipelineStack = PIPELINE_STACK,
 ) -> None:
-    """Say how the newest runs stand, or how far one is."""
+    """Show the newest runs, or how far one run is."""
     deployment = find_deployment(data_stack, pipeline_stack)
     with translate_aws_errors():
         if run is None:

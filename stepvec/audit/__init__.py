@@ -1,1 +1,1 @@
-"""A whole table held against a whole bucket."""
+"""Compares a whole table with a whole bucket."""

@@ -1,4 +1,4 @@
-"""A whole table held against a whole bucket: what differs. Pure: sorted streams in, findings out."""
+"""What differs between a whole table and a whole bucket. Pure: sorted streams in, findings out."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from stepvec.runs.listing import ListedImage
 
 Element = TypeVar("Element")
 
-LEAST_COSINE: Final[dict[str, float]] = {"float32": 0.9999, "float16": 0.9999, "int8": 0.999}
-"""Cosine of a stored vector with the same image's, embedded anew by the same engine, by vector type. Float32 differs by
-the order in which another processor adds up; int8 by its rounding (issue 4: 0.999 on trained vectors)."""
-LEAST_COSINE_OF_ENGINE: Final[dict[str, float]] = {"openvino-bf16": 0.999, "openvino-int8": 0.99}
-"""Lower for engines that calculate in less than float32, whose kernels differ more from processor to processor."""
+MIN_COSINE: Final[dict[str, float]] = {"float32": 0.9999, "float16": 0.9999, "int8": 0.999}
+"""Lowest cosine of a stored vector to the same image embedded again by the same engine, by vector type. float32 differs
+by the order in which another processor adds up, int8 by its rounding (0.999 on trained vectors)."""
+MIN_COSINE_OF_ENGINE: Final[dict[str, float]] = {"openvino-bf16": 0.999, "openvino-int8": 0.99}
+"""Lower for engines that compute in less than float32, whose kernels differ more from processor to processor."""
 
 
 class FindingKind(StrEnum):
@@ -40,7 +40,7 @@ class FindingKind(StrEnum):
     UNREADABLE_ROW = "UnreadableRow"
     """The row lacks an attribute, or holds a wrong one."""
     WRONG_VECTOR = "WrongVector"
-    """The vector is not what embedding the image again gives. Looked for in a sample only."""
+    """The vector differs from that of the image embedded again. Only a sample is checked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ def compare(
 
 def _without_image(row: RowMetadata) -> Finding:
     if not row.key:
-        message = "It has no Key: Stepvec did not write it, and its image is not known."
+        message = "It has no Key: Stepvec did not write it, and its image is unknown."
         return Finding(FindingKind.UNREADABLE_ROW, "", row.image_id, message)
     return Finding(FindingKind.ROW_WITHOUT_IMAGE, row.key, row.image_id, "The bucket has no such object.")
 
@@ -97,10 +97,10 @@ def _judged(row: RowMetadata, image: ListedImage, model: str) -> Iterator[Findin
     if row.is_embedding_of(image.etag, model):
         yield MatchedRow(row.image_id, row.key, row.etag)
     if row.etag != image.etag:
-        message = f"The row is of ETag {row.etag or '(none)'}, the object has {image.etag}."
+        message = f"The row has the ETag {row.etag or '(none)'}, the object {image.etag}."
         yield Finding(FindingKind.OTHER_ETAG, row.key, row.image_id, message)
     if row.model != model:
-        message = f"The row is of {row.model or '(none)'}, the deployment embeds with {model}."
+        message = f"The row's model is {row.model or '(none)'}; the deployment embeds with {model}."
         yield Finding(FindingKind.OTHER_MODEL, row.key, row.image_id, message)
 
 
@@ -110,18 +110,18 @@ def compare_vectors(row: VectorItem, again: npt.NDArray[Any]) -> Finding | None:
     if stored.shape != again.shape:
         message = f"It has {stored.size} numbers; embedding the image again gives {again.size}."
         return Finding(FindingKind.WRONG_VECTOR, row.key, row.image_id, message)
-    found, least = cosine(stored, again), least_cosine(row.model, row.data_type)
-    # Not `found < least`: a vector with a NaN has a cosine that is less than nothing.
+    found, least = cosine(stored, again), min_cosine(row.model, row.data_type)
+    # Not `found < least`: a vector with a NaN has a cosine that is neither less nor more.
     if found >= least:
         return None
-    message = f"Its cosine to the image embedded again is {found:.5f}; {least} is the least."
+    message = f"Its cosine to the image embedded again is {found:.5f}, and must be at least {least}."
     return Finding(FindingKind.WRONG_VECTOR, row.key, row.image_id, message)
 
 
-def least_cosine(model: str, vector_type: str) -> float:
-    """The least cosine at which a stored vector counts as its image's."""
-    of_engine = [least for name, least in LEAST_COSINE_OF_ENGINE.items() if f"/{name}" in model]
-    return min([LEAST_COSINE[vector_type], *of_engine])
+def min_cosine(model: str, vector_type: str) -> float:
+    """The lowest cosine at which a stored vector still counts as its image's."""
+    of_engine = [least for name, least in MIN_COSINE_OF_ENGINE.items() if f"/{name}" in model]
+    return min([MIN_COSINE[vector_type], *of_engine])
 
 
 def cosine(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> float:

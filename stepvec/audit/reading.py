@@ -29,7 +29,7 @@ class ImageEmbedder(Protocol):
     """Embeds single files, as the worker does."""
 
     def vector(self, file: Path) -> npt.NDArray[np.float32] | str:
-        """The file's vector, or in words why it gets none."""
+        """The file's vector, or why it cannot be embedded, in words."""
 
 
 @dataclass(slots=True)
@@ -80,9 +80,9 @@ def list_images(deployment: Deployment, prefixes: tuple[str, ...], reading: Read
 def check_vectors(
     deployment: Deployment, sample: Iterable[MatchedRow], embedder: ImageEmbedder
 ) -> Iterator[Finding | None]:
-    """Embed the images of `sample` again and hold the rows against them: None for each that is right."""
+    """Embed the images of `sample` again and compare the rows with them: None for each that is right."""
     with tempfile.TemporaryDirectory(prefix="stepvec-audit-") as folder:
-        # Under a name of ours: a key is no path.
+        # Under a name of our own: a key is not a path.
         file = Path(folder) / "image"
         for matched in sample:
             try:
@@ -97,7 +97,7 @@ def check_vectors(
             file.write_bytes(data)
             vector = embedder.vector(file)
             if isinstance(vector, str):
-                message = f"Its image gets no vector: {vector}"
+                message = f"Its image cannot be embedded: {vector}"
                 yield Finding(FindingKind.WRONG_VECTOR, matched.key, matched.image_id, message)
             else:
                 yield compare_vectors(row, vector)

@@ -1,4 +1,4 @@
-"""Rows in the order of their keys, whatever their number: sorted on disk, by SQLite."""
+"""Any number of rows in the order of their keys: sorted on disk, by SQLite."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from stepvec.pacing import batches
 from stepvec.rows.item import RowMetadata
 
 CACHE_KIB: Final = 32 * 1024
-"""Memory that SQLite keeps pages in; all else is in a file: some 250 bytes a row, twice while it is sorted."""
+"""Memory for SQLite's pages; everything else is in a file: some 250 bytes a row, twice that while it is sorted."""
 _BATCH: Final = 10_000
 
 

@@ -1,4 +1,4 @@
-"""A whole table held against a whole bucket, from reading both to the findings."""
+"""Compares a whole table with a whole bucket, from reading both to the findings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from stepvec.audit.sorting import sorted_by_key
 from stepvec.client.deployment import Deployment
 
 Embedder = Callable[[str], AbstractContextManager[ImageEmbedder]]
-"""Makes, for as long as a block lasts, what embeds images by the model of this name."""
+"""Makes, for the time of a block, what embeds images with the model of this name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ def audit_table(
     embedder: Embedder,
     on_finding: Callable[[Finding], None],
 ) -> AuditCounts:
-    """Hold the rows under `prefixes` against the bucket, and `sample` of their vectors against their images.
+    """Compare the rows under `prefixes` with the bucket, and `sample` of their vectors with their images.
 
     `on_finding` is called with each difference as it is found. Memory does not grow with the table.
     """

@@ -22,7 +22,7 @@ from stepvec.stack_names import DATA_STACK, PIPELINE_STACK
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """Where a pipeline's parts are, and clients for them."""
+    """Where the parts of a pipeline are, and clients for them."""
 
     image_bucket: str
     work_bucket: str
@@ -34,7 +34,7 @@ class Deployment:
 
 @dataclass(frozen=True, slots=True)
 class DeployedSettings:
-    """What a pipeline was deployed with, as far as its stack's outputs say."""
+    """What a pipeline was deployed with, as far as the outputs of its stack say."""
 
     model: str
     vector_type: VectorType
@@ -62,7 +62,7 @@ def find_deployment(data_stack: str = DATA_STACK, pipeline_stack: str = PIPELINE
     except KeyError as error:
         raise ConfigurationError(
             f"The stacks {data_stack} and {pipeline_stack} have no output {error}.",
-            remedy="They are of another version: deploy again.",
+            remedy="They were deployed by another version: deploy again.",
         ) from error
 
 
@@ -80,7 +80,7 @@ def find_settings(pipeline_stack: str = PIPELINE_STACK) -> DeployedSettings:
     except (KeyError, RecordError) as error:
         raise ConfigurationError(
             f"The stack {pipeline_stack} does not say what it was deployed with: {error}.",
-            remedy="It is of another version: deploy again.",
+            remedy="It was deployed by another version: deploy again.",
         ) from error
 
 

@@ -65,10 +65,12 @@ class Run:
         try:
             client.start_execution(stateMachineArn=machine, name=self.name, input=json.dumps(run_input))
         except client.exceptions.ExecutionAlreadyExists as error:
-            raise InvalidInputError(f"There is a run {self.name!r} already.", remedy="Take another name.") from error
+            raise InvalidInputError(
+                f"There is a run named {self.name!r} already.", remedy="Choose another name."
+            ) from error
 
     def wait(self, on_progress: Callable[[RunProgress], None] = lambda _: None) -> RunEnd:
-        """Wait for the execution's end, telling how far it is on the way."""
+        """Wait until the execution ends, reporting its progress on the way."""
         while (ended := self.ended()) is None:
             on_progress(self.progress())
             time.sleep(POLL_SECONDS)
@@ -93,7 +95,7 @@ class Run:
         )
 
     def progress(self) -> RunProgress:
-        """How far the run is, by the files that it has written so far."""
+        """How far the run is, from the files that it has written so far."""
         if self._shards is None:
             if not self._store.exists(self.layout.shards):
                 return RunProgress(0, 0, 0)
@@ -133,7 +135,7 @@ class Run:
             return stream.read()
 
     def _read_progress(self) -> None:
-        """Read those progress files again that changed."""
+        """Read the progress files that changed."""
         prefix = self.layout.progress(0).key.removesuffix("0.json")
         for page in self._store.list_pages(self.layout.bucket, prefix):
             for entry in page.objects:
@@ -144,7 +146,7 @@ class Run:
 
 
 def list_runs(deployment: Deployment, count: int) -> list[tuple[str, str, datetime]]:
-    """Name, status and start of the `count` newest runs, the newest first."""
+    """Name, status and start of the `count` newest runs, newest first."""
     answer = deployment.client("stepfunctions").list_executions(
         stateMachineArn=deployment.state_machine_arn, maxResults=count
     )

@@ -28,7 +28,7 @@ def new_session() -> boto3.Session:
     with translate_aws_errors():
         session = boto3.Session()
     if not session.region_name:
-        raise ConfigurationError("No AWS region is set.", remedy="Set AWS_DEFAULT_REGION, or a profile's.")
+        raise ConfigurationError("No AWS region is set.", remedy="Set AWS_REGION, or the region of a profile.")
     return session
 
 
@@ -48,13 +48,13 @@ def caller() -> tuple[str, str]:
 
 @contextmanager
 def translate_aws_errors() -> Iterator[None]:
-    """What AWS refuses in this block, as an error of ours with a remedy."""
+    """Raise what AWS refuses in this block as a StepvecError with a remedy."""
     try:
         yield
     except (NoCredentialsError, PartialCredentialsError, ProfileNotFound) as error:
         raise ConfigurationError(
             f"There are no AWS credentials: {error}.",
-            remedy="Run `aws configure` or set AWS_PROFILE; for the embedded AWS take the lines of `stepvec local up`.",
+            remedy="Run `aws configure` or set AWS_PROFILE; for the embedded AWS set what `stepvec local up` prints.",
         ) from error
     except EndpointConnectionError as error:
         raise ConfigurationError(
@@ -67,7 +67,7 @@ def translate_aws_errors() -> Iterator[None]:
 def _as_our_error(error: Exception) -> StepvecError:
     code = error_code(error)
     if code in ACCESS_DENIED_CODES:
-        return AccessDeniedError(f"AWS denied it: {error}.", remedy="Use credentials that may do it.")
+        return AccessDeniedError(f"AWS denied the call: {error}.", remedy="Use credentials that have this permission.")
     if code in {"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException"}:
-        return ConfigurationError(f"The credentials are not accepted: {error}.", remedy="Sign in again.")
-    return StorageError(f"AWS refused it: {error}.", remedy="See AWS's own words above.")
+        return ConfigurationError(f"AWS does not accept the credentials: {error}.", remedy="Sign in again.")
+    return StorageError(f"AWS refused the call: {error}.", remedy="See AWS's message above.")

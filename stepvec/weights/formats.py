@@ -60,7 +60,8 @@ def read_weights(data: bytes, *, where: str, architecture: Architecture | None =
         )
     if architecture not in (None, best.architecture):
         raise WeightsError(
-            f"{where} holds {best.architecture}, not {architecture}.", remedy="Give another file, or no --architecture."
+            f"{where} holds {best.architecture}, not {architecture}.",
+            remedy="Give another file or leave out --architecture.",
         )
     try:
         return Weights(best.architecture, rename(best.architecture, best.ours_to_theirs, arrays))

@@ -17,10 +17,10 @@ from stepvec.weights.sources import Source
 
 
 def make_model(sources: Sequence[Source], directory: Path, report: Callable[[str], None]) -> ModelCard:
-    """Writes the weights of the first of `sources` that has them into `directory`; gives their card.
+    """Write the weights of the first of `sources` that has them to `directory`, and return their card.
 
     `report` is called with one line for each source that was tried. Equal weights give equal bytes, so a model's
-    name does not depend on when or where it was made. Both files are replaced whole, or not at all. Raises
+    name does not depend on when or where it was made. Both files are replaced as a whole, or not at all. Raises
     WeightsError with every attempt's line where none has weights, or where `directory` cannot be written.
     """
     attempts: list[str] = []
@@ -46,14 +46,14 @@ def make_model(sources: Sequence[Source], directory: Path, report: Callable[[str
 
 
 def add_calibration(directory: Path, calibration: Calibration) -> ModelCard:
-    """Writes `calibration` into the model `directory` and names it in its card, which is given.
+    """Write `calibration` to the model `directory`, name it in the card, and return that.
 
     Raises WeightsError where there is no model, where it is of other weights, or where the directory cannot be written.
     """
     card = read_model_card(directory)
     if calibration.weights_sha256 != card.weights_sha256:
         raise WeightsError(
-            f"The calibration is of other weights than those in {directory}.", remedy="Calibrate the model again."
+            f"The calibration belongs to other weights than those in {directory}.", remedy="Calibrate the model again."
         )
     data = (codec.to_json(calibration) + "\n").encode()
     int8 = CalibrationCard(hashlib.sha256(data).hexdigest(), calibration.photos, calibration.tool)

@@ -39,13 +39,13 @@ _ELEMENT_IDS: Final = {np.dtype(name): number for number, name in _ELEMENTS.item
 def read_params(data: bytes, *, where: str) -> dict[str, Array]:
     """The arrays of a .params file by name, in its order: read-only views into `data`.
 
-    `where` names the file in errors. Raises WeightsError for bytes that are no such file, are cut off, have
+    `where` names the file in errors. Raises WeightsError for bytes that are not such a file, are cut off, have
     something after the end, or hold sparse arrays, unnamed arrays or element types that are not plain numbers.
     """
     reader = _Reader(data, where)
     magic, _ = reader.numbers("QQ", "header")
     if magic != _FILE_MAGIC:
-        raise reader.error("is no MXNet parameter file")
+        raise reader.error("is not an MXNet parameter file")
     (count,) = reader.numbers("Q", "number of arrays")
     # An array takes at least its magic, a shape and a type.
     if count > reader.left // 8:
@@ -72,7 +72,7 @@ def write_params(arrays: Mapping[str, Array]) -> bytes:
         element = _ELEMENT_IDS.get(array.dtype.newbyteorder("<") if array.dtype.itemsize > 1 else array.dtype)
         if element is None or array.ndim == 0:
             raise WeightsError(
-                f"Parameter {name} ({array.dtype}, shape {array.shape}) has no form in a .params file.",
+                f"Parameter {name} ({array.dtype}, shape {array.shape}) cannot be stored in a .params file.",
                 remedy="Make it an array of a plain number type, of one dimension or more.",
             )
         shape = struct.pack(f"<i{array.ndim}q", array.ndim, *array.shape)

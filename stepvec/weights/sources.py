@@ -121,7 +121,7 @@ class ModelStoreSource:
 
     @property
     def url(self) -> str:
-        """Address of the archive."""
+        """URL of the archive."""
         base = os.environ.get("MXNET_GLUON_REPO") or MODEL_STORE_BASE
         return f"{base.rstrip('/')}/gluon/models/{self._stem}.zip"
 
@@ -150,7 +150,7 @@ class TorchvisionSource:
         return "torchvision (resnet18, as resnet18_v1)"
 
     def load(self) -> Weights:
-        """Its weights, checked by how their sha256 begins. Raises WeightsError."""
+        """Its weights, checked by the beginning of their sha256. Raises WeightsError."""
         data = download(self.url)
         found = hashlib.sha256(data).hexdigest()[: len(TORCHVISION_SHA256_BEGINNING)]
         _check_hash("sha256", found, TORCHVISION_SHA256_BEGINNING, self.url)
@@ -170,7 +170,7 @@ class EfficientNetPackageSource:
 
     def load(self) -> Weights:
         """The package's weights, checked by their sha256. Raises WeightsError."""
-        # find_spec only looks where the package lies: its code is never run.
+        # find_spec only looks up where the package is: its code never runs.
         spec = importlib.util.find_spec(EFFICIENTNET_PACKAGE)
         if spec is None or not spec.submodule_search_locations:
             raise WeightsError(
@@ -185,7 +185,7 @@ class EfficientNetPackageSource:
 def sources_for(name: SourceName, architecture: Architecture | None) -> Sequence[Source]:
     """The sources to try in turn, ResNet18 first. Raises InvalidInputError where `name` has no such architecture."""
     stores = [ModelStoreSource(store) for store in ("resnet18_v2", "resnet18_v1") if architecture in (None, store)]
-    # Without a wish, v2 is what the store is asked for: the original sample's network. torchvision's v1 comes next.
+    # If nothing is chosen, the store is asked for v2: the original sample's network. torchvision's v1 comes next.
     torchvision = [TorchvisionSource()] if architecture in (None, "resnet18_v1") else []
     package = [EfficientNetPackageSource()] if architecture in (None, "efficientnet_lite0") else []
     offered: dict[SourceName, list[Source]] = {
@@ -215,16 +215,16 @@ def _read_file(path: Path) -> bytes:
 def _check_hash(kind: str, found: str, expected: str, where: str) -> None:
     if found != expected:
         raise WeightsError(
-            f"{where} has the {kind} {found}, not {expected}: it was changed or damaged on the way.",
+            f"{where} has the {kind} {found}, not {expected}: it was changed or damaged in transit.",
             remedy="Get it again, or from elsewhere; it is not used as it is.",
         )
 
 
 def download(url: str) -> bytes:
-    """The body behind `url`. Raises WeightsError, in one line, for whatever hinders it."""
+    """The body of `url`. Raises WeightsError, in one line, for whatever goes wrong."""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https"):
-        raise WeightsError(f"{url} is no HTTP address.", remedy="Begin it with https://.")
+        raise WeightsError(f"{url} is not an HTTP address.", remedy="Start it with https://.")
     try:
         with urllib.request.urlopen(url, timeout=DOWNLOAD_TIMEOUT_SECONDS) as response:  # noqa: S310 - scheme checked above
             body: bytes = response.read(MAXIMUM_BYTES + 1)

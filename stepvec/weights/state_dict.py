@@ -37,7 +37,7 @@ def rename(architecture: Architecture, names: Mapping[str, str], state: State) -
 
     Equal weights give equal parameters, whichever file they come from: the classifier is left out, and the one
     gamma that MXNet ignores becomes 1. Raises WeightsError naming the first parameter that is missing, has another
-    shape or type, holds a value that is no finite number, or belongs to no layer.
+    shape or type, holds a value that is not finite, or belongs to no layer.
     """
     parameters: Parameters = {}
     for name, shape in parameter_shapes(architecture).items():
@@ -65,6 +65,6 @@ def rename(architecture: Architecture, names: Mapping[str, str], state: State) -
 
 def _error(architecture: Architecture, problem: str) -> WeightsError:
     return WeightsError(
-        f"These are no weights of {architecture}: {problem}.",
+        f"These are not weights of {architecture}: {problem}.",
         remedy="Give a file of this architecture, or name the file's own with --architecture.",
     )

@@ -55,7 +55,7 @@ def read_legacy(data: bytes, *, where: str) -> dict[str, Array]:
     """
     file = io.BytesIO(data)
     if _unpickle(file, where, {}) != LEGACY_MAGIC or _unpickle(file, where, {}) != _LEGACY_PROTOCOL:
-        raise _error(where, "is no legacy torch file")
+        raise _error(where, "is not a legacy torch file")
     system = _unpickle(file, where, {})
     if not isinstance(system, dict) or system.get("little_endian") is not True:
         raise _error(where, "was written by a big-endian machine")
@@ -145,7 +145,7 @@ def _tensors(state: Any, contents: Mapping[str, bytes], where: str) -> dict[str,
     for name, tensor in state.items():
         if not isinstance(name, str) or not isinstance(tensor, Tensor):
             entry = repr(name[:80]) if isinstance(name, str) else "something"
-            raise _error(where, f"holds {entry} that is no tensor: it must be a state dict, not a whole model")
+            raise _error(where, f"holds {entry} that is not a tensor: it must be a state dict, not a whole model")
         try:
             arrays[name] = tensor_array(tensor, contents)
         except ValueError as error:

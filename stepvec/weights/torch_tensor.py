@@ -1,4 +1,4 @@
-"""What a torch file says about its tensors, and the numpy arrays that they amount to.
+"""What a torch file says about its tensors, and the numpy arrays made of them.
 
 What an unpickler hands out here are named tuples: a pickle can change neither them nor anything behind them.
 """
@@ -77,14 +77,14 @@ def tensor_array(tensor: Tensor, data: Mapping[str, bytes]) -> Array:
     """
     storage, offset = tensor.storage, tensor.offset
     if not isinstance(storage, Storage) or len(data[storage.key]) != storage.nbytes:
-        raise ValueError("its storage is not whole")
+        raise ValueError("its storage is incomplete")
     shape, strides = _sizes(tensor.shape), _sizes(tensor.strides)
     _sizes((offset,))
     if len(shape) != len(strides) or math.prod(shape) > storage.size:
         raise ValueError(f"shape {shape} and strides {strides} do not fit its storage")
     last = offset + sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True))
     if math.prod(shape) and last >= storage.size:
-        raise ValueError("it reaches beyond its storage")
+        raise ValueError("it extends beyond its storage")
     elements = np.frombuffer(data[storage.key], storage.element.name)
     view = np.lib.stride_tricks.as_strided(
         elements[offset:], shape, [stride * elements.itemsize for stride in strides], writeable=False
@@ -94,5 +94,5 @@ def tensor_array(tensor: Tensor, data: Mapping[str, bytes]) -> Array:
 
 def _sizes(numbers: Any) -> tuple[int, ...]:
     if not isinstance(numbers, tuple) or any(type(number) is not int or number < 0 for number in numbers):
-        raise ValueError("its offset, shape or strides are no sizes")
+        raise ValueError("its offset, shape or strides are not valid sizes")
     return numbers

@@ -1,4 +1,4 @@
-"""How a plan, and a run held against it, look in a terminal."""
+"""How a plan, and a run compared with its plan, look in a terminal."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from stepvec.runs.reports import RunReport
 WIDTH: Final = 22
 BOUNDS: Final = {
     "vcpus": "the vCPUs",
-    "table_writes": "what a cold table writes",
-    "table_reads": "what a cold table reads",
-    "s3_gets": "what S3 gives of one prefix",
+    "table_writes": "writes of a cold table",
+    "table_reads": "reads of a cold table",
+    "s3_gets": "GETs of one S3 prefix",
 }
 
 
@@ -29,7 +29,7 @@ def plan_lines(plan: Plan) -> Iterator[str]:
         yield _line(f"  {step}", duration(seconds)) + pace
     yield "Bounds, images/s"
     for name, limit in plan.limits.items():
-        yield _line(f"  {BOUNDS[name]}", number(limit)) + ("   <- holds it" if name == plan.bound_by else "")
+        yield _line(f"  {BOUNDS[name]}", number(limit)) + ("   <- bottleneck" if name == plan.bound_by else "")
     yield ""
     yield f"Cost, US dollars ({plan.cost.prices})"
     for service, usd in plan.cost.usd.items():
@@ -65,7 +65,7 @@ def duration(seconds: float | str) -> str:
 
 
 def dollars(usd: float | str) -> str:
-    """An amount to a hundredth of a cent."""
+    """An amount, to a hundredth of a cent."""
     return usd if isinstance(usd, str) else f"{usd:,.4f}"
 
 

@@ -19,7 +19,7 @@ from stepvec_cli.console import errors
 
 
 def progress_line() -> Progress:
-    """The line that shows work under way: what, a bar, how many of how many, and the task's field `note`."""
+    """The line that shows work in progress: what, a bar, how many of how many, and the task's field `note`."""
     return Progress(
         TextColumn("{task.description:<10}"),
         BarColumn(bar_width=30),
@@ -30,7 +30,7 @@ def progress_line() -> Progress:
 
 
 def progress_note(listed: int, progress: RunProgress, seconds: float | None = None) -> str:
-    """How far a run is, in a line; with the `seconds` that it took so far also its rate and the time left."""
+    """How far a run is, in one line; with the `seconds` so far, also its rate and the time left."""
     note = f"listed {listed}, embedded {progress.embedded}, failed {progress.failed}"
     done = progress.embedded + progress.failed
     if done and seconds:
@@ -57,11 +57,11 @@ class RunLine:
         self._line.stop()
 
     def on_upload(self) -> None:
-        """One more photo is uploaded."""
+        """One more photo was uploaded."""
         self._line.advance(self._upload)
 
     def on_progress(self, progress: RunProgress) -> None:
-        """The run is so far; its rate counts from the first call."""
+        """The run has come this far; its rate counts from the first call."""
         self._started = self._started or time.perf_counter()
         seconds = time.perf_counter() - self._started
         note = progress_note(self._photos, progress, seconds) if progress.to_embed else "listing"
@@ -75,7 +75,7 @@ class RunLine:
 
 
 def wait_for(run: Run) -> None:
-    """Show how far `run` is until it ends, and how it ended. Raises typer.Exit with code 1 where it failed."""
+    """Show the progress of `run` until it ends, and how it ended. Raises typer.Exit with code 1 where it failed."""
     with progress_line() as line:
         task = line.add_task("embedding", total=None, note="listing")
         start = time.perf_counter()
@@ -114,7 +114,7 @@ def print_report(report: RunReport) -> None:
 
 
 def print_results(out: Path) -> None:
-    """Which files of a one-shot run are in `out`, and what for."""
+    """The files of a one-shot run in `out`, and what they are for."""
     errors.print("Look at:", highlight=False)
     for name, what in (
         ("gallery.html", "each photo with its nearest neighbours: open it in a browser"),

@@ -81,7 +81,7 @@ def test_a_tables_vectors_are_exported_as_parquet(pipeline: Pipeline, folder: st
     nothing = stepvec(pipeline, "export", "--model", "other", "--out", str(tmp_path / "no.parquet"))
     assert nothing.returncode == 1
     assert "Left out:" in nothing.stderr
-    assert "no row of other" in nothing.stderr
+    assert "no rows of other" in nothing.stderr
 
 
 def test_a_run_that_fails_ends_with_exit_code_1(pipeline: Pipeline, folder: str) -> None:

@@ -20,7 +20,7 @@ from stepvec.audit.compare import (
     compare,
     compare_vectors,
     cosine,
-    least_cosine,
+    min_cosine,
 )
 from stepvec.audit.sorting import sorted_by_key
 from stepvec.rows.item import RowMetadata, VectorItem
@@ -133,8 +133,8 @@ def test_vectors_that_agree_and_that_do_not() -> None:
         (f"{MODEL}/openvino-int8-01234567", "int8", 0.99),
     ],
 )
-def test_the_least_cosine_is_that_of_the_coarser_of_engine_and_type(model: str, vector_type: str, least: float) -> None:
-    assert least_cosine(model, vector_type) == least
+def test_the_min_cosine_is_that_of_the_coarser_of_engine_and_type(model: str, vector_type: str, least: float) -> None:
+    assert min_cosine(model, vector_type) == least
 
 
 def test_cosine() -> None:

@@ -58,9 +58,13 @@ def test_photos_of_one_name_are_told_apart(tmp_path: Path) -> None:
     assert list(collect_photos(files)) == ["photos/1.jpg", "photos/1-2.jpg", "photos/1-3.jpg"]
 
 
-def test_what_is_no_photo_is_refused(tmp_path: Path) -> None:
+def test_what_is_not_a_photo_is_refused(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("x")
-    for path, named in ((tmp_path / "gone", "There is no"), (tmp_path / "notes.txt", "suffix"), (tmp_path, "no photo")):
+    for path, named in (
+        (tmp_path / "gone", "does not exist"),
+        (tmp_path / "notes.txt", "not end like"),
+        (tmp_path, "no photo"),
+    ):
         with pytest.raises(InvalidInputError, match=named):
             collect_photos([path])
 

@@ -74,7 +74,7 @@ def test_a_file_of_any_name_is_uploaded_under_it(tmp_path: Path, name: str) -> N
 def test_a_name_that_is_no_unicode_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "p").mkdir()
     (tmp_path / "p" / os.fsdecode(b"caf\xe9.jpg")).write_bytes(b"data")
-    with pytest.raises(InvalidInputError, match=r"caf\\udce9.jpg' is no Unicode"):
+    with pytest.raises(InvalidInputError, match=r"caf\\udce9.jpg' is not valid Unicode"):
         collect_photos([tmp_path / "p"])
 
 

@@ -53,14 +53,14 @@ def test_the_settings_of_the_project_are_taken_and_what_is_said_replaces_them() 
     assert plan["cost"]["total_usd"] == plan["at_most_usd"]
 
 
-def test_the_text_says_what_holds_the_run_and_that_a_price_is_unknown() -> None:
+def test_the_text_names_the_bottleneck_and_that_a_price_is_unknown() -> None:
     code, output = run("--images", "1000000", "--architecture", "resnet18_v2", "--image-kb", "100")
     assert code == 0
     words = " ".join(output.split())
     for part in (
         "1,000,000 images, 100.0 GB; shards: 200, jobs at a time: 64",
         "mxnet float32, vectors as float32: 3 write units an image",
-        "what a cold table writes 1,333 <- holds it",
+        "writes of a cold table 1,333 <- bottleneck",
         "total unknown at most ",
         "give --vcpu-hour-usd",
         "aws dynamodb update-table --table-name TABLE --warm-throughput",

@@ -140,7 +140,7 @@ def test_another_architecture_than_wanted_is_refused() -> None:
     ("data", "problem"),
     [
         (b"", "breaks off"),
-        (b"<html>not found</html>" * 9, "is no MXNet parameter file"),
+        (b"<html>not found</html>" * 9, "is not an MXNet parameter file"),
         (write_params({"w": np.zeros(3, np.float32)}), "holds none of the parameters"),
         (zipped({"readme.txt": b""}), "holds 0 files"),
         (zipped({"a.params": b"", "b.params": b""}), "holds 2 files"),

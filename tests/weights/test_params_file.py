@@ -68,7 +68,7 @@ def test_a_file_cut_off_anywhere_is_refused() -> None:
     ("data", "problem"),
     [
         (b"", "breaks off in the header"),
-        (b"not at all a parameter file", "is no MXNet parameter file"),
+        (b"not at all a parameter file", "is not an MXNet parameter file"),
         (struct.pack("<QQQ", 0x112, 0, 2**60), "more than its size allows"),
         (HEADER + struct.pack("<Ii", 0xF993FAC9, 1), "sparse"),
         (HEADER + struct.pack("<Iii", 0xF993FAC9, 0, 2**30), "dimensions"),
