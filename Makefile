@@ -38,15 +38,18 @@ demo: setup build/photos ## Set everything up and run the whole pipeline on the 
 	@echo "      with the AWS CLI:   .venv/bin/stepvec local up     (README.md, 'Use the AWS CLI')"
 
 .PHONY: test
-test: setup setup-tests ## Set everything up and run all tests
-	$(call say,Tests of the worker's modules in the worker's own environment)
-	.venv-worker-test/bin/python -m pytest tests/worker
+test: setup setup-tests test-worker ## Set everything up and run all tests
 	$(call say,All other tests: core and Lambdas and templates and the pipeline end to end)
 	@# A file is one process's: those of an embedded AWS share it.
 	$(PYTHON) -m pytest tests --ignore=tests/worker --durations=10 --numprocesses=auto --maxprocesses=4 --dist=loadfile
 	@echo
 	@echo "Next: make demo shows the pipeline at work; make check runs linters and types; docs/local.md says what"
 	@echo "      the embedded AWS does as AWS does, and what it does not."
+
+.PHONY: test-worker
+test-worker: setup setup-tests ## The tests of the worker's modules, in the worker's own environment
+	$(call say,Tests of the worker's modules in the worker's own environment)
+	.venv-worker-test/bin/python -m pytest tests/worker
 
 .PHONY: deploy
 deploy: setup ## Deploy both stacks into the account and region of your AWS credentials
@@ -83,14 +86,16 @@ check: setup lint $(STAMPS)/npm ## Linters, types and the synthesized template: 
 	.venv/bin/cfn-lint --ignore-checks W3005 -- cdk.out/*.template.json
 
 .PHONY: lint
-lint: $(STAMPS)/project ## ruff (lint and format), mypy strict, import-linter, typos, hadolint, shellcheck
-	$(call say,ruff and mypy and import-linter and hadolint and shellcheck)
+lint: $(STAMPS)/project ## ruff (lint and format), mypy strict, import-linter, typos, hadolint, shellcheck, large files
+	$(call say,ruff and mypy and import-linter and typos and hadolint and shellcheck)
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	PYTHONPATH=.:worker_image .venv/bin/lint-imports --no-cache | grep -A 100 "^Contracts$$"
-	.venv/bin/hadolint worker_image/Dockerfile
-	.venv/bin/shellcheck .ci/run tools/image/*.sh
+	.venv/bin/typos
+	.venv/bin/hadolint worker_image/Dockerfile .devcontainer/Dockerfile
+	.venv/bin/shellcheck .ci/run tools/*.sh tools/image/*.sh
+	! git rev-parse --git-dir > /dev/null 2>&1 || git ls-files -z | xargs -0 tools/large_files.sh
 
 .PHONY: format
 format: $(STAMPS)/project ## Format the code and mend what ruff can
