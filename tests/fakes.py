@@ -50,6 +50,9 @@ class MemoryStore(ObjectStore):
             return ListedImage(key, len(self.files[bucket, key]), "file")
         return None
 
+    def look_up(self, bucket: str, key: str) -> ListedImage | None:
+        return self.head(bucket, key)
+
     def version(self, bucket: str, key: str) -> ObjectVersion | None:
         found = self.head(bucket, key)
         return None if found is None else ObjectVersion(found.etag, WRITTEN)

@@ -14,11 +14,13 @@ from itertools import islice
 from typing import IO, Any, Final
 
 from lambdas.list_images.sources import ImageSource, SourcePage
+from stepvec.adapters.aws_errors import ACCESS_DENIED_CODES, error_code
 from stepvec.adapters.object_store import ObjectStore
-from stepvec.errors import InvalidInputError
+from stepvec.errors import AccessDeniedError, InvalidInputError, ObjectRefusedError, StorageError
 from stepvec.limits import KEY_BYTES, LAMBDA_DISK_BYTES, LIST_PAGE_KEYS
 from stepvec.runs.layout import S3Uri, is_key
 from stepvec.runs.listing import ListedImage
+from stepvec.runs.outcome import MIN_SYSTEMATIC_REFUSALS
 from stepvec.runs.steps import ListingCursor
 
 HEAD_THREADS: Final = 32
@@ -80,16 +82,41 @@ class ManifestSource:
             yield SourcePage((), cursor)
 
     def _looked_up(self, lines: list[Line]) -> tuple[ListedImage, ...]:
+        refusals: list[ObjectRefusedError] = []
+
         def look_up(key: str) -> ListedImage:
-            # A key that does not exist goes on with an empty ETag: the worker reports it as NotFound.
-            return self._store.head(self._bucket, key) or ListedImage(key, 0, "")
+            # A key that does not exist, or is refused, goes on with an empty ETag: the worker reports why.
+            try:
+                return self._store.look_up(self._bucket, key) or ListedImage(key, 0, "")
+            except ObjectRefusedError as error:
+                refusals.append(error)
+                return ListedImage(key, 0, "")
 
         keys = [line for line in lines if isinstance(line, str)]
         if not keys:
             return tuple(line for line in lines if not isinstance(line, str))
         with ThreadPoolExecutor(HEAD_THREADS, thread_name_prefix="head") as pool:
-            found = pool.map(look_up, keys)
-            return tuple(next(found) if isinstance(line, str) else line for line in lines)
+            found = list(pool.map(look_up, keys))
+        _check_refusals(refusals, len(keys))
+        looked_up = iter(found)
+        return tuple(next(looked_up) if isinstance(line, str) else line for line in lines)
+
+
+def _check_refusals(refusals: list[ObjectRefusedError], keys: int) -> None:
+    """Raises a StorageError where S3 refused every one of `keys` keys: then it is hardly the objects' fault."""
+    if not refusals or len(refusals) < keys:
+        return
+    is_denied = all(error_code(error.__cause__) in ACCESS_DENIED_CODES for error in refusals)
+    if is_denied:
+        raise AccessDeniedError(
+            f"S3 denied ListImages all of the {keys} keys that it looked up. {refusals[0].message}",
+            remedy="Allow its role s3:GetObject on the image bucket, and kms:Decrypt on its KMS key.",
+        ) from refusals[0]
+    if keys >= MIN_SYSTEMATIC_REFUSALS:
+        raise StorageError(
+            f"S3 refused all of the {keys} keys that ListImages looked up. {refusals[0].message}",
+            remedy="Make the images readable, or leave those out that nobody can read.",
+        ) from refusals[0]
 
 
 def _readable(lines: Iterator[Line], uri: S3Uri) -> Iterator[Line]:

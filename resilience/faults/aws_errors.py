@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from http import HTTPStatus
 from typing import Final
 
@@ -75,6 +76,21 @@ def s3_failed(exchange: Exchange) -> Message:
 def s3_denied(exchange: Exchange) -> Message:
     """403 of S3."""
     return s3_error(403, "AccessDenied", "Access Denied", method=exchange.method)
+
+
+_OBJECT_REFUSALS: Final = (
+    ("InvalidRequest", "The object was stored using a form of Server Side Encryption."),
+    ("KMS.KMSInvalidStateException", "arn:aws:kms:us-east-1:111122223333:key/1 is pending deletion."),
+    ("KMS.DisabledException", "arn:aws:kms:us-east-1:111122223333:key/1 is disabled."),
+    ("KMS.NotFoundException", "Key 'arn:aws:kms:us-east-1:111122223333:key/1' does not exist"),
+)
+"""boto/boto3#1482, localstack/localstack#8422."""
+
+
+def object_refused(exchange: Exchange) -> Message:
+    """400 of S3 for one object, whose encryption key is the customer's (SSE-C), disabled or gone."""
+    code, text = _OBJECT_REFUSALS[zlib.crc32(exchange.call.key.encode()) % len(_OBJECT_REFUSALS)]
+    return s3_error(400, code, text, method=exchange.method)
 
 
 def clock_skewed(exchange: Exchange) -> Message:

@@ -21,6 +21,7 @@ from resilience.faults.fault_kinds import (
     function_timeout,
     host_lost,
     image_denied,
+    image_unreadable,
     overwritten,
     refused,
     refused_at_images,
@@ -102,6 +103,7 @@ KINDS: Final = {
         Kind("s3-deleted", "Object deleted between listing and reading, or just after", deleted, *_MANY),
         Kind("s3-overwritten", "Object overwritten between listing and reading, or just after", overwritten, *_MANY),
         Kind("s3-denied", "S3: 403 AccessDenied for an image", image_denied, *_MANY),
+        Kind("s3-unreadable", "S3: 400 for an image (SSE-C, or its KMS key is gone)", image_unreadable, *_MANY),
         Kind(
             "clock-skew",
             "Clock of a host is wrong (S3: RequestTimeTooSkewed)",

@@ -111,6 +111,11 @@ def image_denied(setup: Setup, kind: str) -> Built:
     return setup.at_rate(Refused(kind, network.image_read, aws_errors.s3_denied), FailureReason.ACCESS_DENIED)
 
 
+def image_unreadable(setup: Setup, kind: str) -> Built:
+    """S3 refuses an image for the sake of its encryption key."""
+    return setup.at_rate(Refused(kind, network.image_read, aws_errors.object_refused), FailureReason.UNREADABLE)
+
+
 def deleted(setup: Setup, kind: str) -> Built:
     """Objects that are deleted."""
     return setup.at_rate(ChangedObject(kind, setup.pipeline.delete), FailureReason.NOT_FOUND)

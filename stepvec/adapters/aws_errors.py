@@ -15,7 +15,7 @@ from botocore.exceptions import (
 
 from stepvec.errors import AccessDeniedError, StorageError
 
-ACCESS_DENIED_CODES: Final = frozenset({"AccessDenied", "AccessDeniedException", "403"})
+ACCESS_DENIED_CODES: Final = frozenset({"AccessDenied", "AccessDeniedException", "KMS.AccessDeniedException", "403"})
 EXISTING_CODES: Final = frozenset({"PreconditionFailed", "412"})
 MISSING_CODES: Final = frozenset({"NoSuchKey", "NotFound", "404"})
 
@@ -31,21 +31,20 @@ BROKEN_BODY: Final = (
 BODY_ATTEMPTS: Final = 8
 """Of one object, its body included."""
 
-S3_THROTTLING_CODES: Final = frozenset(
+KMS_THROTTLING_CODES: Final = frozenset(
     {
-        # botocore's own lists (botocore/retries/standard.py)
-        "SlowDown", "Busy", "Throttling", "ThrottlingException", "ThrottledException", "RequestThrottled",
-        "RequestThrottledException", "TooManyRequestsException", "RequestLimitExceeded", "BandwidthLimitExceeded",
-        "LimitExceededException", "PriorRequestNotComplete", "429",
-        # KMS behind S3: "KMS." and KMS's name, with the status 400, which boto3 does not retry
         "KMS.ThrottlingException", "KMS.RateExceededException", "KMS.LimitExceededException",
         "KMS.DependencyTimeoutException", "KMS.KMSInternalException", "KMS.KeyUnavailableException",
     }
 )  # fmt: skip
-"""S3, or KMS behind it, asks to come again later."""
+"""KMS behind S3 asks to come again later: "KMS." and KMS's name, with the status 400, which boto3 does not retry."""
 
-S3_ATTEMPT_CODES: Final = S3_THROTTLING_CODES | frozenset(
+S3_ATTEMPT_CODES: Final = KMS_THROTTLING_CODES | frozenset(
     {
+        # too many requests: botocore's own list (botocore/retries/standard.py)
+        "SlowDown", "Busy", "Throttling", "ThrottlingException", "ThrottledException", "RequestThrottled",
+        "RequestThrottledException", "TooManyRequestsException", "RequestLimitExceeded", "BandwidthLimitExceeded",
+        "LimitExceededException", "PriorRequestNotComplete", "429",
         # the moment
         "ServiceUnavailable", "InternalError", "RequestTimeout", "RequestTimeoutException", "OperationAborted",
         "IncompleteBody", "ConnectionClosedByRequester", "408",
@@ -93,7 +92,7 @@ S3_OBJECT_REMEDIES: Final = {
 _SERVER_ERROR: Final = 500
 
 
-def error_code(error: Exception) -> str:
+def error_code(error: BaseException | None) -> str:
     """The service's code for `error`; "" where it never reached the service."""
     return str(error.response.get("Error", {}).get("Code", "")) if isinstance(error, ClientError) else ""
 
@@ -120,14 +119,10 @@ def is_object_refusal(error: Exception) -> bool:
     return status < _SERVER_ERROR and error_code(error) not in S3_ATTEMPT_CODES
 
 
-def is_throttled(error: Exception) -> bool:
-    """Whether S3, or KMS behind it, asks to come again later."""
-    return error_code(error) in S3_THROTTLING_CODES
-
-
 def refusal_message(error: Exception) -> str:
     """What S3 said of an object that it refused, and what to do where that is known."""
     code = error_code(error)
     said = error.response.get("Error", {}).get("Message", "") if isinstance(error, ClientError) else str(error)
-    remedy = S3_OBJECT_REMEDIES.get(code, "")
-    return " ".join(filter(None, (f"S3 refuses it ({code or type(error).__name__}): {said.strip()[:160]}", remedy)))
+    # An empty <Message/> is None.
+    words = f": {said.strip().rstrip('.')[:160]}" if said else ""
+    return f"S3 refuses it ({code or type(error).__name__}){words}. {S3_OBJECT_REMEDIES.get(code, '')}".rstrip()

@@ -22,8 +22,11 @@ from stepvec.adapters.aws_errors import (
     MISSING_CODES,
     as_storage_error,
     error_code,
+    is_object_refusal,
+    refusal_message,
 )
 from stepvec.adapters.list_objects import shorten_listing_answers
+from stepvec.errors import ObjectRefusedError, StorageError
 from stepvec.limits import LIST_PAGE_KEYS
 from stepvec.pacing import backoff_seconds
 from stepvec.runs.layout import S3Uri
@@ -91,6 +94,29 @@ class ObjectStore:
                 return None
             raise as_storage_error("S3", f"looking at s3://{bucket}/{key}", error) from error
         return ListedImage(key, head["ContentLength"], head["ETag"].strip('"'))
+
+    def look_up(self, bucket: str, key: str) -> ListedImage | None:
+        """As `head`. Raises ObjectRefusedError where S3 refuses this one object, StorageError for S3 as a whole."""
+        try:
+            return self.head(bucket, key)
+        except StorageError as error:
+            if not isinstance(error.__cause__, ClientError):
+                raise
+        # An answer to HEAD has no body to say why: an object encrypted by SSE-C and an expired token are both a bare
+        # 400 (boto/boto3#1482 saw 500 for the former). GET tells.
+        try:
+            answer = self._client.get_object(Bucket=bucket, Key=key, Range="bytes=0-0")
+            answer["Body"].close()
+        except (ClientError, BotoCoreError) as error:
+            if error_code(error) in MISSING_CODES:
+                return None
+            if is_object_refusal(error):
+                raise ObjectRefusedError(
+                    f"s3://{bucket}/{key}: {refusal_message(error)}", remedy="Leave it out, or make it readable."
+                ) from error
+            raise as_storage_error("S3", f"looking at s3://{bucket}/{key}", error) from error
+        size = int(answer["ContentRange"].rpartition("/")[2])
+        return ListedImage(key, size, answer["ETag"].strip('"'))
 
     def version(self, bucket: str, key: str) -> ObjectVersion | None:
         """The version of an object that is there now, or None."""

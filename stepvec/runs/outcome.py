@@ -41,6 +41,9 @@ class FailureReason(StrEnum):
     """Two keys would share one image id; neither is embedded."""
 
 
+MIN_SYSTEMATIC_REFUSALS: Final = 100
+"""Where S3 refuses every one of so many images, it is hardly the images' fault: the work stops and says so."""
+
 FAILURE_MESSAGE_CHARACTERS: Final = 300
 """A failure's message is cut here, so that a report's size is bounded by its number of lines."""
 

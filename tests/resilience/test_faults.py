@@ -18,7 +18,7 @@ pytestmark = pytest.mark.timeout(1200)
 SEED = 5
 PICTURES = 96
 
-OF_IMAGES = ("s3-deleted", "s3-overwritten", "s3-denied")
+OF_IMAGES = ("s3-deleted", "s3-overwritten", "s3-denied", "s3-unreadable")
 OF_THE_NETWORK = tuple(
     name
     for name in KINDS

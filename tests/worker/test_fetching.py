@@ -123,8 +123,15 @@ def test_an_answer_that_is_not_s3s_is_left_to_boto3(server: ScriptedS3) -> None:
         (412, "PreconditionFailed", FailureReason.CHANGED),
         (404, "NoSuchKey", FailureReason.NOT_FOUND),
         (403, "AccessDenied", FailureReason.ACCESS_DENIED),
-        (403, "InvalidObjectState", FailureReason.ACCESS_DENIED),
-        (400, "KMS.DisabledException", FailureReason.ACCESS_DENIED),
+        (403, "InvalidObjectState", FailureReason.ARCHIVED),
+        (400, "KMS.DisabledException", FailureReason.UNREADABLE),
+        (400, "KMS.KMSInvalidStateException", FailureReason.UNREADABLE),
+        (400, "KMS.NotFoundException", FailureReason.UNREADABLE),
+        (400, "InvalidRequest", FailureReason.UNREADABLE),
+        (405, "MethodNotAllowed", FailureReason.UNREADABLE),
+        (403, "AllAccessDisabled", FailureReason.UNREADABLE),
+        (400, "RequestHeaderSectionTooLarge", FailureReason.UNREADABLE),
+        (418, "ACodeThatNobodyHasDocumented", FailureReason.UNREADABLE),
     ],
 )
 def test_what_is_wrong_with_one_object_is_its_reason(
@@ -141,7 +148,21 @@ def test_what_is_wrong_with_one_object_is_its_reason(
 
 
 @pytest.mark.parametrize(
-    ("status", "code"), [(503, "SlowDown"), (404, "NoSuchBucket"), (400, "ExpiredToken"), (301, "PermanentRedirect")]
+    ("status", "code"),
+    [
+        (503, "SlowDown"),
+        (500, "ACodeThatNobodyHasDocumented"),
+        (404, "NoSuchBucket"),
+        (400, "ExpiredToken"),
+        (301, "PermanentRedirect"),
+        (403, "RequestTimeTooSkewed"),
+        (403, "InvalidAccessKeyId"),
+        (403, "SignatureDoesNotMatch"),
+        (403, "AccountProblem"),
+        (400, "AuthorizationHeaderMalformed"),
+        (400, "RequestTimeout"),
+        (400, "KMS.ThrottlingException"),
+    ],
 )
 def test_what_is_wrong_with_s3_fails_the_shard(server: ScriptedS3, status: int, code: str) -> None:
     server.answers["/images/a.jpg"] = [s3.error(status, code)]
@@ -149,6 +170,61 @@ def test_what_is_wrong_with_s3_fails_the_shard(server: ScriptedS3, status: int, 
     with pytest.raises(StorageError) as caught:
         fetcher().fetch(image())
     assert not isinstance(caught.value, AccessDeniedError)
+
+
+def test_kms_asking_to_come_again_is_waited_for(server: ScriptedS3) -> None:
+    server.answers["/images/a.jpg"] = [s3.error(400, "KMS.ThrottlingException")] * 4 + [s3.good]
+
+    assert fetcher().fetch(image()).data == BODY
+
+
+def test_a_refusal_says_what_s3_said_and_what_to_do(server: ScriptedS3) -> None:
+    server.answers["/images/a.jpg"] = [s3.error(400, "InvalidRequest")]
+
+    with pytest.raises(ImageRejected, match=r"^S3 refuses it \(InvalidRequest\): scripted\. .*SSE-C.*copy it"):
+        fetcher().fetch(image())
+
+
+BAD_ETAGS = ["a\r\nb", "a\nb", "a\0b", "\x7f", "a b", 'a"b', "\u00e9", "a" * 100_000]
+
+
+@pytest.mark.parametrize("etag", BAD_ETAGS, ids=range(len(BAD_ETAGS)))
+def test_an_etag_that_no_object_can_have_is_sent_to_nobody(server: ScriptedS3, etag: str) -> None:
+    with pytest.raises(ImageRejected, match="no object can have") as caught:
+        fetcher().fetch(ShardImage("a.jpg", 10, etag, "a.jpg"))
+
+    assert caught.value.reason is FailureReason.CHANGED
+    assert not server.requests
+
+
+@pytest.mark.parametrize("etag", ["a\r\nb", "\0"])
+def test_a_panic_of_the_fast_client_is_left_to_boto3(server: ScriptedS3, etag: str) -> None:
+    fast = reader(client())
+
+    assert fast.read("a.jpg", etag, max_bytes=MAX_BYTES) is None
+    assert fast.read("a.jpg", ETAG, max_bytes=MAX_BYTES) == FetchedImage(BODY, MODIFIED)
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (s3.error(404, "NoSuchKey"), FailureReason.NOT_FOUND),
+        (s3.error(400, "InvalidRequest"), FailureReason.UNREADABLE),
+        (s3.error(403, "AccessDenied"), FailureReason.ACCESS_DENIED),
+        (s3.error(416, "InvalidRange"), FailureReason.EMPTY),
+        (s3.good, FailureReason.CHANGED),
+    ],
+)
+def test_of_a_key_that_could_not_be_looked_up_s3_is_asked_why(
+    server: ScriptedS3, answer: Answer, reason: FailureReason
+) -> None:
+    server.answers["/images/a.jpg"] = [answer]
+
+    with pytest.raises(ImageRejected) as caught:
+        fetcher().fetch(ShardImage("a.jpg", 0, "", "a.jpg"))
+
+    assert caught.value.reason is reason
+    assert "range: bytes=0-0" in server.requests[0].lower()
 
 
 def test_an_unreachable_s3_fails_the_shard(monkeypatch: pytest.MonkeyPatch, server: ScriptedS3) -> None:
@@ -410,7 +486,6 @@ def test_boto3_reads_a_body_that_breaks_off_again() -> None:
     [
         (ShardImage("k", 0, "e", "k"), FailureReason.EMPTY),
         (ShardImage("k", 101, "e", "k"), FailureReason.TOO_LARGE),
-        (ShardImage("k", 0, "", "k"), FailureReason.NOT_FOUND),
     ],
 )
 def test_what_the_listing_tells_is_not_downloaded(listed: ShardImage, reason: FailureReason) -> None:

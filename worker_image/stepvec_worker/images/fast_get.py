@@ -88,6 +88,12 @@ class FastReader:
             # OSError and ValueError: obstore's own errors for "not found" and for keys.
             logger.debug("obstore refused", key=key, error=str(error)[:300])
             return None
+        except BaseException as error:
+            # A panic in Rust is no Exception. It has read nothing, and leaves the client as it was.
+            if type(error).__name__ != "PanicException":
+                raise
+            logger.warning("obstore panicked; boto3 reads the object", key=key, error=str(error)[:300])
+            return None
         modified = answer.meta["last_modified"].astimezone(UTC)
         # object_store reads a missing date as 1970, and a row with that date would give way to any other.
         if len(data) != answer.meta["size"] or modified <= _NO_DATE:
