@@ -7,7 +7,7 @@ import faulthandler
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -66,6 +66,10 @@ class FolderTable:
         return Counter(map(int, (self.folder / ".log").read_text().split()[1::2]))
 
 
+class Panic(BaseException):
+    """What pyo3 makes of a panic in Rust: no Exception."""
+
+
 @dataclass
 class FolderEmbedder:
     """A ShardEmbedder, and what loads it: an image's key, "NUMBER-WHAT", says what its decoding does to the process."""
@@ -75,21 +79,23 @@ class FolderEmbedder:
     embed_seconds: float = 0.0
     batch_size: int = 8
     at_load: Callable[[], None] = field(default=lambda: None)
+    bad_to_embed: Container[int] = ()
+    bad_to_store: Container[int] = ()
 
     def __call__(self, context: ShardContext, hooks: ProcessHooks) -> Self:
         # pytest's would print where each crash was.
         faulthandler.disable()
         self.at_load()
         self.running = "fake float32"
-        table = FolderTable(self.folder)
+        table = self._table = FolderTable(self.folder)
         self._job = ShardJob(
             ShardTask(context.run, MODEL, 4, "float32", context.reembed, self.batch_size),
             table,
             hooks,
-            fetch=lambda image: FetchedImage(image.key.encode(), datetime.now(UTC)),
+            fetch=self._fetch,
             prepare=self._prepare,
             embed=self._embed,
-            store=table.store,
+            store=self._store,
             download_threads=4,
             write_threads=2,
         )
@@ -100,6 +106,16 @@ class FolderEmbedder:
 
     def usage(self) -> ProcessUsage:
         return ProcessUsage(self._job.totals.stages, self._job.totals.downloaded_bytes, 3.0, 1.0, peak_memory_mb())
+
+    def _fetch(self, image: ShardImage) -> FetchedImage:
+        what = image.key.split("-")[1]
+        if what == "panic":
+            raise Panic("request valid: InvalidHeaderValue")
+        if what == "lost":
+            ctypes.string_at(0)
+        if what == "refused":
+            raise ImageRejected(FailureReason.UNREADABLE, "S3 refuses it (InvalidRequest).")
+        return FetchedImage(image.key.encode(), datetime.now(UTC))
 
     def _prepare(self, data: bytes) -> Any:
         number, what = data.decode().split("-")
@@ -116,6 +132,11 @@ class FolderEmbedder:
             raise ZeroDivisionError("a bug")
         return np.full((2, 2, 3), int(number), np.float32)
 
+    def _store(self, row: VectorItem) -> ImageFailure | None:
+        if int(row.image_id.split("-")[0]) in self.bad_to_store:
+            raise UnicodeEncodeError("utf-8", "", 0, 1, "a bug")
+        return self._table.store(row)
+
     def _was_here(self, number: str) -> bool:
         marker = self.folder / f".was-here-{number}"
         was_here = marker.exists()
@@ -124,6 +145,8 @@ class FolderEmbedder:
 
     def _embed(self, pixels: Sequence[Any]) -> Any:
         time.sleep(self.embed_seconds)
+        if any(int(image[0, 0, 0]) in self.bad_to_embed for image in pixels):
+            ctypes.string_at(0)
         return np.array([[image[0, 0, 0]] * 4 for image in pixels], np.float32)
 
 

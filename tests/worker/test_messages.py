@@ -8,6 +8,7 @@ import threading
 import pytest
 from stepvec_worker.processes.messages import (
     Acknowledged,
+    Crashed,
     Ended,
     Failed,
     Finish,
@@ -39,6 +40,7 @@ MESSAGES: list[Message] = [
     ProcessUsage(StageSeconds(0.1, 0.2, 0.3, 4), 5, 6.5, 7.5, 8),
     Acknowledged(3, 97, 2, (FAILURE,)),
     Failed("StorageError", "S3 is away.", "Wait."),
+    Crashed("ZeroDivisionError: a bug"),
     Ended(),
 ]
 

@@ -12,7 +12,7 @@ import pytest
 from stepvec_worker.images.decoding import ImageRejected
 from stepvec_worker.images.fetching import FetchedImage
 from stepvec_worker.processes.concurrency import ByteBudget, concurrent_map
-from stepvec_worker.processes.decode_watch import DecodeWatch
+from stepvec_worker.processes.image_watch import ImageWatch
 from stepvec_worker.processes.shard_context import Chunk, ChunkTally, ProcessHooks
 from stepvec_worker.processes.shard_job import ShardJob, ShardTask, Totals
 
@@ -95,7 +95,7 @@ class Work:
         }
         task = ShardTask(run, MODEL, dimension=4, vector_type="float32", reembed=reembed, batch_size=8)
         self.table = table
-        self.job = ShardJob(task, table, hooks or ProcessHooks(DecodeWatch(2)), **{**arguments, **changes})
+        self.job = ShardJob(task, table, hooks or ProcessHooks(ImageWatch(20, decoders=2)), **{**arguments, **changes})
         self.tallies: list[ChunkTally] = []
         self.completed: list[int] = []
 
@@ -154,7 +154,7 @@ def test_a_chunk_is_completed_when_its_rows_are_stored_and_not_before() -> None:
         assert stored.acquire(timeout=10)
         return table.store(row)
 
-    hooks = ProcessHooks(DecodeWatch(2), on_batch=lambda: stored.release(8))
+    hooks = ProcessHooks(ImageWatch(20, decoders=2), on_batch=lambda: stored.release(8))
     work = Work(table, store=slow_store, write_threads=1, hooks=hooks)
     stored.release(5)
     work.run(images(40))
@@ -206,7 +206,7 @@ def test_rows_of_another_run_are_unchanged_or_embedded_again() -> None:
 
 def test_when_stopped_what_is_begun_is_stored_and_nothing_else_is_begun() -> None:
     table, stop = Table(), threading.Event()
-    work = Work(table, hooks=ProcessHooks(DecodeWatch(2), is_stopped=stop.is_set, on_batch=stop.set))
+    work = Work(table, hooks=ProcessHooks(ImageWatch(20, decoders=2), is_stopped=stop.is_set, on_batch=stop.set))
     work.run(images(500))
     assert 0 < len(table.rows) == work.embedded < 100
     rest = Work(table)
@@ -259,7 +259,7 @@ def test_no_more_images_are_decoded_at_a_time_than_the_watch_has_slots() -> None
             now[0] -= 1
         return prepare(data)
 
-    Work(Table(), prepare=slow_prepare, hooks=ProcessHooks(DecodeWatch(2))).run(images(60))
+    Work(Table(), prepare=slow_prepare, hooks=ProcessHooks(ImageWatch(20, decoders=2))).run(images(60))
     assert most[0] == 2
 
 

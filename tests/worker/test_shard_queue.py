@@ -9,17 +9,20 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from stepvec_worker.processes.decode_watch import DecodeWatch, InDecode
+from stepvec_worker.processes.image_watch import ImageWatch, InHand, Work
 from stepvec_worker.processes.shard_queue import CHUNK_IMAGES, MIN_CHUNK_IMAGES, FailedLine, ShardQueue
 from stepvec_worker.storage.shard_file import Lease, ShardFile, open_shard
 
 from stepvec.errors import RecordError, StorageError
 from stepvec.limits import BATCH_GET_ITEMS
 from stepvec.runs.listing import dump_shard
-from stepvec.runs.outcome import FailureReason
 from tests.worker.folder_table import images
 
-CRASHED = FailureReason.DECODER_CRASHED
+CRASHED = Work.DECODING
+
+
+class Panic(BaseException):
+    """As Rust raises it."""
 
 
 @pytest.fixture
@@ -60,7 +63,7 @@ def test_what_a_lost_process_had_not_acknowledged_is_leased_again(shard: ShardFi
     assert second
     assert third
     queue.acknowledge(1, second.chunk)
-    assert queue.lose(1, [], CRASHED) == []
+    assert queue.lose(1, []) == []
     queue.join(2)
     assert [queue.lease(2), queue.lease(2)] == [first, third]
 
@@ -70,7 +73,7 @@ def test_an_image_in_quarantine_has_a_new_process_to_itself_and_fails_the_second
     queue.join(1)
     chunk = queue.lease(1)
     assert chunk
-    assert queue.lose(1, [InDecode(chunk.chunk, 17, 1.0)], CRASHED) == []
+    assert queue.lose(1, [InHand(chunk.chunk, 17, 1.0)]) == []
     queue.join(2)
     quarantined, again = queue.lease(2), queue.lease(2)
     assert quarantined
@@ -78,7 +81,7 @@ def test_an_image_in_quarantine_has_a_new_process_to_itself_and_fails_the_second
     assert (quarantined.is_quarantined, lines(quarantined)) == (True, {17})
     assert [line for line, _ in shard.images_of(quarantined)] == [17]
     assert lines(again) == lines(chunk) - {17}
-    assert queue.lose(2, [InDecode(quarantined.chunk, 17, 2.0)], CRASHED) == [FailedLine(17, CRASHED)]
+    assert queue.lose(2, [InHand(quarantined.chunk, 17, 2.0)]) == [FailedLine(17, CRASHED)]
     queue.join(3)
     third = queue.lease(3)
     assert third
@@ -90,10 +93,10 @@ def test_an_image_in_quarantine_whose_process_died_of_something_else_is_tried_ag
     queue.join(1)
     chunk = queue.lease(1)
     assert chunk
-    queue.lose(1, [InDecode(chunk.chunk, 0, 1.0), InDecode(chunk.chunk, 5, 1.0)], CRASHED)
+    queue.lose(1, [InHand(chunk.chunk, 0, 1.0), InHand(chunk.chunk, 5, 1.0)])
     queue.join(2)
     quarantined = [queue.lease(2), queue.lease(2)]
-    assert queue.lose(2, [], CRASHED) == []
+    assert queue.lose(2, []) == []
     queue.join(3)
     assert sorted(str(queue.lease(3)) for _ in range(2)) == sorted(map(str, quarantined))
 
@@ -105,7 +108,7 @@ def test_only_new_processes_get_what_is_in_quarantine(shard: ShardFile) -> None:
     queue.lease(1)
     chunk = queue.lease(2)
     assert chunk
-    queue.lose(2, [InDecode(chunk.chunk, chunk.first, 1.0)], CRASHED)
+    queue.lose(2, [InHand(chunk.chunk, chunk.first, 1.0)])
     busy = queue.lease(1)
     assert busy
     assert not busy.is_quarantined
@@ -122,7 +125,7 @@ def test_a_process_told_that_nothing_is_left_gets_nothing_that_comes_back_later(
     chunks = list(iter(lambda: queue.lease(1), None))
     queue.join(2)
     assert queue.lease(2) is None
-    queue.lose(1, [], CRASHED)
+    queue.lose(1, [])
     assert queue.lease(2) is None
     queue.leave(2)
     assert queue.has_work
@@ -163,8 +166,8 @@ def test_whatever_dies_each_line_ends_acknowledged_or_failed_and_only_once(shard
             # Killed from outside it may be anywhere, but not twice in decode of one image.
             anywhere = [] if first.is_quarantined else sorted(lines(first))
             at = [min(evil)] if evil else chance.sample(anywhere, min(1, len(anywhere)))
-            in_decode = [InDecode(first.chunk, line, 1.0) for line in at]
-            failed += [image.line for image in queue.lose(process, in_decode, CRASHED)]
+            in_decode = [InHand(first.chunk, line, 1.0) for line in at]
+            failed += [image.line for image in queue.lose(process, in_decode)]
             del held[process]
         else:
             held[process].pop(0)
@@ -174,14 +177,26 @@ def test_whatever_dies_each_line_ends_acknowledged_or_failed_and_only_once(shard
     assert sorted(acknowledged + failed) == list(range(450))
 
 
-def test_the_watch_tells_what_is_in_decode_and_for_how_long() -> None:
-    watch = DecodeWatch(2)
-    assert watch.in_decode() == []
-    with watch.decoding(4, 17), watch.decoding(5, 20):
-        assert [(image.chunk, image.line) for image in watch.in_decode()] == [(4, 17), (5, 20)]
-        assert watch.overdue(-1)
+def test_the_watch_tells_what_is_in_hand_and_how_long_in_decode() -> None:
+    watch = ImageWatch(3, decoders=2)
+    assert watch.in_hand() == []
+    with watch.holding(Work.FETCHING, 4, 17) as first, watch.holding(Work.FETCHING, 5, 20), watch.decoding(first):
+        assert [(image.chunk, image.line, image.work) for image in watch.in_hand()] == [
+            (4, 17, Work.DECODING),
+            (5, 20, Work.FETCHING),
+        ]
+        assert [image.line for image in watch.overdue(-1)] == [17]
         assert not watch.overdue(60)
-    assert watch.in_decode() == []
+    assert watch.in_hand() == []
+    assert not watch.overdue(-1)
+
+
+@pytest.mark.parametrize(("error", "stays"), [(StorageError("", remedy=""), []), (ValueError(), [7]), (Panic(), [7])])
+def test_the_watch_keeps_the_image_of_an_error_that_is_not_the_machines(error: BaseException, stays: list[int]) -> None:
+    watch = ImageWatch(2, decoders=2)
+    with pytest.raises(type(error)), watch.holding(Work.FETCHING, 1, 7) as slot, watch.decoding(slot):
+        raise error
+    assert [image.line for image in watch.in_hand()] == stays
     assert not watch.overdue(-1)
 
 

@@ -18,7 +18,7 @@ import pytest
 from stepvec_worker.processes.host import Termination, peak_memory_mb
 from stepvec_worker.processes.messages import ProcessProgress
 from stepvec_worker.processes.shard_context import ShardContext
-from stepvec_worker.processes.supervisor import MAX_DEATHS_WITHOUT_PROGRESS, Supervisor
+from stepvec_worker.processes.supervisor import MAX_CRASHES_WITHOUT_SUCCESS, MAX_DEATHS_WITHOUT_PROGRESS, Supervisor
 from stepvec_worker.settings import Settings
 from stepvec_worker.storage.shard_file import open_shard
 
@@ -174,7 +174,7 @@ def test_processes_killed_from_outside_at_random_moments_lose_no_image(tmp_path:
         if progress.embedded < next_kill[0]:
             return
         writers = run.table.writers()
-        living = [process for process in multiprocessing.active_children() if writers[process.pid or 0] > 8]
+        living = [process for process in multiprocessing.active_children() if writers[process.pid or 0] > 24]
         if living:
             next_kill[0] = progress.embedded + chance.randint(5, 80)
             time.sleep(chance.uniform(0, 0.02))
@@ -237,8 +237,73 @@ def test_an_error_of_the_machine_is_the_workers_with_its_type(tmp_path: Path, ki
 
 
 def test_a_bug_in_a_process_is_no_storage_error(tmp_path: Path) -> None:
+    def fail() -> None:
+        raise ZeroDivisionError("a bug")
+
     with pytest.raises(RuntimeError, match="ZeroDivisionError: a bug"):
-        Run(tmp_path, images(30, bug=[3]))
+        Run(tmp_path, images(30), at_load=fail)
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason", "message"),
+    [
+        ("panic", FailureReason.PROCESS_CRASHED, "Fetching it ended a process, twice (Panic: request valid"),
+        ("lost", FailureReason.PROCESS_CRASHED, "Fetching it ended a process, twice (SIGSEGV)"),
+        ("bug", FailureReason.DECODER_CRASHED, "Decoding it ended a process, twice (ZeroDivisionError: a bug)"),
+    ],
+)
+def test_whatever_ends_a_process_costs_the_image_in_its_hands(
+    tmp_path: Path, kind: str, reason: FailureReason, message: str
+) -> None:
+    shard = images(150, **{kind: [0, 70, 149]})
+    run = Run(tmp_path, shard, processes=2)
+    assert run.is_done
+    accounted(run, shard)
+    assert run.reasons == {f"{number}-{kind}": reason for number in (0, 70, 149)}
+    assert all(failure.message.startswith(message) for failure in run.supervisor.tally.failures)
+
+
+def test_an_image_that_ends_its_process_when_it_is_embedded_is_found_in_its_batch(tmp_path: Path) -> None:
+    shard = images(60)
+    run = Run(tmp_path, shard, bad_to_embed=[13, 55])
+    assert run.is_done
+    accounted(run, shard)
+    assert run.reasons == dict.fromkeys(["13-good", "55-good"], FailureReason.PROCESS_CRASHED)
+    assert {failure.message for failure in run.supervisor.tally.failures} == {
+        "Embedding it ended a process, twice (SIGSEGV)."
+    }
+
+
+def test_a_row_that_cannot_be_written_costs_its_image(tmp_path: Path) -> None:
+    shard = images(60)
+    run = Run(tmp_path, shard, bad_to_store=[31])
+    assert run.is_done
+    accounted(run, shard)
+    assert run.reasons == {"31-good": FailureReason.PROCESS_CRASHED}
+    assert "Storing it ended a process, twice (UnicodeEncodeError" in run.supervisor.tally.failures[0].message
+
+
+def test_where_every_image_ends_its_process_the_worker_gives_up(tmp_path: Path) -> None:
+    count = MAX_CRASHES_WITHOUT_SUCCESS
+    with pytest.raises(ProcessLostError, match=f"Each of the first {count} images ended its process"):
+        Run(tmp_path, images(200, panic=range(200)), processes=2)
+    few = Run(tmp_path, images(5, panic=range(5)))
+    assert set(few.reasons.values()) == {FailureReason.PROCESS_CRASHED}
+
+
+def test_where_s3_refuses_each_of_the_first_hundred_images_the_worker_stops_and_says_so(tmp_path: Path) -> None:
+    with pytest.raises(AccessDeniedError, match=r"each of the first \d+ images. S3 refuses it \(InvalidRequest"):
+        Run(tmp_path, images(2_000, refused=range(2_000)), processes=2)
+
+
+@pytest.mark.parametrize(("count", "readable"), [(60, set()), (600, set(range(0, 600, 20))), (600, {0})])
+def test_images_that_s3_refuses_are_failures_where_it_gives_others(
+    tmp_path: Path, count: int, readable: set[int]
+) -> None:
+    run = Run(tmp_path, images(count, refused=set(range(count)) - readable))
+    assert run.is_done
+    assert len(run.reasons) == count - len(readable)
+    assert set(run.reasons.values()) == {FailureReason.UNREADABLE}
 
 
 SUPERVISE = """

@@ -7,8 +7,8 @@ import os
 import signal
 import sys
 
-from stepvec_worker.processes.decode_watch import DecodeWatch
 from stepvec_worker.processes.embedding_process import embed_chunks
+from stepvec_worker.processes.image_watch import ImageWatch, InHand
 from stepvec_worker.processes.messages import Message, ProcessProgress, ProcessUsage, Receiver, Sender
 from stepvec_worker.processes.shard_context import LoadEmbedder, ShardContext
 
@@ -19,8 +19,8 @@ _CONTEXT = multiprocessing.get_context("fork")
 class EmbeddingHandle:
     """Forks the process and holds its pipes. `number` is never used for another one.
 
-    The supervisor keeps here what it knows of it: `progress`, `usage`, whether it said that it `has_ended`, and
-    whether it was killed for an image that took too long (`is_overdue`).
+    The supervisor keeps here what it knows of it: `progress`, `usage`, whether it said that it `has_ended`, the error
+    that it said it `crashed` of, and the images that it was killed for because they took too long (`overdue`).
     """
 
     def __init__(self, number: int, context: ShardContext, load: LoadEmbedder) -> None:
@@ -28,8 +28,11 @@ class EmbeddingHandle:
         self.progress = ProcessProgress(0, 0, 0)
         self.usage: ProcessUsage | None = None
         self.has_ended = False
-        self.is_overdue = False
-        self.watch = DecodeWatch(context.decoders)
+        self.crashed = ""
+        self.overdue: list[InHand] = []
+        settings = context.settings
+        slots = settings.download_threads + settings.batch_size + settings.write_threads
+        self.watch = ImageWatch(slots, context.decoders)
         incoming, outgoing = os.pipe(), os.pipe()
         self._process = _CONTEXT.Process(
             target=_run,
@@ -79,13 +82,15 @@ class EmbeddingHandle:
         self._receiver.close()
         self.watch.close()
         code = self._process.exitcode or 0
+        if self.crashed:
+            return self.crashed
         return f"exit code {code}" if code >= 0 else signal.Signals(-code).name
 
 
 def _run(
     context: ShardContext,
     load: LoadEmbedder,
-    watch: DecodeWatch,
+    watch: ImageWatch,
     incoming: int,
     outgoing: int,
     others: tuple[int, int],

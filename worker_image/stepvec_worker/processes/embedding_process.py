@@ -14,10 +14,11 @@ from typing import Final
 
 from stepvec.adapters.telemetry import logger
 from stepvec.errors import StepvecError
-from stepvec_worker.processes.decode_watch import DecodeWatch
 from stepvec_worker.processes.host import die_with, seconds_since_start
+from stepvec_worker.processes.image_watch import ImageWatch
 from stepvec_worker.processes.messages import (
     Acknowledged,
+    Crashed,
     Ended,
     Failed,
     Finish,
@@ -37,7 +38,7 @@ CHUNKS_AHEAD: Final = 2
 """Chunks that a process has, whose images are not begun."""
 
 
-def embed_chunks(context: ShardContext, load: LoadEmbedder, watch: DecodeWatch, incoming: int, outgoing: int) -> int:
+def embed_chunks(context: ShardContext, load: LoadEmbedder, watch: ImageWatch, incoming: int, outgoing: int) -> int:
     """The process's whole life after the fork: takes leases from pipe `incoming`, answers to `outgoing`.
 
     Returns the exit code, 0 or 1; errors have been told to the supervisor by then.
@@ -53,9 +54,10 @@ def embed_chunks(context: ShardContext, load: LoadEmbedder, watch: DecodeWatch, 
     except StepvecError as error:
         sender.send(Failed(type(error).__name__, error.message, error.remedy))
         return 1
-    except Exception as error:  # noqa: BLE001 - whatever it is, the supervisor must know
+    except BaseException as error:  # noqa: BLE001 - a panic in Rust is no Exception; the supervisor must know
         logger.exception("an embedding process failed")
-        sender.send(Failed("", f"{type(error).__name__}: {error}", ""))
+        message = f"{type(error).__name__}: {error}"
+        sender.send(Crashed(message) if watch.in_hand() else Failed("", message, ""))
         return 1
     return 0
 
@@ -64,7 +66,7 @@ class EmbeddingProcess:
     """Receives leases in a thread, embeds in the main thread, acknowledges from wherever the last row was stored."""
 
     def __init__(
-        self, context: ShardContext, load: LoadEmbedder, watch: DecodeWatch, incoming: int, sender: Sender
+        self, context: ShardContext, load: LoadEmbedder, watch: ImageWatch, incoming: int, sender: Sender
     ) -> None:
         self._context = context
         self._load = load
@@ -131,6 +133,9 @@ class EmbeddingProcess:
         return Chunk(lease.chunk, images, tally)
 
     def _acknowledge(self, chunk: int, tally: ChunkTally) -> None:
+        if tally.failures:
+            # Before they are counted: whether any image could be read.
+            self._sender.send(self._embedder.usage())
         with self._lock:
             del self._open[chunk]
             self._sender.send(Acknowledged(chunk, tally.embedded, tally.unchanged, tuple(tally.failures)))

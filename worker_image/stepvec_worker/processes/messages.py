@@ -81,11 +81,20 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True)
+class Crashed:
+    """From a process, its last message: an error that ends it while it has images in hand, as Python names it."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """From a process, its last message: all that it had in hand is stored."""
 
 
-Message = Lease | Finish | Stop | Wanted | Ready | ProcessProgress | ProcessUsage | Acknowledged | Failed | Ended
+ToProcess = Lease | Finish | Stop
+FromProcess = Wanted | Ready | ProcessProgress | ProcessUsage | Acknowledged | Failed | Crashed | Ended
+Message = ToProcess | FromProcess
 
 _TYPES: Final[dict[str, type[Message]]] = {kind.__name__: kind for kind in get_args(Message)}
 

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from stepvec.runs.listing import ShardImage
 from stepvec.runs.outcome import ImageFailure
-from stepvec_worker.processes.decode_watch import DecodeWatch
+from stepvec_worker.processes.image_watch import ImageWatch
 from stepvec_worker.processes.messages import ProcessUsage
 from stepvec_worker.settings import Settings
 from stepvec_worker.storage.shard_file import ShardFile
@@ -89,11 +89,11 @@ class Chunk:
 class ProcessHooks:
     """What the work of an embedding process tells and asks that process.
 
-    watch: where it says which image is in decode. is_stopped: whether to begin nothing more. on_batch: called after
+    watch: where it says which images are in hand. is_stopped: whether to begin nothing more. on_batch: called after
     each batch.
     """
 
-    watch: DecodeWatch
+    watch: ImageWatch
     is_stopped: Callable[[], bool] = lambda: False
     on_batch: Callable[[], None] = lambda: None
 

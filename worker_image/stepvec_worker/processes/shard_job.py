@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from itertools import takewhile
 from typing import Final, Protocol
 
@@ -24,8 +25,9 @@ from stepvec_worker.images.decoding import ImageRejected
 from stepvec_worker.images.fetching import FetchedImage
 from stepvec_worker.images.preprocessing import Pixels
 from stepvec_worker.processes.concurrency import ByteBudget, concurrent_map
-from stepvec_worker.processes.shard_context import Chunk, ChunkTally, ProcessHooks
-from stepvec_worker.storage.rows import RowWriter, StoreRow
+from stepvec_worker.processes.image_watch import Work
+from stepvec_worker.processes.shard_context import Chunk, ProcessHooks
+from stepvec_worker.storage.rows import RowWriter
 
 FloatArray = NDArray[np.float32]
 
@@ -60,7 +62,8 @@ class Prepared:
     """An image whose pixels the network can take, (H, W, 3), or whose outcome is recorded (None)."""
 
     image: ShardImage
-    tally: ChunkTally
+    chunk: Chunk
+    line: int
     pixels: Pixels | None
     modified: datetime
 
@@ -97,7 +100,7 @@ class ShardJob:
         fetch: Callable[[ShardImage], FetchedImage],
         prepare: Callable[[bytes], Pixels],
         embed: Callable[[Sequence[Pixels]], FloatArray],
-        store: StoreRow,
+        store: Callable[[VectorItem], ImageFailure | None],
         download_threads: int,
         write_threads: int,
     ) -> None:
@@ -122,7 +125,7 @@ class ShardJob:
         """
         written = self.totals.write_seconds
         with (
-            RowWriter(self._store, self._write_threads) as writer,
+            RowWriter(self._write_threads) as writer,
             ThreadPoolExecutor(self._download_threads, thread_name_prefix="fetch") as pool,
         ):
             prepared = concurrent_map(
@@ -160,27 +163,33 @@ class ShardJob:
     def _prepare_one(self, chunk: Chunk, line: int, image: ShardImage) -> Prepared:
         self._budget.acquire(image.size)
         try:
-            start = time.perf_counter()
+            with self._hooks.watch.holding(Work.FETCHING, chunk.number, line) as slot:
+                return self._prepare_held(chunk, line, image, slot)
+        finally:
+            self._budget.release(image.size)
+
+    def _prepare_held(self, chunk: Chunk, line: int, image: ShardImage, slot: int) -> Prepared:
+        start = time.perf_counter()
+        try:
             fetched = self._fetch(image)
             downloaded = time.perf_counter()
-            with self._hooks.watch.decoding(chunk.number, line):
+            with self._hooks.watch.decoding(slot):
                 begun = time.perf_counter()
                 pixels = self._prepare(fetched.data)
                 decoded = time.perf_counter()
         except ImageRejected as rejected:
             chunk.tally.record_failure(ImageFailure(image.key, image.image_id, rejected.reason, rejected.message))
-            return Prepared(image, chunk.tally, None, datetime.now(UTC))
-        finally:
-            self._budget.release(image.size)
+            return Prepared(image, chunk, line, None, datetime.now(UTC))
         with self._lock:
             self.totals.downloaded_bytes += len(fetched.data)
             self.totals.download_seconds += downloaded - start
             self.totals.decode_seconds += decoded - begun
-        return Prepared(image, chunk.tally, pixels, fetched.modified)
+        return Prepared(image, chunk, line, pixels, fetched.modified)
 
     def _embed_batch(self, batch: list[Prepared], writer: RowWriter) -> None:
         start = time.perf_counter()
-        vectors = self._embed([element.pixels for element in batch if element.pixels is not None])
+        with self._hooks.watch.holding_all(Work.EMBEDDING, [(element.chunk.number, element.line) for element in batch]):
+            vectors = self._embed([element.pixels for element in batch if element.pixels is not None])
         self.totals.embed_seconds += time.perf_counter() - start
         created = datetime.now(UTC)
         for element, vector in zip(batch, vectors, strict=True):
@@ -199,4 +208,8 @@ class ShardJob:
                 modified=element.modified,
                 scale=encoded.scale,
             )
-            writer.add(row, element.tally.record_row)
+            writer.add(partial(self._store_row, element, row), element.chunk.tally.record_row)
+
+    def _store_row(self, element: Prepared, row: VectorItem) -> ImageFailure | None:
+        with self._hooks.watch.holding(Work.STORING, element.chunk.number, element.line):
+            return self._store(row)

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from stepvec.runs.outcome import FailureReason
-from stepvec_worker.processes.decode_watch import InDecode
+from stepvec_worker.processes.image_watch import InHand, Work
 from stepvec_worker.storage.shard_file import Lease, ShardFile
 
 CHUNK_IMAGES: Final = 100
@@ -19,17 +18,17 @@ MIN_CHUNK_IMAGES: Final = 25
 
 @dataclass(frozen=True, slots=True)
 class FailedLine:
-    """A line whose image ended its process in quarantine, where nothing else was in that process."""
+    """A line whose image ended its process in quarantine, where nothing else was in that process, at this `work`."""
 
     line: int
-    reason: FailureReason
+    work: Work
 
 
 class ShardQueue:
     """Leases a shard's lines to processes, which are named by numbers that are never used twice.
 
     Each line is acknowledged once, by the process that stored its row, or fails. What a lost process had not
-    acknowledged is leased again; an image that it had in decode goes into quarantine: it gets a process to itself.
+    acknowledged is leased again; an image that it had in hand goes into quarantine: it gets a process to itself.
     """
 
     def __init__(self, shard: ShardFile, processes: int) -> None:
@@ -76,17 +75,17 @@ class ShardQueue:
         """The process has stored the chunk."""
         del self._leased[process][chunk]
 
-    def lose(self, process: int, in_decode: Sequence[InDecode], reason: FailureReason) -> list[FailedLine]:
-        """The process died with these images in decode. Returns those that failed by it, for `reason`."""
-        lines = {image.line for image in in_decode}
+    def lose(self, process: int, in_hand: Sequence[InHand]) -> list[FailedLine]:
+        """The process died, and these images in its hands may be why. Returns those that failed by it."""
+        work = {image.line: image.work for image in in_hand}
         failed = []
         for lease in self._leased.pop(process).values():
-            found = lines.intersection(range(lease.first, lease.first + lease.count)) - set(lease.skip)
+            found = work.keys() & set(range(lease.first, lease.first + lease.count)) - set(lease.skip)
             if not lease.is_quarantined:
                 self._quarantine.extend(self._quarantined(line) for line in sorted(found))
                 self._returned.append(replace(lease, skip=(*lease.skip, *sorted(found))))
             elif found:
-                failed.append(FailedLine(lease.first, reason))
+                failed.append(FailedLine(lease.first, work[lease.first]))
             else:
                 self._quarantine.appendleft(lease)
         self._forget(process)

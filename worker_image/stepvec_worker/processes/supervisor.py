@@ -11,13 +11,15 @@ from typing import Final
 
 from stepvec import errors
 from stepvec.adapters.telemetry import logger
-from stepvec.errors import ProcessLostError
-from stepvec.runs.outcome import FailureReason, ImageFailure
+from stepvec.errors import AccessDeniedError, ProcessLostError
+from stepvec.runs.outcome import MIN_SYSTEMATIC_REFUSALS, FailureReason, ImageFailure
 from stepvec.runs.reports import StageSeconds
 from stepvec_worker.processes.embedding_handle import EmbeddingHandle
 from stepvec_worker.processes.host import Termination, peak_memory_mb
+from stepvec_worker.processes.image_watch import Work
 from stepvec_worker.processes.messages import (
     Acknowledged,
+    Crashed,
     Ended,
     Failed,
     Finish,
@@ -32,7 +34,10 @@ from stepvec_worker.processes.shard_context import LoadEmbedder, ShardContext
 from stepvec_worker.processes.shard_queue import MIN_CHUNK_IMAGES, FailedLine, ShardQueue
 
 MAX_DEATHS_WITHOUT_PROGRESS: Final = 3
-"""Processes that may die one after the other without an outcome of any image, before the worker gives up."""
+"""Processes that may die one after the other with no image in hand and without an outcome of any."""
+MAX_CRASHES_WITHOUT_SUCCESS: Final = 20
+"""Images that may end their process, twice each, before any image has another outcome."""
+_CRASHES: Final = frozenset({FailureReason.DECODER_CRASHED, FailureReason.PROCESS_CRASHED})
 _TICK_SECONDS: Final = 0.25
 
 
@@ -164,19 +169,23 @@ class Supervisor:
                 self.tally.embedded += message.embedded
                 self.tally.unchanged += message.unchanged
                 self.tally.failures.extend(message.failures)
+                if message.failures:
+                    self._check_refusals()
             case ProcessUsage():
                 process.usage = message
             case Ready():
                 self.tally.running = message.running
             case Failed():
                 self._fail(_error_of(message))
+            case Crashed():
+                process.crashed = message.message
             case Ended():
                 process.has_ended = True
             case _:
                 raise AssertionError(f"an embedding process sent {message}")
 
     def _reap(self, process: EmbeddingHandle) -> None:
-        in_decode = process.watch.in_decode()
+        in_hand = process.overdue or process.watch.in_hand()
         self._selector.unregister(process.descriptor)
         how = process.end()
         del self._living[process.number]
@@ -188,12 +197,13 @@ class Supervisor:
             self._queue.leave(process.number)
             return
         self.tally.processes_lost += 1
-        reason = FailureReason.TIMED_OUT if process.is_overdue else FailureReason.DECODER_CRASHED
-        failed = self._queue.lose(process.number, in_decode, reason)
-        keys = [self._context.shard_file.image(image.line).key for image in in_decode]
-        logger.warning("an embedding process died", embedding_process=process.pid, how=how, in_decode=keys)
-        self._deaths_without_progress = 0 if failed else self._deaths_without_progress + 1
-        self.tally.failures.extend(self._failure(line, how) for line in failed)
+        failed = self._queue.lose(process.number, in_hand)
+        keys = [self._context.shard_file.image(image.line).key for image in in_hand]
+        logger.warning("an embedding process died", embedding_process=process.pid, how=how, in_hand=keys)
+        # With images in hand it goes on: they are tried alone, and succeed or fail.
+        self._deaths_without_progress = 0 if in_hand else self._deaths_without_progress + 1
+        self.tally.failures.extend(self._failure(line, how, is_overdue=bool(process.overdue)) for line in failed)
+        self._check_crashes()
         if self._deaths_without_progress >= MAX_DEATHS_WITHOUT_PROGRESS:
             self._fail(
                 ProcessLostError(
@@ -204,20 +214,48 @@ class Supervisor:
         elif self._queue.has_work:
             self._start()
 
-    def _failure(self, line: FailedLine, how: str) -> ImageFailure:
+    def _failure(self, line: FailedLine, how: str, *, is_overdue: bool) -> ImageFailure:
         image = self._context.shard_file.image(line.line)
-        if line.reason is FailureReason.TIMED_OUT:
+        if is_overdue:
+            reason = FailureReason.TIMED_OUT
             message = f"Its decoding took longer than {self._context.settings.decode_seconds:g} s, twice."
         else:
-            message = f"Decoding it ended a process, twice ({how})."
-        return ImageFailure(image.key, image.image_id, line.reason, message)
+            is_decoder = line.work is Work.DECODING
+            reason = FailureReason.DECODER_CRASHED if is_decoder else FailureReason.PROCESS_CRASHED
+            message = f"{line.work.name.capitalize()} it ended a process, twice ({how})."
+        return ImageFailure(image.key, image.image_id, reason, message)
+
+    def _check_crashes(self) -> None:
+        """Images that end processes are hardly to blame where no image does anything else."""
+        crashed = [failure for failure in self.tally.failures if failure.reason in _CRASHES]
+        others = self.progress.embedded + self.progress.failed - len(crashed)
+        if len(crashed) >= MAX_CRASHES_WITHOUT_SUCCESS and not others:
+            self._fail(
+                ProcessLostError(
+                    f"Each of the first {len(crashed)} images ended its process. {crashed[-1].message}",
+                    remedy="SIGKILL mostly means lack of memory: give the job more, or lower STEPVEC_VCPUS.",
+                )
+            )
+
+    def _check_refusals(self) -> None:
+        """Images that S3 refuses are hardly to blame where it refuses each of the first hundred."""
+        refused = [failure for failure in self.tally.failures if failure.reason is FailureReason.UNREADABLE]
+        others = self.tally.embedded + len(self.tally.failures) - len(refused)
+        if len(refused) >= MIN_SYSTEMATIC_REFUSALS and not others and not self.usage.downloaded_bytes:
+            self._fail(
+                AccessDeniedError(
+                    f"S3 refuses each of the first {len(refused)} images. {refused[-1].message}",
+                    remedy="Make the images readable for the job's role, or leave those out that nobody can read.",
+                )
+            )
 
     def _kill_overdue(self) -> None:
         limit = self._context.settings.decode_seconds
         for process in self._living.values():
-            if not process.is_overdue and process.watch.overdue(limit):
-                process.is_overdue = True
-                process.kill()
+            if not process.overdue:
+                process.overdue = process.watch.overdue(limit)
+                if process.overdue:
+                    process.kill()
 
     def _heed_termination(self) -> None:
         if self._termination.is_asked and self._stop_at is None:

@@ -21,7 +21,7 @@ MAX_ROWS_AHEAD: Final = 200
 PUT_ATTEMPTS: Final = 5
 """Times that a row may change while we write it; each needs another run that writes the same row at that moment."""
 
-StoreRow = Callable[[VectorItem], ImageFailure | None]
+WriteRow = Callable[[], ImageFailure | None]
 """Writes one row; returns why it was refused."""
 OnStored = Callable[[ImageFailure | None], None]
 """Called with the outcome of a row when it is stored or refused, in the thread that wrote it."""
@@ -72,8 +72,7 @@ class RowWriter:
     Errors of writing are raised by the next `add`, by `flush`, or at the block's end.
     """
 
-    def __init__(self, store: StoreRow, threads: int) -> None:
-        self._store = store
+    def __init__(self, threads: int) -> None:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="write")
         self._pending: deque[Future[None]] = deque()
         self._lock = threading.Lock()
@@ -95,20 +94,20 @@ class RowWriter:
         finally:
             self._pool.shutdown(cancel_futures=True)
 
-    def add(self, row: VectorItem, on_stored: OnStored) -> None:
-        """Take one row; waits while too many are under way."""
+    def add(self, write: WriteRow, on_stored: OnStored) -> None:
+        """Take one row to write; waits while too many are under way."""
         while len(self._pending) >= MAX_ROWS_AHEAD or (self._pending and self._pending[0].done()):
             self._pending.popleft().result()
-        self._pending.append(self._pool.submit(self._write, row, on_stored))
+        self._pending.append(self._pool.submit(self._write, write, on_stored))
 
     def flush(self) -> None:
         """Return when every row taken is stored or refused."""
         while self._pending:
             self._pending.popleft().result()
 
-    def _write(self, row: VectorItem, on_stored: OnStored) -> None:
+    def _write(self, write: WriteRow, on_stored: OnStored) -> None:
         start = time.perf_counter()
-        failure = self._store(row)
+        failure = write()
         with self._lock:
             self._seconds += time.perf_counter() - start
         on_stored(failure)
