@@ -134,9 +134,9 @@ def _arithmetic(case: Case, plan: Plan, prices: Prices) -> Iterator[str]:
     def paid(of: str, price: str) -> float:
         return float(used[of]) * (prices.each(price) or 0)
 
-    yield "| Part | Reckoned | US dollars |"
+    yield "| Part | Calculation | US dollars |"
     yield "|---|---|---|"
-    for part, reckoned, amount in (
+    for part, calculation, amount in (
         (
             "DynamoDB, writes",
             f"{IMAGES:,} rows, units each: {plan.write_units_an_image:g}",
@@ -151,7 +151,7 @@ def _arithmetic(case: Case, plan: Plan, prices: Prices) -> Iterator[str]:
         ("Lambda", functions, usd["lambda"]),
         ("CloudWatch", watching, usd["cloudwatch"]),
     ):
-        yield f"| {part} | {reckoned} | {float(amount):.4f} |"
+        yield f"| {part} | {calculation} | {float(amount):.4f} |"
     yield f"| **All** | | **{float(plan.cost.total_usd):.4f}** |"
     yield f"| Beside it, a month of keeping the rows | storage and recovery | {float(plan.kept_usd_a_month):.4f} |"
 

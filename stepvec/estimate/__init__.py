@@ -1,1 +1,1 @@
-"""What a run takes and costs: plans before it, cost after it. Pure arithmetic."""
+"""Time and cost of a run: planned before it, actual after it. Pure arithmetic."""

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """Jobs at a time and what they run on.
+    """How many jobs run at a time, and on what.
 
-    device: "cpu" or "gpu". jobs: those that run at a time, `vcpus_per_job` each, with Spot or on demand, on instances
-    of `families` with a root volume of `root_volume_gib`. shard_size: images of a job where an input does not say.
-    vcpu_hour_usd: the deployment's own price of a vCPU-hour; 0 where it has none.
+    device: "cpu" or "gpu". jobs: concurrent jobs of `vcpus_per_job` each, on Spot or on-demand instances of
+    `families` with a root volume of `root_volume_gib`. shard_size: images per job unless an input says otherwise.
+    vcpu_hour_usd: the deployment's own price of a vCPU-hour; 0 if it has none.
     """
 
     device: str
@@ -25,13 +25,13 @@ class Capacity:
 
     @property
     def vcpus(self) -> int:
-        """vCPUs that work at a time."""
+        """vCPUs in use at a time."""
         return self.jobs * self.vcpus_per_job
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerThroughput:
-    """Images a second of one vCPU, from S3 to DynamoDB. provisional: not of this version, or not of a whole worker."""
+    """Images per second of one vCPU, from S3 to DynamoDB. provisional: of another version, or of part of a worker."""
 
     device: str
     architectures: tuple[str, ...]
@@ -45,7 +45,7 @@ class WorkerThroughput:
 
 @dataclass(frozen=True, slots=True)
 class StepThroughput:
-    """Rates of the functions, and seconds that pass before a function, a job or an instance does anything."""
+    """Rates of the functions, and start-up seconds of a function, a job and an instance."""
 
     list_keys_per_second: float
     shard_keys_per_second: float
@@ -65,7 +65,7 @@ class Throughput:
     steps: StepThroughput
 
     def of_worker(self, *, device: str, architecture: str, engine: str, precision: str) -> WorkerThroughput | None:
-        """The figure for this worker; None where none was measured."""
+        """The figure for this worker; None if it was not measured."""
         for worker in self.workers:
             if architecture in worker.architectures and (worker.device, worker.engine, worker.precision) == (
                 device,

@@ -1,4 +1,4 @@
-"""What a run used of AWS, and what that costs. A price that is not known makes the total "unknown", never too small."""
+"""The AWS resources that a run uses and their cost. An unknown price makes the total "unknown", never too low."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ HOURS_OF_A_MONTH: Final = 730
 
 @dataclass(frozen=True, slots=True)
 class RunUsage:
-    """What a run uses, or used.
+    """The AWS resources that a run uses, planned or actual.
 
-    vcpu_seconds: of jobs from their container's start to their end. start_vcpu_seconds: of instances before their first
-    job and after their last. metric_hours: hours of each custom metric, added up. None: not known.
+    vcpu_seconds: of jobs, from the start of the container to its end. start_vcpu_seconds: of instances before their
+    first job and after their last. metric_hours: hours of each custom metric, added up. None: unknown.
     """
 
     write_units: float
@@ -38,19 +38,19 @@ class RunUsage:
 
     @property
     def vcpu_hours(self) -> float | None:
-        """vCPU-hours that instances run; None where it is not known."""
+        """vCPU-hours that instances run; None if unknown."""
         return None if self.vcpu_seconds is None else (self.vcpu_seconds + self.start_vcpu_seconds) / 3600
 
 
 def vcpu_hour_usd(capacity: Capacity, prices: Prices) -> float | None:
-    """A vCPU-hour of `capacity`: the deployment's own price, else the dearest of its families; None if not known."""
+    """Price of a vCPU-hour: the deployment's own, else that of its most expensive family; None if unknown."""
     if capacity.vcpu_hour_usd:
         return capacity.vcpu_hour_usd
     return prices.vcpu_hour_spot(capacity.families) if capacity.spot else vcpu_hour_at_most(capacity, prices)
 
 
 def vcpu_hour_at_most(capacity: Capacity, prices: Prices) -> float | None:
-    """A vCPU-hour on demand of the dearest of its families: Spot instances never cost more; None if not known.
+    """On-demand price of a vCPU-hour of the most expensive family; Spot never costs more. None if unknown.
 
     https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/using-spot-instances.html: the default maximum price is that.
     """
@@ -58,7 +58,7 @@ def vcpu_hour_at_most(capacity: Capacity, prices: Prices) -> float | None:
 
 
 def cost_of(usage: RunUsage, capacity: Capacity, prices: Prices, *, vcpu_usd: float | None) -> RunCost:
-    """The cost of `usage` by service; `vcpu_usd` is an hour of a vCPU, None where it is not known."""
+    """The cost of `usage` by service; `vcpu_usd` is the price of a vCPU-hour, None if unknown."""
     usd: dict[str, float | str] = {
         "batch": _amount((usage.vcpu_hours, vcpu_usd)),
         "addresses_and_disks": _amount((usage.vcpu_hours, _beside_a_vcpu_hour(capacity, prices))),
@@ -82,13 +82,13 @@ def cost_of(usage: RunUsage, capacity: Capacity, prices: Prices, *, vcpu_usd: fl
 
 
 def total(usd: Mapping[str, float | str]) -> float | str:
-    """The sum, or "unknown" if one amount is unknown."""
+    """The sum, or "unknown" if any amount is unknown."""
     known = [amount for amount in usd.values() if isinstance(amount, (int, float))]
     return round(sum(known), 8) if len(known) == len(usd) else UNKNOWN
 
 
 def _beside_a_vcpu_hour(capacity: Capacity, prices: Prices) -> float | None:
-    """What an instance pays for its address and its root volume, a vCPU-hour: of the size that prices.json has."""
+    """Cost of an instance's address and root volume per vCPU-hour, for the instance size in prices.json."""
     address, disk = prices.each("ipv4_hour"), prices.each("gp3_gb_month")
     vcpus = prices.instance_vcpus(capacity.families)
     if address is None or disk is None or vcpus is None:
@@ -101,7 +101,7 @@ def _per_hour(usd_a_month: float | None) -> float | None:
 
 
 def _amount(*parts: tuple[float | None, float | None]) -> float | str:
-    """Units times price, added up; "unknown" where one of them is, unless nothing of it was used."""
+    """Units times price, added up; "unknown" if any factor is, unless no units were used."""
     usd = 0.0
     for units, price in parts:
         if units is None or (price is None and units):

@@ -1,6 +1,6 @@
 """What a run is expected to take: shards, time, bottleneck, cost. Pure arithmetic.
 
-The plan says what it rests on in its notes; docs/cost.md shows the arithmetic, and a test holds both together.
+A plan's notes state its assumptions; docs/cost.md shows the arithmetic, and a test compares the two.
 """
 
 from __future__ import annotations
@@ -33,24 +33,24 @@ TABLE_READS: Final = "table_reads"
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """What is to be embedded. `key_bytes` counts the images by the bytes of their key: a row's size depends on it."""
+    """The images to embed. `key_bytes` maps the length of a key in bytes to the number of images: it sizes the rows."""
 
     bytes: int
     key_bytes: Mapping[int, int]
 
     @property
     def images(self) -> int:
-        """How many they are."""
+        """Number of images."""
         return sum(self.key_bytes.values())
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a run of `images` is expected to take; a figure that rests on an unknown one is "unknown".
+    """The expected duration and cost of a run; a figure that depends on an unknown one is "unknown".
 
-    jobs: at a time, of `shards` in all. images_per_second: while jobs run, held by `bound_by`; `limits` has each
-    bound. seconds: by step of the run, one after the other. at_most_usd: the total if every instance were on demand.
-    kept_usd_a_month: what the rows cost while they are kept. notes: what the figures rest on, and what would help.
+    jobs: concurrent, of `shards` in total. images_per_second: while jobs run; `bound_by` names the bottleneck among
+    `limits`. seconds: by step of the run, in order. at_most_usd: the total if every instance were on demand.
+    kept_usd_a_month: monthly storage cost of the rows. notes: assumptions, and what would help.
     """
 
     images: int
@@ -76,7 +76,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class _Pace:
-    """How fast jobs embed: images a second by each bound, the tightest one, and what the jobs take by it."""
+    """How fast jobs embed: images per second by limit, the bottleneck, and the resulting duration."""
 
     limits: Mapping[str, float | None]
     bound_by: str
@@ -94,7 +94,7 @@ def plan_run(
     prices: Prices,
     throughput: Throughput,
 ) -> Plan:
-    """The plan of embedding all of `workload`, into a table that was never busier than a new one."""
+    """Plan to embed all of `workload` into a new table that was never scaled up."""
     rows = Rows(str(model), model.dimension, vector_type)
     writes = rows.write_units(workload.key_bytes)
     reads = rows.read_units(workload.key_bytes)
@@ -145,7 +145,7 @@ def plan_run(
 
 
 def shard_count(workload: Workload, shard_size: int) -> int:
-    """Shards of a run, by images and by bytes."""
+    """Number of shards of a run, by images and by bytes."""
     if not workload.images:
         return 0
     return max(math.ceil(workload.images / shard_size), math.ceil(workload.bytes / SHARD_BYTES))
@@ -211,12 +211,12 @@ def _kept(stored_gb: float, prices: Prices) -> float | str:
 def _notes(
     capacity: Capacity, worker: WorkerThroughput | None, steps: StepThroughput, prices: Prices, pace: _Pace
 ) -> tuple[str, ...]:
-    notes = ["All images are taken as new: what is stored already costs its listing and half a read unit."]
+    notes = ["All images are assumed to be new: those already stored cost only their listing and half a read unit."]
     if worker is None:
-        notes.append("No throughput of this model and engine was measured: time, and what instances cost, are unknown.")
+        notes.append("Throughput of this model and engine was not measured: time and cost of instances are unknown.")
     else:
         mark = " (provisional)" if worker.provisional else ""
-        notes.append(f"{worker.images_per_vcpu_second} images/s a vCPU, {worker.measured}{mark}: {worker.source}.")
+        notes.append(f"{worker.images_per_vcpu_second} images/s per vCPU, {worker.measured}{mark}: {worker.source}.")
     if steps.provisional:
         notes.append(f"Steps: {steps.source}.")
     if capacity.vcpu_hour_usd:
@@ -243,8 +243,8 @@ def _warm(pace: _Pace) -> str:
         if limit
     )
     return (
-        "A table that was never busier than a new one holds the run; one that was takes twice its peak. To be as fast "
-        f"as the vCPUs: aws dynamodb update-table --table-name TABLE --warm-throughput {units} "
+        "A new table that was never scaled up limits the run; a table takes twice its previous peak. To match "
+        f"the vCPUs: aws dynamodb update-table --table-name TABLE --warm-throughput {units} "
         "(AWS charges for it once; that price is not in the plan)."
     )
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """`usd` for `per` units, and where and when (year-month) that was read. None: nobody could be asked.
+    """`usd` for `per` units, with its source and the year and month it was read. None: unknown.
 
-    secondary: read in other people's tables or text, not on AWS's own page, which is `source`.
+    secondary: read on a third party's page; `source` is AWS's own.
     """
 
     usd: float | None
@@ -49,7 +49,7 @@ class Prices:
     spot_example: Price
 
     def each(self, name: str) -> float | None:
-        """US dollars for one unit of `name`; None where it is not known."""
+        """US dollars for one unit of `name`; None if unknown."""
         return self.prices[name].each
 
     @property
@@ -59,15 +59,15 @@ class Prices:
         return f"{self.region}, {' to '.join(dict.fromkeys((months[0], months[-1])))}"
 
     def vcpu_hour_on_demand(self, families: tuple[str, ...]) -> float | None:
-        """The dearest vCPU-hour on demand of instance `families`; None where the price of one is not known."""
+        """Highest on-demand price of a vCPU-hour among `families`; None if any of them is unknown."""
         return _dearest([self._of_family(family, is_spot=False) for family in families])
 
     def vcpu_hour_spot(self, families: tuple[str, ...]) -> float | None:
-        """The dearest vCPU-hour with Spot of instance `families`; None where the price of one is not known."""
+        """Highest Spot price of a vCPU-hour among `families`; None if any of them is unknown."""
         return _dearest([self._of_family(family, is_spot=True) for family in families])
 
     def instance_vcpus(self, families: tuple[str, ...]) -> int | None:
-        """vCPUs of the smallest instance of `families` that has a price here; None where none has."""
+        """vCPUs of the smallest instance of `families` that has a price here; None if there is none."""
         return min((self.instances[name].vcpus for name in self.instances if _family(name) in families), default=None)
 
     def _of_family(self, family: str, *, is_spot: bool) -> float | None:

@@ -1,6 +1,6 @@
-"""How many requests, rounds and transitions a run makes, by its numbers of images and shards.
+"""How many requests, invocations and transitions a run makes, given its numbers of images and shards.
 
-Plans take all of it from here; reports take what nobody counts. A figure of each kind says where it comes from.
+Plans take everything from here, reports only what is not counted during the run.
 """
 
 from __future__ import annotations
@@ -17,32 +17,32 @@ from stepvec.runs.reports import PROGRESS_SECONDS
 FUNCTION_MEMORY_MB: Final = 1_769
 """One full vCPU. https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html"""
 FUNCTION_SECONDS: Final = 840
-"""A round of listing or sharding ends when its function's 900 seconds are nearly over."""
+"""An invocation of ListImages or ShardImages ends shortly before its 900 seconds are over."""
 
 TRANSITIONS_OF_A_RUN: Final = 12
-"""States that an execution enters beside its rounds of listing and sharding, start and end included."""
+"""States that an execution enters besides listing and sharding, start and end included."""
 TRANSITIONS_OF_A_ROUND: Final = 2
-"""The function, and the choice after it."""
+"""The function and the Choice after it."""
 TRANSITIONS_OF_A_SHARD: Final = 6
 """States that the child execution of one shard enters, start and end included."""
 
 PUTS_OF_A_FILE: Final = 4
-"""The listing file, what its window left, what it became, and a partition of it."""
+"""The listing file, its leftovers, its resolved images, and a partition of it."""
 GETS_OF_A_FILE: Final = 5
-"""The listing file twice, the partition, the left-over lines, what the window became."""
+"""The listing file twice, the partition, its leftovers, its resolved images."""
 PUTS_OF_A_SHARD: Final = 4
-"""Its file, the worker's first progress and report, what VerifyShard counted."""
+"""Shard file, the worker's first progress and report, VerifyShard's counts."""
 GETS_OF_A_SHARD: Final = 12
-"""Input, shard and report by the worker and VerifyShard; two files by VerifyRun, each looked for before it is read."""
+"""Input, shard and report by worker and VerifyShard; two files by VerifyRun, each with a HEAD first."""
 REQUESTS_OF_A_RUN: Final = 8
 """Start, input, shards.json, failures.jsonl, report.json: written once, read once or twice."""
 
 SHARDING_READ_UNITS: Final = 0.5
-"""ShardImages looks for each listed image's row, eventually consistent. One that is not there costs as a small one."""
+"""ShardImages looks up each listed image's row, eventually consistent. A missing row costs as much as a small one."""
 WORKER_READ_UNITS: Final = 0.5
-"""The worker looks again before each image, eventually consistent."""
+"""The worker looks it up again before each image, eventually consistent."""
 VERIFY_READ_UNITS: Final = 1.0
-"""VerifyShard reads each row, strongly consistent: a unit for each started 4 KB of it."""
+"""VerifyShard reads each row, strongly consistent: one unit per started 4 KB."""
 
 LOG_BYTES_OF_A_SHARD: Final = 16_000
 """Estimated: some twenty JSON lines of the worker and VerifyShard, and Lambda's own."""
@@ -64,12 +64,12 @@ def state_transitions(listed: int, shards: int, steps: StepThroughput) -> int:
 
 
 def lambda_requests(listed: int, shards: int, steps: StepThroughput) -> int:
-    """Invocations of functions: rounds of two, one a shard, one a run."""
+    """Invocations of functions: those of listing and sharding, one per shard, one per run."""
     return _all_rounds(listed, steps) + shards + 1
 
 
 def function_seconds(listed: int, embedded: int, shards: int, steps: StepThroughput) -> float:
-    """Seconds of functions in all, their starts included."""
+    """Total seconds of all functions, cold starts included."""
     return (
         listed / steps.list_keys_per_second
         + listed / steps.shard_keys_per_second
@@ -85,7 +85,7 @@ def s3_gets(*, listed: int, downloads: int, shards: int) -> int:
 
 
 def s3_puts(listed: int, shards: int, job_seconds: float | None) -> int | None:
-    """PUT and LIST requests, for jobs that take so long in all; None where that is not known."""
+    """PUT and LIST requests; `job_seconds` is the total of all jobs, and None if unknown, as is the result then."""
     if job_seconds is None:
         return None
     pages, files = math.ceil(listed / LIST_PAGE_KEYS), math.ceil(listed / LISTING_FILE_LINES)
@@ -94,12 +94,12 @@ def s3_puts(listed: int, shards: int, job_seconds: float | None) -> int | None:
 
 
 def start_vcpu_seconds(*, shards: int, capacity: Capacity, steps: StepThroughput) -> float:
-    """vCPU-seconds of instances that do not work yet, or no more: each vCPU that a run takes is started once."""
+    """vCPU-seconds of idle instances before and after their jobs: each vCPU of a run is started once."""
     return min(shards, capacity.jobs) * capacity.vcpus_per_job * steps.instance_start_seconds
 
 
 def lambda_gb_seconds(seconds: float) -> float:
-    """GB-seconds of functions that ran for so long in all."""
+    """GB-seconds of functions that ran for `seconds` in total."""
     return seconds * FUNCTION_MEMORY_MB / 1024
 
 
@@ -109,5 +109,5 @@ def log_gb(shards: int) -> float:
 
 
 def metric_hours(run_seconds: float) -> float:
-    """Hours of each custom metric, added up: an hour that has begun is paid."""
+    """Hours of all custom metrics, added up: each started hour is charged."""
     return MAX_RUN_METRICS * float(math.floor(run_seconds / 3600) + 1)

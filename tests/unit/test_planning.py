@@ -149,7 +149,7 @@ def test_without_a_measured_throughput_time_and_total_are_unknown() -> None:
     assert made.bound_by == made.images_per_second == made.total_seconds == made.seconds["embed"] == UNKNOWN
     assert made.cost.usd["batch"] == made.cost.total_usd == made.at_most_usd == UNKNOWN
     assert made.cost.usd["dynamodb"] != UNKNOWN
-    assert any("No throughput" in note for note in made.notes)
+    assert any("was not measured" in note for note in made.notes)
 
 
 def test_a_spot_price_that_is_not_known_leaves_an_upper_bound() -> None:
