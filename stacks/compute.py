@@ -24,13 +24,13 @@ from stepvec.rows.model import ModelIdentity
 JOB_ATTEMPTS: Final = 5
 JOB_ATTEMPT_HOURS: Final = 6
 WORKER_USER: Final = "10001"
-"""As in worker_image/Dockerfile: nobody, on an instance that holds nothing."""
+"""As in worker_image/Dockerfile: an unprivileged user."""
 SCRATCH_MIB: Final = 256
-"""Of a /tmp in memory, the one place to write: a shard file of more than 32 MiB is spooled there."""
+"""Size of the in-memory /tmp, the only writable place: shard files of more than 32 MiB are spooled there."""
 NO_CAPACITY_HOURS: Final = 4
-"""A job that waits so long for an instance of any kind ends, and its run says what is missing."""
+"""Batch cancels a job that waits longer than this for any instance; its run reports its images as missing."""
 MISCONFIGURED_MINUTES: Final = 10
-"""The shortest that Batch takes: no time makes a job fit that no instance can run."""
+"""The minimum that Batch accepts: waiting does not help a job that fits no instance."""
 
 
 class Compute(Construct):
@@ -114,7 +114,7 @@ class Compute(Construct):
 
 
 def _stuck_jobs() -> list[batch.JobStateTimeLimitAction]:
-    """Cancel jobs that stay RUNNABLE: their run goes on without them, and says what is missing.
+    """Cancel jobs that stay RUNNABLE: their run continues without them and reports what is missing.
 
     https://docs.aws.amazon.com/batch/latest/userguide/job_stuck_in_runnable.html
     """
@@ -154,7 +154,7 @@ def _job_role(scope: Construct, data: DataStack) -> iam.Role:
         iam.PolicyStatement(actions=["s3:GetObject"], resources=[data.image_bucket.arn_for_objects("*")])
     )
     role.add_to_policy(
-        # Without it S3 answers 403 for an object that is gone, and NotFound could not be told from AccessDenied.
+        # Without it S3 answers 403 for a deleted object, and NotFound could not be told from AccessDenied.
         iam.PolicyStatement(actions=["s3:ListBucket"], resources=[data.image_bucket.bucket_arn])
     )
     role.add_to_policy(

@@ -1,4 +1,4 @@
-"""The dashboard: how a run goes, what fails, what holds it up, and what it cost."""
+"""The dashboard: progress, failures, bottlenecks and cost of runs."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ IMAGE_COUNTS: Final = (IMAGES_LISTED, IMAGES_EMBEDDED, IMAGES_UNCHANGED, IMAGES_
 
 
 class Dashboard(Construct):
-    """One page a deployment, named by CloudFormation."""
+    """One dashboard per deployment, named by CloudFormation."""
 
     def __init__(
         self,
@@ -99,11 +99,11 @@ class Dashboard(Construct):
 
 _HELP: Final = """**What to do when an alarm goes off**: docs/operate.md.
 
-**Shards waiting or running** counts within the time that is shown: show the whole run.
+**Shards waiting or running** counts within the time range shown: include the whole run.
 
-**Cost** is known only at a run's end, from its report: a Spot price is no metric. `batch` needs `vcpu_hour_usd`.
+**Cost** is known at the end of a run, from its report. `batch` needs the setting `vcpu_hour_usd`.
 
-**Jobs that wait**: AWS Batch has no metric of them. Its console lists them by state."""
+**Waiting jobs**: AWS Batch has no metric for them. Its console lists jobs by state."""
 
 
 def _images_per_second(deployment: str) -> cloudwatch.MathExpression:

@@ -15,14 +15,14 @@ from stepvec.rows.item import PARTITION_KEY
 
 KEEP: Final = cdk.RemovalPolicy.RETAIN
 OLD_VERSIONS_DAYS: Final = 30
-"""How long an image that was overwritten or deleted can be had back."""
+"""How long an image that was overwritten or deleted can be restored."""
 ABORT_UPLOADS_DAYS: Final = 3
 
 
 class DataStack(cdk.Stack):
     """The image bucket, the work bucket of the runs' files, and the table of vectors. Deleting the stack keeps them.
 
-    Image bucket and table may be the user's own, by name: then they are neither created nor configured here.
+    Image bucket and table may be existing ones, by name: then they are neither created nor configured here.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, config: PipelineConfig, **kwargs: Any) -> None:
@@ -33,7 +33,7 @@ class DataStack(cdk.Stack):
             if config.image_bucket
             else self._image_bucket()
         )
-        # Not versioned: what is in it can be made again, and each of its files is written once, or again the same.
+        # Not versioned: its contents can be recreated, and its files are written once, or rewritten identically.
         self.work_bucket = self._bucket(
             "Work",
             lifecycle_rules=[
@@ -48,7 +48,7 @@ class DataStack(cdk.Stack):
         cdk.CfnOutput(self, "TableName", value=self.table.table_name)
 
     def _image_bucket(self) -> s3.Bucket:
-        # Versioned: images are all that nothing here can make again (docs/decisions/0010).
+        # Versioned: images are the only data that cannot be recreated (docs/decisions/0010).
         return self._bucket(
             "Images",
             versioned=True,
@@ -76,7 +76,7 @@ class DataStack(cdk.Stack):
         if self.key:
             resource = table.node.default_child
             assert isinstance(resource, dynamodb.CfnGlobalTable)  # noqa: S101 - what TableV2 is made of
-            # TableEncryptionV2 wants the region at synthesis; this app is deployed to whichever it is asked to.
+            # TableEncryptionV2 needs the region at synthesis; this app is region-agnostic.
             resource.add_property_override("SSESpecification", {"SSEEnabled": True, "SSEType": "KMS"})
             resource.add_property_override("Replicas.0.SSESpecification.KMSMasterKeyId", self.key.key_arn)
         return table
@@ -88,7 +88,7 @@ class DataStack(cdk.Stack):
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
             encryption=s3.BucketEncryption.KMS if self.key else s3.BucketEncryption.S3_MANAGED,
             encryption_key=self.key,
-            # One data key for many objects: a call to KMS for each of millions of images would cost.
+            # One data key for many objects: a KMS request for each of millions of images would be expensive.
             bucket_key_enabled=True if self.key else None,
             enforce_ssl=True,
             removal_policy=KEEP,

@@ -10,11 +10,11 @@ DeviceName = Literal["cpu", "gpu"]
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A job's share of an instance, and the instances: any size of `families` that fits a job.
+    """The resources of a job, and its instances: any size of `families` that fits a job.
 
-    root_volume_gib: the image and its layers; job data never touches the disk.
+    root_volume_gib: for the container image; job data never touches the disk.
     image_target: stage of worker_image/Dockerfile that is built.
-    arguments: what the worker's command line gets beside the shard.
+    arguments: of the worker's command line, besides the shard.
     """
 
     vcpus: int
@@ -29,10 +29,10 @@ class Device:
 CPU: Final = Device(
     # One process of one thread a vCPU beats threads inside a process: docs/decisions/0002.
     vcpus=1,
-    # Fits one job a vCPU on the c families (2 GiB a vCPU, less what the ECS agent and the system take).
+    # Fits one job per vCPU on the c families (2 GiB per vCPU, minus what the ECS agent and the system take).
     memory_mib=1_800,
     gpus=0,
-    # Those with AMX (Sapphire Rapids) first. Batch weighs price and capacity, not this order; Spot wants choice.
+    # Those with AMX (Sapphire Rapids) first; Batch goes by price and capacity, not by order. Spot needs choice.
     families=("c7i", "m7i", "c6i", "m6i"),
     # The ECS-optimized AMI's own size. https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-optimized_AMI.html
     root_volume_gib=30,

@@ -1,4 +1,4 @@
-"""The deployment's own key, and what the services and roles may do with it."""
+"""The deployment's own key, and what services and roles may do with it."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ WRITE: Final = (
     "kms:ReEncryptFrom",
     "kms:ReEncryptTo",
 )
-"""What CDK's own grants give, written out: no statement here has a wildcard action."""
+"""What CDK's own grants allow, spelled out: no statement here has a wildcard action."""
 
 
 def create_key(scope: Construct, construct_id: str) -> kms.Key:
-    """A key that is rotated and outlives its stack, as what it encrypts does.
+    """A rotated key that, like the data it encrypts, outlives its stack.
 
-    CloudWatch Logs and those who publish alarms to the topic use it as services, in this account only; S3 and
-    DynamoDB use it in the name of the role that calls them.
+    CloudWatch Logs and the services that publish to the topic use it directly, for this account only; S3 and DynamoDB
+    use it on behalf of the calling role.
     """
     key = kms.Key(
         scope,
@@ -55,7 +55,7 @@ def create_key(scope: Construct, construct_id: str) -> kms.Key:
 
 
 def allow_use(role: iam.IRole, key: kms.IKey | None, *, write: bool = True) -> None:
-    """Let `role` read, or read and write, what `key` encrypts. Nothing to do without a key of one's own."""
+    """Let `role` read, or read and write, what `key` encrypts. Does nothing without a customer managed key."""
     if key is not None:
         actions = [*READ, *WRITE] if write else list(READ)
         role.add_to_principal_policy(iam.PolicyStatement(actions=actions, resources=[key.key_arn]))

@@ -48,14 +48,13 @@ class Functions(Construct):
         images, work, table = data.image_bucket, data.work_bucket, data.table
         run_files = work.arn_for_objects("runs/*")
         buckets = {"STEPVEC_IMAGE_BUCKET": images.bucket_name, "STEPVEC_WORK_BUCKET": work.bucket_name}
-        shard_size = {"STEPVEC_SHARD_SIZE": str(config.shard_size)}
         stored = {"STEPVEC_TABLE": table.table_name, "STEPVEC_MODEL": str(model)}
         read_marks = _allow("dynamodb:BatchGetItem", table.table_arn)
         # Without ListBucket S3 answers 403, not 404, for a file that is not there yet.
         know_files = _allow("s3:ListBucket", work.bucket_arn)
         self.list_images = self.create(
             "ListImages",
-            environment={**buckets, **shard_size},
+            environment={**buckets, "STEPVEC_SHARD_SIZE": str(config.shard_size)},
             statements=[
                 _allow("s3:ListBucket", images.bucket_arn),
                 # Manifests may lie in both buckets; HeadObject of the images they name is GetObject, too.
@@ -66,7 +65,7 @@ class Functions(Construct):
         )
         self.shard_images = self.create(
             "ShardImages",
-            environment={**buckets, **shard_size, **stored},
+            environment={"STEPVEC_WORK_BUCKET": work.bucket_name, **stored},
             statements=[_allow("s3:GetObject", run_files), _allow("s3:PutObject", run_files), read_marks],
         )
         self.verify_shard = self.create(
@@ -77,7 +76,7 @@ class Functions(Construct):
                 "STEPVEC_WORKER_LOG_GROUP": worker_logs.log_group_name,
             },
             statements=[
-                # To quote, in the report, what a job that failed logged last.
+                # To quote the last log lines of a failed job in the report.
                 _allow("logs:GetLogEvents", worker_logs.log_group_arn),
                 _allow("s3:GetObject", run_files),
                 know_files,
@@ -119,7 +118,7 @@ class Functions(Construct):
         statements: Sequence[iam.PolicyStatement],
         timeout: cdk.Duration | None = None,
     ) -> lambda_.Function:
-        """A function of the package that `name` is in snake case, with a role that may do just `statements`."""
+        """A function of the package that `name` is in snake case, with a role that allows only `statements`."""
         group = log_group(self, f"{name}Logs", self._config, self._key)
         role = iam.Role(self, f"{name}Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
         # Instead of the managed AWSLambdaBasicExecutionRole, which may write to every log group of the account.

@@ -19,7 +19,7 @@ ROOT_DEVICE: Final = "/dev/xvda"
 def compute_environments(
     scope: Construct, network: Network, config: PipelineConfig
 ) -> list[batch.ManagedEc2EcsComputeEnvironment]:
-    """What the queue takes instances from, in its order."""
+    """The queue's compute environments, in order."""
     template = _launch_template(scope, config)
     on_demand = _environment(
         scope, "OnDemand", network, config, template, strategy=batch.AllocationStrategy.BEST_FIT_PROGRESSIVE
@@ -74,7 +74,7 @@ def _environment(
 
 
 def _launch_template(scope: Construct, config: PipelineConfig) -> ec2.LaunchTemplate:
-    """IMDSv2 only, and one hop: a container cannot have the instance's credentials; it gets the job role's from ECS."""
+    """IMDSv2 only, one hop: containers cannot get the instance's credentials, only the job role's, from ECS."""
     return ec2.LaunchTemplate(
         scope,
         "LaunchTemplate",
@@ -83,7 +83,7 @@ def _launch_template(scope: Construct, config: PipelineConfig) -> ec2.LaunchTemp
         block_devices=[
             ec2.BlockDevice(
                 device_name=ROOT_DEVICE,
-                # By AWS's own EBS key, also where the deployment has one: Spot would need grants on it.
+                # With AWS's own EBS key, even with `kms`: Spot would need grants on a customer managed key.
                 volume=ec2.BlockDeviceVolume.ebs(
                     config.hardware.root_volume_gib, encrypted=True, volume_type=ec2.EbsDeviceVolumeType.GP3
                 ),

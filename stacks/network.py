@@ -17,7 +17,7 @@ ENDPOINTS: Final = {
     "EcrDocker": ec2.InterfaceVpcEndpointAwsService.ECR_DOCKER,
     "Logs": ec2.InterfaceVpcEndpointAwsService.CLOUDWATCH_LOGS,
 }
-"""What an instance without internet calls. Not Batch: its service calls ECS, no instance and no job calls it.
+"""The services that an instance without internet access calls. Not Batch: no instance or job calls it.
 
 https://docs.aws.amazon.com/batch/latest/userguide/vpc-interface-endpoints.html
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/vpc-endpoints.html
@@ -27,7 +27,7 @@ https://docs.aws.amazon.com/AmazonECS/latest/developerguide/vpc-endpoints.html
 class Network(Construct):
     """Public subnets without ingress, or isolated ones; S3 and DynamoDB by gateway endpoints, which cost nothing.
 
-    No NAT gateway in either: images would pay for each byte through it (docs/cost.md).
+    Neither has a NAT gateway, which would charge for every byte of the images (docs/cost.md).
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, config: PipelineConfig) -> None:
@@ -50,9 +50,7 @@ class Network(Construct):
             },
         )
         self.subnets = ec2.SubnetSelection(subnet_type=kind)
-        self.workers = ec2.SecurityGroup(
-            self, "Workers", vpc=self.vpc, description="Instances of Stepvec: nothing comes in"
-        )
+        self.workers = ec2.SecurityGroup(self, "Workers", vpc=self.vpc, description="Stepvec instances: no ingress")
         if is_private:
             self._add_endpoints()
 

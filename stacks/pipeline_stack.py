@@ -1,4 +1,4 @@
-"""All that can be destroyed and deployed again without losing anything."""
+"""Everything that can be destroyed and deployed again without losing data."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from stepvec.rows.model import ModelIdentity
 
 
 class PipelineStack(cdk.Stack):
-    """Network, Batch, Lambda functions, the state machine, and what watches them."""
+    """Network, Batch, Lambda functions, the state machine, triggers and monitoring."""
 
     def __init__(
         self,

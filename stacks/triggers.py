@@ -1,4 +1,4 @@
-"""What starts a run by itself: a schedule, and uploads. Both are there only when the configuration asks for them."""
+"""Automatic starts of runs: by schedule and by upload. Both exist only if the configuration asks for them."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ from stepvec.limits import (
 from stepvec.runs.images import IMAGE_SUFFIXES
 
 START_TIMEOUT_SECONDS: Final = 60
-"""StartOnUpload reads a batch, writes one file and makes one call: seconds, even for 10,000 messages."""
+"""StartOnUpload reads a batch, writes one file and makes one request: seconds, even for 10,000 messages."""
 RECEIVES: Final = 5
-"""Tries of a message before it goes to the dead letters; AWS advises at least 5, since a throttle counts as one."""
+"""Attempts at a message before it is dead-lettered; AWS advises at least 5, since throttling counts as one."""
 SCHEDULE_RETRIES: Final = 10
 SCHEDULE_EVENT_HOURS: Final = 1
-"""How long a start that AWS refuses is tried again; the next tick does the same work anyway."""
+"""How long a refused start is retried; the next tick does the same work anyway."""
 
 
 class Triggers(Construct):
@@ -63,7 +63,7 @@ class Triggers(Construct):
     def _add_schedule(self, workflow: Workflow, config: PipelineConfig) -> None:
         machine = workflow.state_machine
         zone = cdk.TimeZone.of(config.schedule_timezone)
-        # Only schedules of this account, lest another's make the service use the role.
+        # Only schedules of this account may make the service use the role.
         account = {"StringEquals": {"aws:SourceAccount": cdk.Aws.ACCOUNT_ID}}
         service = iam.ServicePrincipal("scheduler.amazonaws.com", conditions=account)
         role = iam.Role(self, "ScheduleRole", assumed_by=service)
@@ -71,7 +71,7 @@ class Triggers(Construct):
         schedule = scheduler.Schedule(
             self,
             "Schedule",
-            description="Embeds what is new or changed",
+            description="Embeds new and changed images",
             schedule=scheduler.ScheduleExpression.expression(config.schedule, zone),
             time_window=scheduler.TimeWindow.flexible(cdk.Duration.minutes(config.schedule_window_minutes))
             if config.schedule_window_minutes
@@ -86,7 +86,7 @@ class Triggers(Construct):
                 max_event_age=cdk.Duration.hours(SCHEDULE_EVENT_HOURS),
             ),
         )
-        # A rate begins when the schedule is created: by then its role must be allowed to start something.
+        # A rate starts when the schedule is created: by then its role needs its permissions.
         schedule.node.add_dependency(role)
         cdk.CfnOutput(cdk.Stack.of(self), "ScheduleDeadLettersUrl", value=dead_letters.queue_url)
 
@@ -166,9 +166,9 @@ class Triggers(Construct):
 
 
 def key_patterns(prefixes: tuple[str, ...]) -> list[dict[str, Any]]:
-    """What an event's key must be like: under one of the prefixes, or without prefixes an image by its suffix.
+    """Patterns of an event's key: under one of the prefixes, or, without prefixes, with the suffix of an image.
 
-    A pattern cannot ask for both (docs/decisions/0020); StartOnUpload leaves out what is no image. Raises
+    A pattern cannot ask for both (docs/decisions/0020); StartOnUpload skips what is not an image. Raises
     ConfigurationError for more prefixes than a rule can hold.
     """
     patterns: list[dict[str, Any]] = [{"prefix": prefix} for prefix in prefixes_of(prefixes)]

@@ -1,6 +1,6 @@
 """The state machine, from its ASL file, and its role.
 
-`DefinitionBody.from_file` grants nothing, so what CDK's task classes would grant is written out here.
+`DefinitionBody.from_file` grants nothing, so what CDK's task classes would grant is spelled out here.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from stacks.encryption import allow_use
 from stacks.functions import Functions
 
 TOLERATED_FAILURE_PERCENTAGE: Final = 100
-"""No shard that fails stops another: VerifyRun, not the Map, decides whether the run is complete."""
+"""A failed shard does not stop others: VerifyRun, not the Map, decides whether the run is complete."""
 BATCH_SYNC_RULE: Final = "StepFunctionsGetEventsForBatchJobsRule"
 """The EventBridge rule by which `.sync` learns of a job's end.
 
@@ -73,7 +73,7 @@ class Workflow(Construct):
                 ["batch:SubmitJob"],
                 [compute.job_definition.job_definition_arn, compute.queue.job_queue_arn],
             ),
-            # These two know no resource-level permission: docs.aws.amazon.com/service-authorization, AWS Batch.
+            # These two have no resource-level permissions: docs.aws.amazon.com/service-authorization, AWS Batch.
             (["batch:DescribeJobs", "batch:TerminateJob"], ["*"]),
             (["events:PutTargets", "events:PutRule", "events:DescribeRule"], [rule]),
             (["s3:GetObject"], [data.work_bucket.arn_for_objects("runs/*/shards.json")]),
