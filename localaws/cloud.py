@@ -17,6 +17,7 @@ from localaws.batch.container_engine import ContainerEngine
 from localaws.batch.job import BatchHost
 from localaws.batch.slots import Slots
 from localaws.clients import make_client
+from localaws.cloudformation.api import CloudFormationApi
 from localaws.cloudformation.assembly import read_assembly
 from localaws.cloudformation.deployer import Deployer
 from localaws.context import Context
@@ -25,7 +26,7 @@ from localaws.functions.pool import LambdaPool
 from localaws.handlers.registry import NotLocal
 from localaws.iam.authorizer import Authorizer, Denial
 from localaws.iam.credentials import Credentials, CredentialStore
-from localaws.iam.gate import Gate
+from localaws.iam.gate import Application, Gate
 from localaws.patches import install_patches
 from localaws.patches.batch import lose_host
 from localaws.patches.identities import MotoIdentities
@@ -34,7 +35,7 @@ from localaws.patches.running import Running, set_current
 from localaws.patches.server import MotoApis, QuietRequestHandler, moto_application
 from localaws.patches.triggers import schedules, send_event
 from localaws.scheduler import start_ticking
-from localaws.server import Server
+from localaws.server import Server, by_service
 
 
 class EmbeddedCloud:
@@ -51,7 +52,9 @@ class EmbeddedCloud:
         denied: every call refused by IAM so far.
     """
 
-    def __init__(self, running: Running, server: Server, temporary: Path | None) -> None:
+    def __init__(
+        self, running: Running, server: Server, own_services: dict[str, Application], temporary: Path | None
+    ) -> None:
         context = running.context
         self._context = context
         self._batch = running.batch
@@ -69,6 +72,8 @@ class EmbeddedCloud:
         self.access_key_id = operator.access_key_id
         self.secret_access_key = operator.secret_access_key
         self._deployer = Deployer(context, running.batch, running.functions, self.client)
+        self._own_services = own_services
+        own_services["cloudformation"] = CloudFormationApi(self._deployer, self.account, self.region)
         atexit.register(self.close)
 
     @classmethod
@@ -108,7 +113,8 @@ class EmbeddedCloud:
         set_current(running)
         try:
             reset_moto(context.account, region)
-            server = _start_server(context)
+            own_services: dict[str, Application] = {}
+            server = _start_server(context, own_services)
             context.endpoint_url = server.url
             context.client_url = proxy(server.url) if proxy else server.url
             temporary = None if work_directory else Path(tempfile.mkdtemp(prefix="stepvec-local-"))
@@ -117,7 +123,7 @@ class EmbeddedCloud:
         except BaseException:
             set_current(None)
             raise
-        cloud = cls(running, server, temporary)
+        cloud = cls(running, server, own_services, temporary)
         try:
             cloud._deploy(assembly.resolve(), enforce_iam=enforce_iam)
         except BaseException:
@@ -174,6 +180,14 @@ class EmbeddedCloud:
         principal = self._context.credentials.principal(access_key_id)
         return (principal.role or "") if principal else ""
 
+    def deploy(self, assembly: Path) -> None:
+        """Deploys another cloud assembly over this one, as a stack update does: in place, while runs go on.
+
+        Raises LocalCloudError for what AWS would replace or refuse; what was changed before it stays changed.
+        """
+        for stack in read_assembly(assembly.resolve()):
+            self._deployer.deploy(stack)
+
     def lose_host(self, job_id: str) -> None:
         """Ends the host under a running Batch job, as a Spot interruption does: SIGTERM, then SIGKILL.
 
@@ -223,8 +237,7 @@ class EmbeddedCloud:
         os.environ["MOTO_PORT"] = self.endpoint_url.rsplit(":", 1)[-1]
         self._context.authorizer.enforcing = enforce_iam
         start_ticking(self._context, lambda: schedules(self.account, self.region))
-        for stack in read_assembly(assembly):
-            self._deployer.deploy(stack)
+        self.deploy(assembly)
 
 
 def _check_executable(python: Path) -> None:
@@ -245,9 +258,9 @@ def _new_context(region: str, environment: Mapping[str, str], clock: Callable[[]
     return context
 
 
-def _start_server(context: Context) -> Server:
+def _start_server(context: Context, own_services: Mapping[str, Application]) -> Server:
     gate = Gate(
-        moto_application(),
+        by_service(own_services, moto_application()),
         MotoApis(),
         credentials=context.credentials,
         authorizer=context.authorizer,

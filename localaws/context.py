@@ -11,7 +11,7 @@ from typing import Any
 
 from localaws.iam.authorizer import Authorizer
 from localaws.iam.credentials import CredentialStore
-from localaws.processes import Children, child_environment
+from localaws.processes import Children, local_environment
 
 
 @dataclass(slots=True)
@@ -41,20 +41,17 @@ class Context:
         session: str,
         service: str,
         home: Path,
-        execution_environment: str,
         template: Mapping[str, str],
+        service_variables: Mapping[str, str],
     ) -> dict[str, str]:
-        """A child's environment with the role's credentials and the `template`'s variables.
+        """A child's whole environment, the role's credentials in it.
 
-        The variables given to `EmbeddedCloud.start` win over the template's.
+        `service_variables` are those that the service sets itself, over the `template`'s. Those given to
+        `EmbeddedCloud.start` win over all.
         """
-        environment = child_environment(
+        local = local_environment(
             endpoint_url=self.client_url,
-            region=self.region,
             credentials=self.credentials.for_role(role_arn, session, service),
             home=home,
-            execution_environment=execution_environment,
         )
-        environment.update(template)
-        environment.update(self.extra_environment)
-        return environment
+        return {**local, **template, **service_variables, **self.extra_environment}

@@ -18,38 +18,33 @@ from localaws.iam.credentials import Credentials
 STOP_GRACE_SECONDS: Final = 30.0
 """From SIGTERM to SIGKILL, as the ECS agent waits before it kills a container."""
 
-_INHERITED: Final = ("PATH", "LANG", "LC_ALL", "SSL_CERT_FILE", "SSL_CERT_DIR")
+LOCAL_VARIABLES: Final = frozenset(
+    {
+        "AWS_ENDPOINT_URL",
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_SESSION_TOKEN",
+        "PATH",
+        "HOME",
+        "TMPDIR",
+        "TZ",
+    }
+)
+"""What a child gets that AWS does not set: no run here can do without. docs/local.md says why, one by one."""
 
 
-def child_environment(
-    *,
-    endpoint_url: str,
-    region: str,
-    credentials: Credentials,
-    home: Path,
-    execution_environment: str,
-) -> dict[str, str]:
-    """The environment that every child starts from.
-
-    `home` becomes HOME and TMPDIR: the developer's own holds credentials and settings.
-    """
-    environment = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-    environment.setdefault("LANG", "C.UTF-8")
-    environment.update(
-        HOME=str(home),
-        TMPDIR=str(home),
-        TZ="UTC",
-        PYTHONUNBUFFERED="1",
-        AWS_ENDPOINT_URL=endpoint_url,
-        AWS_REGION=region,
-        AWS_DEFAULT_REGION=region,
-        AWS_ACCESS_KEY_ID=credentials.access_key_id,
-        AWS_SECRET_ACCESS_KEY=credentials.secret_access_key,
-        AWS_SESSION_TOKEN=credentials.session_token,
-        AWS_EC2_METADATA_DISABLED="true",
-        AWS_EXECUTION_ENV=execution_environment,
-    )
-    return environment
+def local_environment(*, endpoint_url: str, credentials: Credentials, home: Path) -> dict[str, str]:
+    """The `LOCAL_VARIABLES`. `home` becomes HOME and TMPDIR: the developer's own holds credentials and settings."""
+    return {
+        "AWS_ENDPOINT_URL": endpoint_url,
+        "AWS_ACCESS_KEY_ID": credentials.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": credentials.secret_access_key,
+        "AWS_SESSION_TOKEN": credentials.session_token,
+        "PATH": os.environ.get("PATH", os.defpath),
+        "HOME": str(home),
+        "TMPDIR": str(home),
+        "TZ": "UTC",
+    }
 
 
 class Child:

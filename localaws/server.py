@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
+import re
 import threading
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from localaws.iam.gate import Application
+from localaws.iam.gate import Application, StartResponse
+
+_SERVICE: Final = re.compile(r"Credential=[^,\s]*/([a-z0-9-]+)/aws4_request")
+
+
+def by_service(applications: Mapping[str, Application], other: Application) -> Application:
+    """Hands each request to the application of the service that it is signed for; to `other` where there is none."""
+
+    def route(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        scope = _SERVICE.search(environ.get("HTTP_AUTHORIZATION", ""))
+        application = applications.get(scope[1], other) if scope else other
+        return application(environ, start_response)
+
+    return route
 
 
 class Server:

@@ -97,6 +97,9 @@ class Compute(Construct):
             gpu=hardware.gpus or None,
             command=["--shard", "Ref::shard", *hardware.arguments],
             environment={
+                # ECS agents before 1.104.0 set none, and botocore reads only the first.
+                "AWS_DEFAULT_REGION": cdk.Stack.of(self).region,
+                "AWS_REGION": cdk.Stack.of(self).region,
                 "STEPVEC_IMAGE_BUCKET": data.image_bucket.bucket_name,
                 "STEPVEC_TABLE": data.table.table_name,
                 "STEPVEC_MODEL": str(model),

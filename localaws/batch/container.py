@@ -89,19 +89,28 @@ def _environment(
     session = job.job_id.replace(":", "-")
     home = host.context.work_directory / "jobs" / session
     home.mkdir(parents=True, exist_ok=True)
-    environment = host.context.environment(
+    return host.context.environment(
         role,
         session=session[:64],
         service="ecs-tasks.amazonaws.com",
         home=home,
-        execution_environment="AWS_ECS_EC2",
         template=dict(image_environment) | {variable["name"]: str(variable["value"]) for variable in variables},
+        service_variables=_service_variables(job),
     )
-    environment.update(
-        AWS_BATCH_JOB_ID=job.job_id,
-        AWS_BATCH_JQ_NAME=job.queue,
-        AWS_BATCH_CE_NAME=job.compute_environment,
-    )
-    if job.array_index is not None:
-        environment["AWS_BATCH_JOB_ARRAY_INDEX"] = str(job.array_index)
-    return environment
+
+
+def _service_variables(job: Job) -> dict[str, str]:
+    """What AWS Batch sets, and ECS's agent; the attempt's number comes with the attempt. No region: ECS sets none.
+
+    https://docs.aws.amazon.com/batch/latest/userguide/job_env_vars.html
+    """
+    variables = {
+        "AWS_BATCH_CE_NAME": job.compute_environment,
+        "AWS_BATCH_JOB_ID": job.job_id,
+        "AWS_BATCH_JQ_NAME": job.queue,
+        "AWS_EXECUTION_ENV": "AWS_ECS_EC2",
+    }
+    if job.array is None:
+        return variables
+    index, size = job.array
+    return {**variables, "AWS_BATCH_JOB_ARRAY_INDEX": str(index), "AWS_BATCH_JOB_ARRAY_SIZE": str(size)}

@@ -10,9 +10,7 @@ from pathlib import Path
 from typing import Final
 
 _LABEL: Final = "stepvec.local"
-_THE_IMAGES_OWN: Final = frozenset(
-    {"PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "SSL_CERT_FILE", "SSL_CERT_DIR", "PYTHONUNBUFFERED"}
-)
+_THE_IMAGES_OWN: Final = frozenset({"PATH", "HOME", "TMPDIR", "TZ"})
 """Variables that a process here is given and a container has from its image, or must not have."""
 
 HARDENED: Final = (

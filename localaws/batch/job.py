@@ -19,7 +19,8 @@ class Job(Protocol):
     """A submitted job, as its runner sees and changes it.
 
     `container` is the job definition's ContainerProperties, `overrides` what the submission puts in their place, both
-    as the API names their members. `array_index` is None outside an array.
+    as the API names their members. `array` is the index in an array and its size, None outside of
+    one.
     """
 
     job_id: str
@@ -30,7 +31,7 @@ class Job(Protocol):
     parameters: Mapping[str, str]
     queue: str
     compute_environment: str
-    array_index: int | None
+    array: tuple[int, int] | None
     vcpus: float
     retry_strategy: Mapping[str, Any]
     attempt_seconds: float | None

@@ -43,6 +43,7 @@ class Stack:
     name: str
     template: dict[str, Any]
     dependencies: tuple[str, ...]
+    is_protected: bool = False
     files: list[FileAsset] = field(default_factory=list)
     images: list[Image] = field(default_factory=list)
 
@@ -71,6 +72,7 @@ def _read_stack(folder: Path, artifact_id: str, artifacts: dict[str, Any]) -> St
         name=properties.get("stackName", artifact_id),
         template=_read_json(folder / properties["templateFile"]),
         dependencies=dependencies,
+        is_protected=bool(properties.get("terminationProtection")),
     )
     for dependency in dependencies:
         manifest = artifacts.get(dependency, {})

@@ -117,39 +117,45 @@ class LambdaPool:
         home.mkdir(parents=True)
 
         def start(runtime_api: str) -> Child:
-            environment = self._environment(function, home, root)
-            environment.update(
-                AWS_LAMBDA_RUNTIME_API=runtime_api,
-                AWS_LAMBDA_LOG_GROUP_NAME=group,
-                AWS_LAMBDA_LOG_STREAM_NAME=stream_name,
-                AWS_LAMBDA_LOG_FORMAT=logging.log_format,
-            )
+            logged = {
+                "AWS_LAMBDA_LOG_GROUP_NAME": group,
+                "AWS_LAMBDA_LOG_STREAM_NAME": stream_name,
+                "AWS_LAMBDA_LOG_FORMAT": logging.log_format,
+                "AWS_LAMBDA_RUNTIME_API": runtime_api,
+            }
             if logging.application_level:
-                environment["AWS_LAMBDA_LOG_LEVEL"] = logging.application_level
+                logged["AWS_LAMBDA_LOG_LEVEL"] = logging.application_level
+            environment = self._environment(function, home, root, logged)
             command = [str(self._python), "-m", "awslambdaric", function.handler]
             return self._context.children.start(command, environment=environment, folder=root)
 
         return ExecutionEnvironment(start, stream)
 
-    def _environment(self, function: Function, home: Path, root: Path) -> dict[str, str]:
-        environment = self._context.environment(
+    def _environment(self, function: Function, home: Path, root: Path, logged: Mapping[str, str]) -> dict[str, str]:
+        """https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime"""
+        return self._context.environment(
             function.role,
             session=function.name[:64],
             service="lambda.amazonaws.com",
             home=home,
-            execution_environment=f"AWS_Lambda_{function.runtime}",
             template=function.variables,
+            service_variables={
+                **logged,
+                "_HANDLER": function.handler,
+                "AWS_DEFAULT_REGION": self._context.region,
+                "AWS_EXECUTION_ENV": f"AWS_Lambda_{function.runtime}",
+                "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory_mb),
+                "AWS_LAMBDA_FUNCTION_NAME": function.name,
+                "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+                "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+                "AWS_REGION": self._context.region,
+                "LAMBDA_RUNTIME_DIR": "/var/runtime",
+                "LAMBDA_TASK_ROOT": str(root),
+                "LANG": "en_US.UTF-8",
+                "PYTHONPATH": str(root),
+                "TZ": ":UTC",
+            },
         )
-        environment.update(
-            PYTHONPATH=str(root),
-            LAMBDA_TASK_ROOT=str(root),
-            _HANDLER=function.handler,
-            AWS_LAMBDA_FUNCTION_NAME=function.name,
-            AWS_LAMBDA_FUNCTION_VERSION="$LATEST",
-            AWS_LAMBDA_FUNCTION_MEMORY_SIZE=str(function.memory_mb),
-            AWS_LAMBDA_INITIALIZATION_TYPE="on-demand",
-        )
-        return environment
 
     def _may_log(self, function: Function, group: str, stream: str) -> bool:
         """Lambda writes logs with the function's role; without the permission they are lost in silence."""

@@ -45,7 +45,27 @@ class Site(Protocol):
         """Notes that something is not local."""
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A resource that exists, and its resolved properties before and after an update of its stack."""
+
+    deployed: Deployed
+    before: Mapping[str, Any]
+    after: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """What Ref gives: the physical id."""
+        return self.deployed.physical_id
+
+    def touches(self, *properties: str) -> bool:
+        """Whether one of the properties is another now."""
+        return any(self.before.get(name) != self.after.get(name) for name in properties)
+
+
 Handler = Callable[[Site, str, Mapping[str, Any]], Deployed]
+Updater = Callable[[Site, str, Change], Deployed]
+Remover = Callable[[Site, Deployed, Mapping[str, Any]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,24 +73,59 @@ class ResourceType:
     """How to deploy one type.
 
     `applied` are the properties that have their effect, `harmless` those whose absence no local run notices;
-    any other property of the template is listed as not local.
+    any other property of the template is listed as not local. `fixed` are those that AWS cannot change in place
+    (createOnlyProperties of CloudFormation's schema): a change of one makes another resource.
     """
 
     deploy: Handler
     applied: frozenset[str]
     harmless: frozenset[str]
+    fixed: frozenset[str]
 
 
 RESOURCE_TYPES: Final[dict[str, ResourceType]] = {}
+UPDATERS: Final[dict[str, Updater]] = {}
+"""How a type is updated in place."""
+REMOVERS: Final[dict[str, Remover]] = {}
+"""How a type is deleted; nothing is to be done for a type that is not there."""
 
 
-def handles(resource_type: str, *, applied: set[str], harmless: set[str] | None = None) -> Callable[[Handler], Handler]:
-    """Registers the decorated function for a resource type."""
+def handles(
+    resource_type: str,
+    *,
+    applied: set[str],
+    harmless: set[str] | None = None,
+    fixed: set[str] | None = None,
+    is_idempotent: bool = False,
+) -> Callable[[Handler], Handler]:
+    """Registers the decorated function for a resource type. One that is idempotent is how the type is updated, too."""
 
     def register(handler: Handler) -> Handler:
         ignored = frozenset(harmless or ()) | {"Tags"}
-        RESOURCE_TYPES[resource_type] = ResourceType(handler, frozenset(applied), ignored)
+        RESOURCE_TYPES[resource_type] = ResourceType(handler, frozenset(applied), ignored, frozenset(fixed or ()))
+        if is_idempotent:
+            UPDATERS[resource_type] = lambda site, logical_id, change: handler(site, logical_id, change.after)
         return handler
+
+    return register
+
+
+def updates(resource_type: str) -> Callable[[Updater], Updater]:
+    """Registers the decorated function for changes of a resource type in place."""
+
+    def register(updater: Updater) -> Updater:
+        UPDATERS[resource_type] = updater
+        return updater
+
+    return register
+
+
+def removes(*resource_types: str) -> Callable[[Remover], Remover]:
+    """Registers the decorated function for the end of these resource types."""
+
+    def register(remover: Remover) -> Remover:
+        REMOVERS.update(dict.fromkeys(resource_types, remover))
+        return remover
 
     return register
 

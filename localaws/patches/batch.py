@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from moto.batch import models
+from moto.batch.exceptions import ClientException
 from moto.batch.models import BatchBackend, Job, batch_backends
 from moto.batch.responses import BatchResponse
 from moto.batch.utils import JobStatus
@@ -36,7 +37,7 @@ class MotoJob:
         self.parameters: Mapping[str, str] = job.parameters
         self.queue: str = job.job_queue.name
         self.compute_environment = str(environments[0].name) if environments else "local"
-        self.array_index: int | None = job.array_properties.get("index")
+        self.array = _array_of(job)
         self.vcpus = job_vcpus(job)
         self.retry_strategy: Mapping[str, Any] = getattr(job, "retry_strategy", None) or definition.retry_strategy or {}
         self.attempt_seconds: float | None = job._get_attempt_duration()
@@ -86,6 +87,13 @@ class MotoJob:
         if status_reason is not None:
             self._job.job_stopped_reason = status_reason
         self._job._mark_stopped(success=succeeded)
+
+
+def _array_of(job: Any) -> tuple[int, int] | None:
+    if "index" not in job.array_properties:
+        return None
+    parent = job.backend._jobs[job.job_id.rsplit(":", 1)[0]]
+    return int(job.array_properties["index"]), int(parent.array_properties["size"])
 
 
 def job_vcpus(job: Any) -> float:
@@ -176,10 +184,24 @@ def take_short_job_names() -> None:
     models.JOB_NAME_REGEX = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$")
 
 
+def refuse_inactive_definitions() -> None:
+    """A revision that was deregistered starts no more jobs on AWS; in moto it does."""
+    original = BatchBackend.submit_job
+
+    def submit_job(backend: Any, job_name: str, job_def_id: str, *arguments: Any, **keywords: Any) -> Any:
+        definition = backend.get_job_definition(job_def_id)
+        if definition is not None and definition.status == "INACTIVE":
+            raise ClientException(f"Job definition {job_def_id} is not ACTIVE")
+        return original(backend, job_name, job_def_id, *arguments, **keywords)
+
+    BatchBackend.submit_job = submit_job
+
+
 PATCHES: Final[dict[str, Callable[[], None]]] = {
     "batch_processes": run_jobs_as_processes,
     "batch_submitted_retry_strategy": keep_retry_strategy_of_submission,
     "batch_describe_jobs": describe_jobs_by_id,
+    "batch_inactive_definitions": refuse_inactive_definitions,
     "batch_short_job_names": take_short_job_names,
     "batch_container_details": describe_container,
 }

@@ -13,6 +13,7 @@ from moto.batch.models import Job
 from localaws.batch.container import job_arguments
 from localaws.batch.retry import AttemptEnd, attempts_allowed, is_retried
 from localaws.batch.slots import Slots
+from localaws.processes import LOCAL_VARIABLES
 
 RETRY_ON_2 = [{"onExitCode": "2", "action": "RETRY"}, {"onReason": "*", "action": "exit"}]
 
@@ -149,6 +150,10 @@ def test_environment_is_that_of_the_container_alone(sample, monkeypatch):
     override = {"environment": [{"name": "OVERRIDE", "value": "o"}]}
     job = sample.finished(sample.submit("environment", containerOverrides=override))
     seen = json.loads(sample.job_log(job)[0])
+    image = {"PYTHONDONTWRITEBYTECODE", "FROM_IMAGE", "FROM_START"}
+    batch = {f"AWS_BATCH_{name}" for name in ("CE_NAME", "JOB_ATTEMPT", "JOB_ID", "JQ_NAME")}
+    expected = {"FROM_TEMPLATE", "OVERRIDE", "AWS_EXECUTION_ENV", *image, *batch, *LOCAL_VARIABLES}
+    assert set(seen) - {"arguments", "folder", "LC_CTYPE"} == expected
     assert seen["FROM_TEMPLATE"] == sample.data["TableName"]
     assert (seen["OVERRIDE"], seen["FROM_IMAGE"], seen["FROM_START"]) == ("o", "yes", "yes")
     assert seen["AWS_ENDPOINT_URL"] == sample.cloud.endpoint_url
@@ -157,7 +162,22 @@ def test_environment_is_that_of_the_container_alone(sample, monkeypatch):
     assert seen["AWS_SESSION_TOKEN"]
     assert seen["HOME"] != os.environ["HOME"]
     assert seen["folder"].endswith("asset.image")
-    assert not {"AWS_PROFILE", "PYTHONPATH", "SECRET_OF_THE_DEVELOPER"} & set(seen)
+
+
+def test_a_job_has_no_region_but_that_of_its_definition(sample):
+    """ECS agents before 1.104.0 set none: an SDK's client cannot be made."""
+    without = sample.finished(sample.submit("client"))
+    assert (without["status"], without["container"]["exitCode"]) == ("FAILED", 1)
+    assert "NoRegionError" in sample.job_log(without)[-1]
+    region = {"environment": [{"name": "AWS_DEFAULT_REGION", "value": "eu-west-1"}]}
+    assert sample.finished(sample.submit("client", containerOverrides=region))["status"] == "SUCCEEDED"
+
+
+def test_children_of_an_array_know_its_size(sample):
+    parent = sample.submit("environment", arrayProperties={"size": 2})
+    seen = [json.loads(sample.job_log(sample.finished(f"{parent}:{index}"))[0]) for index in range(2)]
+    names = ("AWS_BATCH_JOB_ARRAY_INDEX", "AWS_BATCH_JOB_ARRAY_SIZE")
+    assert [tuple(one[name] for name in names) for one in seen] == [("0", "2"), ("1", "2")]
 
 
 def test_jobs_are_described_while_others_are_submitted(sample, monkeypatch):

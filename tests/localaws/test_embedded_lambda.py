@@ -8,6 +8,8 @@ import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+from localaws.processes import LOCAL_VARIABLES
+
 
 def test_answer_and_warm_reuse(sample):
     first = sample.invoke({"do": "count"})
@@ -57,6 +59,22 @@ def test_environment_is_that_of_the_function_alone(sample, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", "/developer")
     sample.invoke({"do": "exit", "code": 0})
     seen = sample.invoke({"do": "environment"})["Payload"]
+    lambdas = {name for name in seen if name.startswith("AWS_LAMBDA_")}
+    own = {
+        "_HANDLER",
+        "_X_AMZN_TRACE_ID",
+        "AWS_DEFAULT_REGION",
+        "AWS_EXECUTION_ENV",
+        "AWS_REGION",
+        "LAMBDA_RUNTIME_DIR",
+    }
+    own |= {"LAMBDA_TASK_ROOT", "LANG", "PYTHONPATH", *lambdas}
+    found = set(seen) - {"folder", "remaining", "path", "version", "LC_CTYPE"}
+    assert found == {"FROM_TEMPLATE", "FROM_START", *own, *LOCAL_VARIABLES}
+    assert {name.removeprefix("AWS_LAMBDA_") for name in lambdas} == {
+        *("FUNCTION_MEMORY_SIZE", "FUNCTION_NAME", "FUNCTION_VERSION", "INITIALIZATION_TYPE"),
+        *("LOG_FORMAT", "LOG_GROUP_NAME", "LOG_STREAM_NAME", "RUNTIME_API"),
+    }
     assert seen["FROM_TEMPLATE"] == sample.data["BucketName"]
     assert seen["FROM_START"] == "yes"
     assert seen["AWS_LAMBDA_FUNCTION_NAME"] == sample.pipeline["FunctionName"]
