@@ -95,8 +95,10 @@ def listed_images(storage: Storage, count: int) -> list[ShardImage]:
     return images
 
 
-def run_worker(storage: Storage, setup: WorkerSetup, images: Sequence[ShardImage]) -> WorkerOutcome:
-    """Embed `images` and check their rows. Raises WrongResultError, or RuntimeError where the worker fails."""
+def worker_process(
+    storage: Storage, setup: WorkerSetup, images: Sequence[ShardImage]
+) -> tuple[list[str], dict[str, str]]:
+    """Command and environment of a worker that embeds `images`, whose shard is written."""
     layout = RunLayout(WORK_BUCKET, f"bench-{next(_RUN_NUMBERS)}")
     store = _store(storage)
     store.write(layout.input, json.dumps(_INPUT.to_document()).encode())
@@ -110,6 +112,12 @@ def run_worker(storage: Storage, setup: WorkerSetup, images: Sequence[ShardImage
         "STEPVEC_VCPUS": str(setup.vcpus),
         **setup.settings,
     }
+    return command, environment
+
+
+def run_worker(storage: Storage, setup: WorkerSetup, images: Sequence[ShardImage]) -> WorkerOutcome:
+    """Embed `images` and check their rows. Raises WrongResultError, or RuntimeError where the worker fails."""
+    command, environment = worker_process(storage, setup, images)
     storage.reset()
     usage = run_measured([command], environment, ROOT)
     counts, rows = storage.counts(), storage.rows()

@@ -18,7 +18,7 @@ class Settings:
     download_threads: GET requests at a time of one process; they wait for the network while others decode.
     write_threads: PUT requests at a time of one process.
     decode_seconds: an image whose decoding takes longer is taken for one that never ends.
-    stop_seconds: what the embedding processes have left after SIGTERM. ECS kills a container 30 s after it.
+    stop_seconds: what the embedding processes have left after SIGTERM; 3 s later the worker ends (processes/host.py).
     """
 
     image_bucket: str
@@ -34,4 +34,4 @@ class Settings:
     max_image_pixels: int = 64_000_000
     progress_seconds: float = PROGRESS_SECONDS
     decode_seconds: float = 60.0
-    stop_seconds: float = 25.0
+    stop_seconds: float = 9.0

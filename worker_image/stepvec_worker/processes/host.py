@@ -13,7 +13,13 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
+from stepvec.exit_codes import TERMINATED
+
 CGROUP: Final = Path("/sys/fs/cgroup")
+
+MAX_STOP_SECONDS: Final = 12.0
+"""When a Spot host shuts down, dockerd gives its containers 15 s from SIGTERM to SIGKILL (`--shutdown-timeout`), half
+of what ECS gives (ECS_CONTAINER_STOP_TIMEOUT): https://docs.docker.com/reference/cli/dockerd/."""
 
 _PEAK_MEMORY: Final = re.compile(r"^VmHWM:\s+(\d+) kB$", re.MULTILINE)
 _FIELDS_BEFORE_START_TIME: Final = 19
@@ -81,7 +87,10 @@ def die_with(parent: int) -> None:
 
 
 class Termination:
-    """Whether the host asked the worker to stop (SIGTERM): what is in hand is finished, nothing new is begun."""
+    """Whether the host asked the worker to stop (SIGTERM): what is in hand is finished, nothing new is begun.
+
+    MAX_STOP_SECONDS later the worker ends as it is, whatever it waits for: its processes die with it (`die_with`).
+    """
 
     def __init__(self) -> None:
         self._asked = threading.Event()
@@ -89,6 +98,7 @@ class Termination:
     def install(self) -> None:
         """Handle SIGTERM. Must be called in the main thread."""
         signal.signal(signal.SIGTERM, self._on_signal)
+        signal.signal(signal.SIGALRM, _exit_now)
 
     @property
     def is_asked(self) -> bool:
@@ -100,4 +110,10 @@ class Termination:
         self._asked.set()
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - signal's own signature
+        if not self.is_asked:
+            signal.setitimer(signal.ITIMER_REAL, MAX_STOP_SECONDS)
         self.ask()
+
+
+def _exit_now(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - signal's own signature
+    os._exit(TERMINATED)
