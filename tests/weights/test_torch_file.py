@@ -123,12 +123,12 @@ def test_nothing_but_the_needed_names_is_called(form: Form, function: Any) -> No
         (View(Stored(SIX, "0"), 0, (7,), (1,)), "do not fit"),
         (View(Stored(SIX, "0"), 1, (6,), (1,)), "beyond its storage"),
         (View(Stored(SIX, "0"), 0, (2, 3), (6, 1)), "beyond its storage"),
-        (View(Stored(SIX, "0"), -1, (2,), (1,)), "no sizes"),
-        (View(Stored(SIX, "0"), 0, (2,), (-1,)), "no sizes"),
+        (View(Stored(SIX, "0"), -1, (2,), (1,)), "not valid sizes"),
+        (View(Stored(SIX, "0"), 0, (2,), (-1,)), "not valid sizes"),
         (View(Stored(SIX, "0"), 0, (1 << 40,), (0,)), "do not fit"),
-        (View(Stored(SIX, "0"), 0, "ab", (1,)), "no sizes"),
+        (View(Stored(SIX, "0"), 0, "ab", (1,)), "not valid sizes"),
         (View(Stored(SIX, "0"), 0, (2, 3), (1,)), "do not fit"),
-        (View("no storage", 0, (2,), (1,)), "not whole"),  # type: ignore[arg-type]
+        (View("no storage", 0, (2,), (1,)), "incomplete"),  # type: ignore[arg-type]
     ],
 )
 def test_a_view_that_reaches_out_of_its_storage_is_refused(form: Form, view: View, problem: str) -> None:
