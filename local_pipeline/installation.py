@@ -56,14 +56,16 @@ def synthesize(outdir: Path, settings: Mapping[str, Any] | None = None) -> None:
         raise ConfigurationError(f"The CDK app cannot be synthesized:\n{lines}", remedy="Fix what it names.")
 
 
-def run_cdk(*arguments: str) -> None:
-    """Run a command of the CDK command line on the app. Raises ConfigurationError where it fails."""
+def run_cdk(*arguments: str, region: str) -> None:
+    """Run a command of the CDK command line on the app, in this region. Raises ConfigurationError where it fails."""
     path = path_with_node(os.environ.get("PATH", ""))
     npx = shutil.which("npx", path=path)
     if npx is None:
         raise ConfigurationError("There is no npx to run CDK with.", remedy="Run `make setup`.")
     command = [npx, "--yes", CDK, *arguments]
-    result = subprocess.run(command, cwd=ROOT, env={**os.environ, "PATH": path}, check=False)
+    # CDK falls back to a region of its own (us-east-1) where it finds none, so it is told which.
+    environment = {**os.environ, "PATH": path, "AWS_REGION": region, "AWS_DEFAULT_REGION": region}
+    result = subprocess.run(command, cwd=ROOT, env=environment, check=False)
     if result.returncode:
         raise ConfigurationError(
             f"cdk {arguments[0]} ended with exit code {result.returncode}.", remedy="Its output is above."

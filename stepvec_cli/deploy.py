@@ -28,7 +28,7 @@ def deploy(yes: Yes = False) -> None:
     _check_container_builder()
     errors.print(f"Deploying to account {account}, region {region}, with {card.architecture} ({card.source}).")
     errors.print("Between runs you pay only for the storage of its buckets and its table.", style="dim")
-    run_cdk("deploy", "--all", "--require-approval", "never" if yes else "broadening")
+    run_cdk("deploy", "--all", "--require-approval", "never" if yes else "broadening", region=region)
     errors.print("Next: put images into the bucket, then: stepvec run PREFIX --wait")
 
 

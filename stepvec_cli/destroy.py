@@ -18,6 +18,6 @@ def destroy(
     pipeline_stack: Annotated[str, typer.Option(help="The stack to delete.")] = PIPELINE_STACK,
 ) -> None:
     """Delete the pipeline stack. Buckets and table, with all images and vectors, are kept."""
-    caller()
-    run_cdk("destroy", pipeline_stack, *(["--force"] if yes else []))
+    _, region = caller()
+    run_cdk("destroy", pipeline_stack, *(["--force"] if yes else []), region=region)
     errors.print("Kept: the data stack with its buckets and table. docs/deploy.md says how to remove them.")

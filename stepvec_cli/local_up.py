@@ -67,6 +67,7 @@ def _exports(cloud: EmbeddedCloud, deployment: Deployment) -> dict[str, str]:
         "AWS_ENDPOINT_URL": cloud.endpoint_url,
         "AWS_ACCESS_KEY_ID": cloud.access_key_id,
         "AWS_SECRET_ACCESS_KEY": cloud.secret_access_key,
+        "AWS_REGION": cloud.region,
         "AWS_DEFAULT_REGION": cloud.region,
         "STEPVEC_IMAGE_BUCKET": deployment.image_bucket,
         "STEPVEC_WORK_BUCKET": deployment.work_bucket,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Final
 
 import typer
 
+from stepvec.client.session import unify_region
 from stepvec.errors import StepvecError
 from stepvec_cli.audit import audit
 from stepvec_cli.calibrate import calibrate
@@ -59,6 +61,7 @@ app.command(name="run")(run_command)
 
 def run() -> None:
     """Entry of the console script: a user's mistake ends in one clear line, never in a traceback."""
+    unify_region(os.environ)
     try:
         app()
     except StepvecError as error:

@@ -91,7 +91,7 @@ def _outputs(cloudformation: Any, stack: str) -> dict[str, str]:
         if error_code(error) == "ValidationError":
             raise ConfigurationError(
                 f"There is no stack {stack} in this account and region.",
-                remedy="Deploy it with `make deploy`, set AWS_DEFAULT_REGION, or use `stepvec local up`.",
+                remedy="Deploy it with `make deploy`, set AWS_REGION, or use `stepvec local up`.",
             ) from error
         raise
     return {output["OutputKey"]: output["OutputValue"] for output in description.get("Outputs", [])}

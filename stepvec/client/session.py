@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -23,8 +24,25 @@ from stepvec.errors import AccessDeniedError, ConfigurationError, StepvecError, 
 _CONFIG: Final = Config(retries={"mode": "standard", "total_max_attempts": 5}, connect_timeout=5)
 
 
+def unify_region(environ: MutableMapping[str, str]) -> None:
+    """Make every reader of these variables take the same region and profile.
+
+    CDK and the AWS CLI look at AWS_REGION first, botocore only at AWS_DEFAULT_REGION; of profiles, CDK and the AWS CLI
+    take AWS_PROFILE first, botocore AWS_DEFAULT_PROFILE. The first of each pair wins, and fills the other; an empty
+    variable, which botocore would take for a value, counts as unset.
+    https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-envvars.html, botocore.configprovider
+    """
+    for first, second in (("AWS_REGION", "AWS_DEFAULT_REGION"), ("AWS_PROFILE", "AWS_DEFAULT_PROFILE")):
+        if value := environ.get(first) or environ.get(second):
+            environ[first] = environ[second] = value
+        else:
+            environ.pop(first, None)
+            environ.pop(second, None)
+
+
 def new_session() -> boto3.Session:
     """The session of the environment's credentials and region. Raises ConfigurationError where no region is set."""
+    unify_region(os.environ)
     with translate_aws_errors():
         session = boto3.Session()
     if not session.region_name:
@@ -53,7 +71,7 @@ def translate_aws_errors() -> Iterator[None]:
         yield
     except (NoCredentialsError, PartialCredentialsError, ProfileNotFound) as error:
         raise ConfigurationError(
-            f"There are no AWS credentials: {error}.",
+            f"There are no AWS credentials: {str(error).rstrip('.')}.",
             remedy="Run `aws configure` or set AWS_PROFILE; for the embedded AWS set what `stepvec local up` prints.",
         ) from error
     except EndpointConnectionError as error:

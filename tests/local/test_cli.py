@@ -40,7 +40,7 @@ def local_up(folder: Path, *options: str) -> Iterator[dict[str, str]]:
             [STEPVEC, "local", "up", *options], env=WITHOUT_AWS, stdout=stream, stderr=subprocess.PIPE
         )
         try:
-            wait_until(lambda: output.read_text().count("export ") == 8 or process.poll() is not None, seconds=120)
+            wait_until(lambda: output.read_text().count("export ") == 9 or process.poll() is not None, seconds=120)
             yield dict(re.findall(r"^export (\w+)=(\S+)$", output.read_text(), re.MULTILINE))
             children = psutil.Process(process.pid).children(recursive=True)
         finally:

@@ -133,7 +133,7 @@ def test_silence_is_given_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_only_http_is_fetched(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"secret")
-    with pytest.raises(WeightsError, match="no HTTP address"):
+    with pytest.raises(WeightsError, match="not an HTTP address"):
         TorchvisionSource((tmp_path / "x").as_uri()).load()
 
 
