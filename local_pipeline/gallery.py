@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import secrets
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
@@ -72,7 +73,7 @@ def write_gallery(
     ]
     templates = Environment(loader=PackageLoader("local_pipeline"), autoescape=True)
     page = templates.get_template("gallery.html").render(
-        report=report, photos=data, failures=failures, hidden=len(keys) - len(shown)
+        report=report, photos=data, failures=failures, hidden=len(keys) - len(shown), nonce=secrets.token_urlsafe(16)
     )
     path.write_text(page, encoding="utf-8")
 

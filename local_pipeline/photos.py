@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
 from stepvec.errors import InvalidInputError
 from stepvec.limits import KEY_BYTES
-from stepvec.runs.images import IMAGE_SUFFIXES, is_image
+from stepvec.runs.images import IMAGE_SUFFIXES, is_image, suffix
+from stepvec.runs.steps import NO_SUFFIX
 
 PREFIX: Final = "photos/"
+NOT_A_FILE: Final = "(not a file)"
+"""A link that leads nowhere, a socket: what has a name and no content."""
 _UPLOAD_THREADS: Final = 8
 
 
-def collect_photos(paths: Iterable[Path]) -> dict[str, Path]:
+def collect_photos(paths: Iterable[Path], ignored: Counter[str] | None = None) -> dict[str, Path]:
     """The photos that `paths` name, by key: files as they are, folders with all below them.
 
-    A folder's photos lie under its name; two folders or files of one name are told apart by a number. Raises
+    A folder's photos lie under its name; two folders or files of one name are told apart by a number. Links are
+    followed, also to folders. What is left out of a folder is counted in `ignored`, by suffix. Raises
     InvalidInputError for a path that does not exist, a file without the suffix of an image, a name that cannot be a
     key, and where there are no photos.
     """
     photos: dict[str, Path] = {}
     for path in paths:
         if path.is_dir():
-            found = {entry.relative_to(path).as_posix(): entry for entry in _below(path)}
+            found = {entry.relative_to(path).as_posix(): entry for entry in _below(path, ignored)}
             base = _free(f"{PREFIX}{path.resolve().name}", {key.split("/")[1] for key in photos})
             photos |= {f"{base}/{name}": entry for name, entry in found.items()}
         elif path.is_file() and is_image(path.name):
@@ -82,8 +87,43 @@ def _check_key(key: str, path: Path) -> None:
         )
 
 
-def _below(folder: Path) -> list[Path]:
-    return sorted(entry for entry in folder.rglob("*") if entry.is_file() and is_image(entry.name))
+def _below(folder: Path, ignored: Counter[str] | None) -> list[Path]:
+    """The photos below `folder`; what else is there is counted in `ignored`."""
+    found = []
+    for entry in _files_below(folder, ()):
+        if not entry.is_file():
+            end = NOT_A_FILE
+        elif is_image(entry.name):
+            found.append(entry)
+            continue
+        else:
+            end = suffix(entry.name) or NO_SUFFIX
+        if ignored is not None:
+            ignored[end] += 1
+    return sorted(found)
+
+
+def _files_below(folder: Path, above: tuple[tuple[int, int], ...]) -> Iterator[Path]:
+    """Whatever is below `folder` but folders. A link to a folder that it lies in leads nowhere new, and is left out."""
+    if len(above) > KEY_BYTES // 2:
+        raise InvalidInputError(
+            f"{str(folder)!a:.200} lies too deep for its photos to have keys.", remedy="Give a folder further down."
+        )
+    try:
+        status = folder.stat()
+        entries = list(folder.iterdir())
+    except OSError as error:
+        raise InvalidInputError(
+            f"The folder {str(folder)!a} cannot be read: {error.strerror}.", remedy="Make it readable, or leave it out."
+        ) from error
+    identity = (status.st_dev, status.st_ino)
+    if identity in above:
+        return
+    for entry in entries:
+        if entry.is_dir():
+            yield from _files_below(entry, (*above, identity))
+        else:
+            yield entry
 
 
 def _free(key: str, taken: set[str]) -> str:

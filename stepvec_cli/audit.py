@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+import tempfile
 from collections import Counter
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -15,7 +17,8 @@ from stepvec.client.session import translate_aws_errors
 from stepvec.runs.run_input import WHOLE_BUCKET, prefixes_of
 from stepvec.stack_names import DATA_STACK, PIPELINE_STACK
 from stepvec_cli.console import errors
-from stepvec_cli.options import DataStack, PipelineStack, Prefixes
+from stepvec_cli.options import DataStack, PipelineStack, Prefixes, Yes
+from stepvec_cli.views.plan import ignored_lines
 
 if TYPE_CHECKING:
     from stepvec.audit.compare import Finding
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
 SHOWN: Final = 10
 """Findings of each kind that the terminal shows; `--json` gives all of them."""
 REMEDIES: Final = {
-    "RowWithoutImage": "delete these rows, if the images are gone for good",
+    "RowWithoutImage": "if the images are gone for good: stepvec audit --delete-orphans",
     "ImageWithoutRow": "stepvec run PREFIX (images that cannot be embedded stay here: see the run's failures)",
     "OtherETag": "stepvec run PREFIX",
     "OtherModel": "stepvec run PREFIX",
@@ -38,6 +41,10 @@ def audit(
     sample: Annotated[
         int, typer.Option(min=0, help="Number of rows whose images are embedded again and compared; 0 for none.")
     ] = 20,
+    delete: Annotated[
+        bool, typer.Option("--delete-orphans", help="Delete rows whose image is gone, after a question.")
+    ] = False,
+    yes: Yes = False,
     as_json: Annotated[bool, typer.Option("--json", help="A line of JSON for each finding; the counts last.")] = False,
     data_stack: DataStack = DATA_STACK,
     pipeline_stack: PipelineStack = PIPELINE_STACK,
@@ -46,7 +53,8 @@ def audit(
 
     Finds rows whose image is gone, images without a row, and rows of another version of the image or of another
     model. Of a sample it downloads the images, embeds them again on this machine, and compares the vectors. Changes
-    nothing.
+    nothing, but for --delete-orphans: that deletes the rows whose image is gone once you have seen how many they are.
+    A row that is embedded again meanwhile stays.
 
     Best while no run is going: what changes meanwhile may be reported as a difference. It reads every row once
     (DynamoDB charges half a read unit for each 4 KB) and lists every image. Memory does not grow with the table; a
@@ -54,27 +62,50 @@ def audit(
     """
     # Imported here: numpy takes a while, and `--help` does not need it.
     from local_pipeline.reembedding import reembedder
+    from stepvec.audit.compare import FindingKind
+    from stepvec.audit.orphans import Orphan, delete_orphans
     from stepvec.audit.table import audit_table
 
     deployment = find_deployment(data_stack, pipeline_stack)
     findings: Counter[str] = Counter()
 
-    def tell(finding: Finding) -> None:
-        findings[finding.kind.value] += 1
-        if as_json:
-            typer.echo(codec.to_json(finding))
-        elif findings[finding.kind.value] <= SHOWN:
-            _print(finding)
+    with tempfile.TemporaryFile("w+") as orphans:
 
-    prefixes = prefixes_of(paths or [WHOLE_BUCKET], deployment.image_bucket)
-    with translate_aws_errors():
-        counts = audit_table(deployment, prefixes, sample=sample, embedder=reembedder, on_finding=tell)
-    if as_json:
-        typer.echo(json.dumps({**codec.to_document(counts), "findings": dict(findings)}))
-    else:
-        _print_summary(counts, findings)
+        def tell(finding: Finding) -> None:
+            findings[finding.kind.value] += 1
+            if finding.kind == FindingKind.ROW_WITHOUT_IMAGE:
+                orphans.write(json.dumps([finding.image_id, finding.key]) + "\n")
+            if as_json:
+                typer.echo(codec.to_json(finding))
+            elif findings[finding.kind.value] <= SHOWN:
+                _print(finding)
+
+        prefixes = prefixes_of(paths or [WHOLE_BUCKET], deployment.image_bucket)
+        with translate_aws_errors():
+            counts = audit_table(deployment, prefixes, sample=sample, embedder=reembedder, on_finding=tell)
+        if as_json:
+            typer.echo(json.dumps({**codec.to_document(counts), "findings": dict(findings)}))
+        else:
+            _print_summary(counts, findings)
+        if delete and _confirmed(findings[FindingKind.ROW_WITHOUT_IMAGE.value], yes=yes):
+            orphans.seek(0)
+            with translate_aws_errors():
+                done = delete_orphans(deployment, (Orphan(*json.loads(line)) for line in orphans))
+            errors.print(f"Deleted {done.deleted:,} rows; kept {done.kept:,} that changed meanwhile.", highlight=False)
+            del findings[FindingKind.ROW_WITHOUT_IMAGE.value]
     if findings:
         raise typer.Exit(1)
+
+
+def _confirmed(count: int, *, yes: bool) -> bool:
+    """Whether `count` rows may be deleted: by --yes, or by typing their number. Without a terminal nothing is."""
+    if not count or yes:
+        return count > 0
+    if not sys.stdin.isatty():
+        errors.print(f"Nothing deleted. To delete the {count:,} rows, add --yes.", highlight=False)
+        return False
+    answer = typer.prompt(f"Delete the {count:,} rows whose image is gone? Type {count} to do so", err=True, default="")
+    return str(answer).strip() == str(count)
 
 
 def _print(finding: Finding) -> None:
@@ -94,3 +125,5 @@ def _print_summary(counts: AuditCounts, findings: Counter[str]) -> None:
         f"{counts.sampled:,} embedded again; {counts.read_units:,.1f} read units",
         highlight=False,
     )
+    for line in ignored_lines(counts.ignored_by_suffix):
+        errors.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,7 +11,9 @@ import typer
 
 from local_pipeline.cloud import deployment_of
 from stepvec.client.runs import SUCCEEDED
+from stepvec_cli.console import errors
 from stepvec_cli.local import CORES, EngineName, PrecisionName, Slots, cloud_with_spinner, engine_settings
+from stepvec_cli.views.plan import ignored_lines
 from stepvec_cli.views.run import RunLine, print_end, print_results
 
 
@@ -33,7 +36,10 @@ def run(
     from local_pipeline.one_shot import run_once
     from local_pipeline.photos import collect_photos
 
-    found = collect_photos(photos)
+    ignored: Counter[str] = Counter()
+    found = collect_photos(photos, ignored)
+    for told in ignored_lines(ignored):
+        errors.print(told, highlight=False, markup=False, soft_wrap=True)
     options: dict[str, Any] = {"MaxFailures": max_failures}
     if shard_size is not None:
         options["ShardSize"] = shard_size

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from dataclasses import replace
 from typing import Annotated, Final
 
@@ -26,7 +27,7 @@ from stepvec.stack_names import DATA_STACK, PIPELINE_STACK
 from stepvec.weights.model_directory import read_model_card
 from stepvec_cli.console import errors
 from stepvec_cli.options import DataStack, PipelineStack
-from stepvec_cli.views.plan import plan_lines
+from stepvec_cli.views.plan import ignored_lines, plan_lines
 
 DEFAULT_ARCHITECTURE: Final[Architecture] = "resnet18_v2"
 
@@ -53,9 +54,10 @@ def plan(
     """Estimate how long embedding PATHS, or a number of images, takes and what it costs. Starts nothing."""
     if bool(paths) == (images is not None):
         raise typer.BadParameter("Give prefixes, or --images.")
+    ignored: Counter[str] = Counter()
     if paths:
         settings = find_settings(pipeline_stack)
-        workload = _count(paths, data_stack, pipeline_stack)
+        workload = _count(paths, data_stack, pipeline_stack, ignored)
     else:
         settings = _settings_of_project(architecture)
         workload = Workload(bytes=round((images or 0) * image_kb * 1000), key_bytes={key_bytes: images or 0})
@@ -76,12 +78,12 @@ def plan(
         throughput=load_throughput(),
     )
     if as_json:
-        typer.echo(json.dumps(codec.to_document(made), indent=2))
+        typer.echo(json.dumps({**codec.to_document(made), "ignored_by_suffix": dict(ignored)}, indent=2))
     else:
-        typer.echo("\n".join(plan_lines(made)))
+        typer.echo("\n".join([*plan_lines(made), *ignored_lines(ignored)]))
 
 
-def _count(paths: list[str], data_stack: str, pipeline_stack: str) -> Workload:
+def _count(paths: list[str], data_stack: str, pipeline_stack: str, ignored: Counter[str]) -> Workload:
     deployment = find_deployment(data_stack, pipeline_stack)
     prefixes = prefixes_of(paths, deployment.image_bucket)
     with translate_aws_errors(), errors.status("counting") as status:
@@ -90,6 +92,7 @@ def _count(paths: list[str], data_stack: str, pipeline_stack: str) -> Workload:
             deployment.image_bucket,
             prefixes,
             lambda count: status.update(f"counting: {count:,} images"),
+            ignored,
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,8 +19,9 @@ from stepvec.audit.compare import Finding, FindingKind, MatchedRow, compare_vect
 from stepvec.client.deployment import Deployment
 from stepvec.errors import RecordError
 from stepvec.rows.item import METADATA_ATTRIBUTES, PARTITION_KEY, RowMetadata, VectorItem, decode_item, decode_metadata
-from stepvec.runs.images import is_image
+from stepvec.runs.images import is_image, suffix
 from stepvec.runs.listing import ListedImage
+from stepvec.runs.steps import NO_SUFFIX
 
 _NAMES: Final = {f"#{name}": name for name in METADATA_ATTRIBUTES}
 _CHANGED: Final = frozenset({"PreconditionFailed", "412", *MISSING_CODES})
@@ -39,6 +41,7 @@ class Reading:
     rows: int = 0
     images: int = 0
     read_units: float = 0.0
+    ignored: Counter[str] = field(default_factory=Counter)
     unreadable: list[Finding] = field(default_factory=list)
 
 
@@ -75,6 +78,8 @@ def list_images(deployment: Deployment, prefixes: tuple[str, ...], reading: Read
                 if is_image(entry.key):
                     reading.images += 1
                     yield entry
+                else:
+                    reading.ignored[suffix(entry.key) or NO_SUFFIX] += 1
 
 
 def check_vectors(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
@@ -25,6 +25,8 @@ class AuditCounts:
     matched: int
     sampled: int
     read_units: float
+    ignored_by_suffix: Mapping[str, int]
+    """Objects that are no images by their suffix."""
 
 
 def audit_table(
@@ -54,4 +56,6 @@ def audit_table(
             for finding in check_vectors(deployment, chosen.chosen, embed):
                 if finding is not None:
                     on_finding(finding)
-    return AuditCounts(reading.rows, reading.images, matched, len(chosen.chosen), reading.read_units)
+    return AuditCounts(
+        reading.rows, reading.images, matched, len(chosen.chosen), reading.read_units, dict(reading.ignored)
+    )

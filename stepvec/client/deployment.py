@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError
 
@@ -30,6 +31,11 @@ class Deployment:
     state_machine_arn: str
     model: str
     client: Callable[[str], Any]
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is on this machine, where asking often costs nothing."""
+        return urlsplit(str(self.client("stepfunctions").meta.endpoint_url)).hostname in ("127.0.0.1", "localhost")
 
 
 @dataclass(frozen=True, slots=True)

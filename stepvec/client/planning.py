@@ -17,21 +17,31 @@ from stepvec.rows.model import (
     ModelIdentity,
     Precision,
 )
-from stepvec.runs.images import is_image
+from stepvec.runs.images import is_image, suffix
+from stepvec.runs.steps import NO_SUFFIX
 
 UNKNOWN_HASH: Final = "0" * WEIGHTS_HASH_CHARACTERS
 """In the place of the weights' hash, where nobody knows it yet."""
 
 
 def count_images(
-    store: ObjectStore, bucket: str, prefixes: Iterable[str], on_progress: Callable[[int], None] = lambda _: None
+    store: ObjectStore,
+    bucket: str,
+    prefixes: Iterable[str],
+    on_progress: Callable[[int], None] = lambda _: None,
+    ignored: Counter[str] | None = None,
 ) -> Workload:
-    """The images under `prefixes` of `bucket`, none of which lies within another: a LIST for each 1,000 objects."""
+    """The images under `prefixes` of `bucket`, none of which lies within another: a LIST for each 1,000 objects.
+
+    Other objects are counted in `ignored`, by suffix.
+    """
     key_bytes: Counter[int] = Counter()
     size = 0
     for prefix in prefixes:
         for page in store.list_pages(bucket, prefix):
             images = [entry for entry in page.objects if is_image(entry.key)]
+            if ignored is not None:
+                ignored.update(suffix(entry.key) or NO_SUFFIX for entry in page.objects if not is_image(entry.key))
             size += sum(entry.size for entry in images)
             key_bytes.update(len(entry.key.encode("utf-8", "surrogatepass")) for entry in images)
             on_progress(key_bytes.total())

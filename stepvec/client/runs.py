@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -13,11 +13,15 @@ from stepvec import codec
 from stepvec.adapters.object_store import ObjectStore
 from stepvec.client.deployment import Deployment
 from stepvec.errors import InvalidInputError
-from stepvec.runs.layout import RunLayout
+from stepvec.runs.layout import RunLayout, check_run_name
 from stepvec.runs.reports import RunReport, ShardProgress
 from stepvec.runs.steps import ShardEntry
 
-POLL_SECONDS: Final = 0.25
+LOCAL_POLL_SECONDS: Final = 0.25
+POLL_SECONDS: Final = 2.0
+"""Between the first two questions to AWS about a run; each pause is a tenth longer than the one before."""
+POLL_GROWTH: Final = 1.1
+MAX_POLL_SECONDS: Final = 15.0
 RUNNING: Final = "RUNNING"
 SUCCEEDED: Final = "SUCCEEDED"
 
@@ -59,7 +63,8 @@ class Run:
         return f"{self._deployment.state_machine_arn.replace(':stateMachine:', ':execution:')}:{self.name}"
 
     def start(self, run_input: dict[str, Any]) -> None:
-        """Start the execution. Raises InvalidInputError where the name is taken."""
+        """Start the execution. Raises InvalidInputError where the name is taken, or one that AWS refuses."""
+        check_run_name(self.name)
         client = self._deployment.client("stepfunctions")
         machine = self._deployment.state_machine_arn
         try:
@@ -71,9 +76,10 @@ class Run:
 
     def wait(self, on_progress: Callable[[RunProgress], None] = lambda _: None) -> RunEnd:
         """Wait until the execution ends, reporting its progress on the way."""
+        pauses = poll_pauses(local=self._deployment.is_local)
         while (ended := self.ended()) is None:
             on_progress(self.progress())
-            time.sleep(POLL_SECONDS)
+            time.sleep(next(pauses))
         return ended
 
     def ended(self) -> RunEnd | None:
@@ -143,6 +149,14 @@ class Run:
                     number = int(entry.key.removeprefix(prefix).removesuffix(".json"))
                     record = self._store.read_record(ShardProgress, self.layout.progress(number))
                     self._progress[entry.key] = (entry.etag, record)
+
+
+def poll_pauses(*, local: bool) -> Iterator[float]:
+    """Seconds to wait between questions about a run: growing on AWS, short on this machine."""
+    pause = LOCAL_POLL_SECONDS if local else POLL_SECONDS
+    while True:
+        yield pause
+        pause = pause if local else min(MAX_POLL_SECONDS, pause * POLL_GROWTH)
 
 
 def list_runs(deployment: Deployment, count: int) -> list[tuple[str, str, datetime]]:

@@ -6,8 +6,11 @@ import re
 from dataclasses import dataclass
 
 from stepvec.errors import InvalidInputError, RecordError
-from stepvec.limits import KEY_BYTES
+from stepvec.limits import EXECUTION_NAME_CHARACTERS, KEY_BYTES
 
+_REFUSED_IN_NAMES = re.compile(
+    r"""[\s<>{}\[\]?*"#%\\^|~`$&,;:/\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff\U0010ffff]"""
+)
 _SHARD_KEY = re.compile(r"runs/(?P<run>[^/]+)/shards/(?P<shard>\d+)\.jsonl\.gz")
 
 
@@ -17,6 +20,23 @@ def is_key(text: str) -> bool:
         return 0 < len(text.encode()) <= KEY_BYTES
     except UnicodeEncodeError:
         return False
+
+
+def check_run_name(name: str) -> None:
+    """Raises InvalidInputError for a name that Step Functions takes for no execution, or that is no part of a key.
+
+    https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html
+    """
+    if not 0 < len(name) <= EXECUTION_NAME_CHARACTERS:
+        raise InvalidInputError(
+            f"The run's name has {len(name):,} characters.",
+            remedy=f"Use 1 to {EXECUTION_NAME_CHARACTERS} letters, digits, - and _.",
+        )
+    if refused := _REFUSED_IN_NAMES.search(name):
+        raise InvalidInputError(
+            f"The run's name holds {refused.group()!a}, which Step Functions does not allow.",
+            remedy="Use letters, digits, - and _.",
+        )
 
 
 @dataclass(frozen=True, slots=True)

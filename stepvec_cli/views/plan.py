@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from stepvec.estimate.plan import Plan
 from stepvec.runs.reports import RunReport
 
 WIDTH: Final = 22
+MAX_SUFFIXES: Final = 8
 BOUNDS: Final = {
     "vcpus": "the vCPUs",
     "table_writes": "writes of a cold table",
@@ -39,6 +40,15 @@ def plan_lines(plan: Plan) -> Iterator[str]:
     yield ""
     for note in plan.notes:
         yield f"- {note}"
+
+
+def ignored_lines(ignored: Mapping[str, int]) -> Iterator[str]:
+    """How many objects are no images by their suffix, the most frequent suffixes first; nothing if there are none."""
+    if ignored:
+        by_count = sorted(ignored.items(), key=lambda entry: (-entry[1], entry[0]))
+        told = ", ".join(f"{ascii(end)[1:-1]} {count:,}" for end, count in by_count[:MAX_SUFFIXES])
+        more = f" and {len(by_count) - MAX_SUFFIXES:,} other suffixes" if len(by_count) > MAX_SUFFIXES else ""
+        yield f"Ignored by suffix: {sum(ignored.values()):,} ({told}{more})"
 
 
 def comparison_lines(report: RunReport) -> Iterator[str]:

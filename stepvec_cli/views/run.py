@@ -16,6 +16,7 @@ from stepvec.client.runs import SUCCEEDED, Run, RunEnd, RunProgress
 from stepvec.client.session import translate_aws_errors
 from stepvec.runs.reports import RunReport
 from stepvec_cli.console import errors
+from stepvec_cli.views.plan import ignored_lines
 
 
 def progress_line() -> Progress:
@@ -110,6 +111,8 @@ def print_report(report: RunReport) -> None:
     counts = (report.listed, report.embedded, report.unchanged, report.failed, report.missing, report.found)
     table.add_row(*map(str, counts), f"{report.images_per_second:.1f}", f"{report.seconds:.1f}")
     errors.print(table)
+    for line in ignored_lines(report.ignored_by_suffix):
+        errors.print(line, highlight=False, markup=False, soft_wrap=True)
     errors.print(f"Model {report.model}, {report.vector_type}", highlight=False)
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from stepvec.audit.orphans import Orphan, OrphanCounts, delete_orphans
 from stepvec.client.runs import Run
 from stepvec.rows.item import encode_item
 from stepvec.runs.listing import read_shard
@@ -150,3 +152,58 @@ def test_a_repair_is_refused_while_the_run_goes_and_where_it_left_no_report(pipe
     assert stopped.returncode == 1
     assert "ended ABORTED without a report" in " ".join(stopped.stderr.split())
     assert "There is no run" in stepvec(pipeline, "repair", "no-such-run").stderr
+
+
+def test_orphans_are_deleted_after_a_dry_run(pipeline: Pipeline) -> None:
+    folder = pipeline.folder()
+    for number in range(4):
+        pipeline.put(f"{folder}/{number}.jpg", photo(number))
+    pipeline.put(f"{folder}/notes.txt", b"notes")
+    assert pipeline.run({"Paths": [folder]}).counts() == {"embedded": 4}
+    for number in (1, 2, 3):
+        pipeline.s3.delete_object(Bucket=pipeline.deployment.image_bucket, Key=f"{folder}/{number}.jpg")
+    dry = stepvec(pipeline, "audit", folder, "--sample", "0", "--delete-orphans")
+    assert dry.returncode == 1
+    assert "To delete the 3 rows, add --yes" in " ".join(dry.stderr.split())
+    assert "Ignored by suffix: 1 (txt 1)" in dry.stderr
+    assert all(pipeline.has_row(f"{folder}/{number}.jpg") for number in range(4))
+    done = stepvec(pipeline, "audit", folder, "--sample", "0", "--delete-orphans", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert "Deleted 3 rows; kept 0" in " ".join(done.stderr.split())
+    assert [pipeline.has_row(f"{folder}/{number}.jpg") for number in range(4)] == [True, False, False, False]
+
+
+def test_an_orphan_that_has_its_image_again_or_was_written_again_stays(pipeline: Pipeline) -> None:
+    folder = pipeline.folder()
+    keys = [f"{folder}/{number}.jpg" for number in range(3)]
+    for number, key in enumerate(keys):
+        pipeline.put(key, photo(number))
+    pipeline.run({"Paths": [folder]})
+    for key in keys[1:]:
+        pipeline.s3.delete_object(Bucket=pipeline.deployment.image_bucket, Key=key)
+    # The first has its image; the second is written again between the look at it and its deletion; the third is gone.
+    racing = Racing(pipeline, keys[1])
+    orphans = [Orphan(key, key) for key in (*keys, f"{folder}/never.jpg")]
+    assert delete_orphans(replace(pipeline.deployment, client=racing.client), orphans) == OrphanCounts(1, 3)
+    assert [pipeline.has_row(key) for key in keys] == [True, True, False]
+
+
+class Racing:
+    """Clients of a deployment, one of whose rows another run writes again after it was read."""
+
+    def __init__(self, pipeline: Pipeline, key: str) -> None:
+        self._pipeline = pipeline
+        self._key = key
+
+    def client(self, service: str) -> Any:
+        return self if service == "dynamodb" else self._pipeline.deployment.client(service)
+
+    def get_item(self, **request: Any) -> Any:
+        answer = self._pipeline.dynamodb.get_item(**request)
+        if request["Key"]["ImageId"]["S"] == self._key:
+            item = {**encode_item(self._pipeline.row(self._key)), "Run": {"S": "another"}}
+            self._pipeline.dynamodb.put_item(TableName=self._pipeline.deployment.table, Item=item)
+        return answer
+
+    def delete_item(self, **request: Any) -> Any:
+        return self._pipeline.dynamodb.delete_item(**request)

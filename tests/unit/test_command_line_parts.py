@@ -1,7 +1,11 @@
 """Pure parts of the command line: photos' keys, neighbours, the Parquet file, the gallery."""
 
 import dataclasses
+import re
+from collections import Counter
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +16,15 @@ from PIL import Image
 from local_pipeline.gallery import nearest_neighbours, write_gallery
 from local_pipeline.photos import collect_photos
 from stepvec.client.parquet import write_vectors
+from stepvec.client.runs import poll_pauses
 from stepvec.errors import InvalidInputError
 from stepvec.rows.item import VECTOR_TYPES, VectorItem, VectorType
 from stepvec.rows.vectors import encode_vector
-from stepvec.runs.layout import S3Uri
+from stepvec.runs.layout import S3Uri, check_run_name
 from stepvec.runs.outcome import FailureReason, ImageFailure
 from stepvec.runs.reports import RunCost, RunReport
 from stepvec_cli.calibrate import photos_under, spread
+from stepvec_cli.views.plan import ignored_lines
 from tests.fakes import MemoryStore
 
 
@@ -135,3 +141,79 @@ def test_the_gallery_shows_photos_and_failures_and_escapes_their_names(tmp_path:
     assert page.count("data:image/jpeg;base64,") == 3
     assert page.count("</script>") == 1
     assert "&lt;i&gt;bad&lt;/i&gt;.jpg" in page
+
+
+def test_the_gallery_runs_no_script_but_its_own(tmp_path: Path) -> None:
+    nonces = []
+    for _ in range(2):
+        path, vectors = tmp_path / "gallery.html", np.empty((0, 3), np.float32)
+        write_gallery(path, photos={}, keys=[], vectors=vectors, report=report(), failures=[])
+        page = path.read_text()
+        (policy,) = re.findall(r'Content-Security-Policy"\s+content="([^"]*)"', page)
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+        (nonce,) = set(re.findall(r"'nonce-([^']+)'", policy))
+        assert page.count(f'nonce="{nonce}"') == len(re.findall(r"<(?:script|style)\b", page)) == 2
+        assert not re.search(r"\son\w+=|\sstyle=", page)
+        nonces.append(nonce)
+    assert nonces[0] != nonces[1]
+
+
+def test_linked_folders_are_followed_and_loops_are_not(tmp_path: Path) -> None:
+    touch(tmp_path / "photos" / "1.jpg", tmp_path / "elsewhere" / "2.jpg")
+    (tmp_path / "photos" / "linked").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "back").symlink_to(tmp_path / "photos")
+    (tmp_path / "photos" / "self").symlink_to(tmp_path / "photos")
+    (tmp_path / "photos" / "3.jpg").symlink_to(tmp_path / "elsewhere" / "2.jpg")
+    (tmp_path / "photos" / "lost.jpg").symlink_to(tmp_path / "nowhere")
+    ignored: Counter[str] = Counter()
+    keys = sorted(collect_photos([tmp_path / "photos"], ignored))
+    assert keys == ["photos/photos/1.jpg", "photos/photos/3.jpg", "photos/photos/linked/2.jpg"]
+    assert ignored == {"(not a file)": 1}
+
+
+def test_what_is_left_out_of_a_folder_is_counted_by_suffix(tmp_path: Path) -> None:
+    touch(tmp_path / "a" / "1.jpg")
+    for name in ("film.MOV", "deep/film.mov", "notes.txt", "README"):
+        (tmp_path / "a" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "a" / name).write_text("x")
+    ignored: Counter[str] = Counter()
+    assert list(collect_photos([tmp_path / "a"], ignored)) == ["photos/a/1.jpg"]
+    assert ignored == {"mov": 2, "txt": 1, "(none)": 1}
+    assert list(ignored_lines(ignored)) == ["Ignored by suffix: 4 (mov 2, (none) 1, txt 1)"]
+    assert list(ignored_lines({})) == []
+
+
+def test_a_folder_that_cannot_be_read_is_not_an_empty_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    touch(tmp_path / "a" / "1.jpg", tmp_path / "a" / "closed" / "2.jpg")
+    read = Path.iterdir
+
+    def iterdir(path: Path) -> Iterator[Path]:
+        if path.name == "closed":  # root, as whom tests may run, reads everything
+            raise PermissionError(13, "Permission denied")
+        return read(path)
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+    with pytest.raises(InvalidInputError, match=r"closed' cannot be read: Permission denied"):
+        collect_photos([tmp_path / "a"])
+
+
+def test_aws_is_asked_less_and_less_often_and_this_machine_often() -> None:
+    pauses = list(islice(poll_pauses(local=False), 60))
+    assert pauses[0] == 2.0
+    assert pauses == sorted(pauses)
+    assert max(pauses) == 15.0
+    assert set(islice(poll_pauses(local=True), 60)) == {0.25}
+
+
+@pytest.mark.parametrize(
+    "name", ["", "a b", "a?", "a*", "a#b", "a/b", "a\n", "a\u2028", "a:b", "\x7f", "a" * 81, "<", '"']
+)
+def test_a_run_name_that_aws_refuses_is_refused(name: str) -> None:
+    with pytest.raises(InvalidInputError, match="The run's name"):
+        check_run_name(name)
+
+
+def test_a_run_name_that_aws_takes_is_taken() -> None:
+    for name in ("a" * 80, "my-run_1.2", "Läufe", "run(1)", "a+b=c@d!"):
+        check_run_name(name)

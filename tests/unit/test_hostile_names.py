@@ -37,7 +37,7 @@ def test_a_gallery_holds_hostile_keys_as_text(tmp_path: Path) -> None:
         failures=failures,
     )
     page = path.read_text(encoding="utf-8")
-    assert page.count("<script>") == page.count("</script>") == 1
+    assert len(re.findall(r"<script\b", page)) == page.count("</script>") == 1
     assert "<img src=x" not in page
     assert "{{7*7}}" in page
     (said,) = re.findall(r"const photos = (\[.*\]);", page)
