@@ -91,6 +91,7 @@ class EmbeddedCloud:
         clock: Callable[[], datetime] | None = None,
         container_engine: ContainerEngine | None = None,
         proxy: Callable[[str], str] | None = None,
+        lambda_concurrency: int | None = None,
     ) -> Self:
         """Deploys the cloud assembly (cdk.out) in `assembly`.
 
@@ -100,7 +101,8 @@ class EmbeddedCloud:
         to the environment of every function and job, and wins over the template's. `clock` is the time that
         schedules go by, with a time zone (the machine's time when None). `container_engine` runs the
         jobs in real containers of its image, instead of with `worker_python`. `proxy` is given the server's URL
-        and returns the one that functions, jobs and state machines call instead.
+        and returns the one that functions, jobs and state machines call instead. `lambda_concurrency` is how many
+        invocations the account may have at once (10 in a new one; no limit when None).
 
         Raises LocalCloudError, and leaves nothing behind, when the assembly cannot be deployed.
         """
@@ -109,7 +111,7 @@ class EmbeddedCloud:
         install_patches()
         context = _new_context(region, environment or {}, clock)
         batch = BatchHost(context, Slots(slots), worker_python.absolute(), container_engine)
-        running = Running(context, batch, LambdaPool(context, lambda_python.absolute()))
+        running = Running(context, batch, LambdaPool(context, lambda_python.absolute(), lambda_concurrency))
         set_current(running)
         try:
             reset_moto(context.account, region)

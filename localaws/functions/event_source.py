@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol
 
 from localaws.context import Context
 from localaws.errors import LocalCloudError
-from localaws.functions.pool import Function, LambdaPool
+from localaws.functions.pool import ConcurrencyExceededError, Function, LambdaPool
 from localaws.functions.runtime import InvocationResult
 from localaws.iam.authorizer import AccessDenied
 
@@ -169,7 +169,11 @@ class _Poller:
     def _deliver(self, settings: MappingSettings, queue: SourceQueue, records: list[dict[str, Any]]) -> None:
         if not records or self._settings() is None:
             return
-        result = self._pool.invoke(self._mapping.function(), {"Records": records})
+        try:
+            result = self._pool.invoke(self._mapping.function(), {"Records": records})
+        except ConcurrencyExceededError:
+            # The messages come again when their visibility timeout is over, as on AWS.
+            return
         ids = {record["messageId"] for record in records}
         queue.delete(ids - _failed(result, ids, reports_failures=settings.reports_failures))
 

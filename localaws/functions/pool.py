@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from localaws.context import Context
+from localaws.errors import LocalCloudError
 from localaws.functions.runtime import ExecutionEnvironment, Invocation, InvocationResult
 from localaws.log_stream import LogSink, LogStream
 from localaws.processes import Child
@@ -54,13 +55,21 @@ class Function:
         return self, json.dumps(self.variables, sort_keys=True)
 
 
+class ConcurrencyExceededError(LocalCloudError):
+    """As many invocations run as the account may have at once: TooManyRequestsException."""
+
+
 class LambdaPool:
     """Runs functions for one embedded AWS.
 
-    `logging` holds the LoggingConfig of each function that has one, by name.
+    `logging` holds the LoggingConfig of each function that has one, by name. `concurrency` is how many invocations the
+    account may have at once, of all functions together; None for no limit. A new account may have 10:
+    https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
     """
 
-    def __init__(self, context: Context, python: Path) -> None:
+    def __init__(self, context: Context, python: Path, concurrency: int | None = None) -> None:
+        self.concurrency = concurrency
+        self._invocations = 0
         self.logging: dict[str, FunctionLogging] = {}
         self._context = context
         self._python = python
@@ -71,8 +80,20 @@ class LambdaPool:
     def invoke(self, function: Function, event: Any) -> InvocationResult:
         """Runs `function` once with a JSON `event`.
 
-        An error of the handler, a crash, a timeout or a failed import is a result with `failed`.
+        An error of the handler, a crash, a timeout or a failed import is a result with `failed`. Raises
+        ConcurrencyExceededError, and runs nothing, while as many run as may.
         """
+        with self._lock:
+            if self.concurrency is not None and self._invocations >= self.concurrency:
+                raise ConcurrencyExceededError("Rate Exceeded.", remedy="Invoke again a little later.")
+            self._invocations += 1
+        try:
+            return self._invoke(function, event)
+        finally:
+            with self._lock:
+                self._invocations -= 1
+
+    def _invoke(self, function: Function, event: Any) -> InvocationResult:
         version = function.version
         with self._lock:
             warm = self._warm.get(version)

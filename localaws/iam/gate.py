@@ -42,6 +42,8 @@ class Gate:
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Answers the request, or refuses it as AWS would."""
+        if not _has_valid_length(environ):
+            return _refuse(start_response, "rest-xml", 400, "BadRequest", "Content-Length is not a number.", environ)
         if not self._authorizer.enforcing:
             return self._application(environ, start_response)
         body = _buffered_body(environ)
@@ -85,6 +87,12 @@ class Gate:
             return _denied(start_response, operation, str(denied), environ)
         start_response(*answer)
         return content
+
+
+def _has_valid_length(environ: dict[str, Any]) -> bool:
+    """Whether Content-Length is there and a count of bytes, or not there; what follows reads so many."""
+    length = environ.get("CONTENT_LENGTH") or "0"
+    return length.isascii() and length.isdigit()
 
 
 def _buffered_body(environ: dict[str, Any]) -> bytes:
@@ -144,7 +152,7 @@ def _refuse(
     content = b"" if environ["REQUEST_METHOD"] == "HEAD" else body.encode()
     headers += [("Content-Type", content_type), ("Content-Length", str(len(content)))]
     # What the client still sends would be taken for its next request on a connection that stays open.
-    if "wsgi.input" in environ and _is_s3_upload(environ):
+    if "wsgi.input" in environ and (_is_s3_upload(environ) or not _has_valid_length(environ)):
         headers.append(("Connection", "close"))
     reason = "Forbidden" if status == 403 else "Bad Request"
     start_response(f"{status} {reason}", headers)

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from moto.awslambda.models import LambdaFunction
+from moto.core.exceptions import JsonRESTError
 
-from localaws.functions.pool import Function
+from localaws.functions.pool import ConcurrencyExceededError, Function
 from localaws.functions.runtime import InvocationResult
 from localaws.patches.moto_state import MotoLogs
 from localaws.patches.running import current
@@ -34,8 +35,20 @@ def read_function(function: Any) -> Function:
     )
 
 
+class TooManyRequestsException(JsonRESTError):  # type: ignore[misc]  # noqa: N818  moto is not typed; AWS's name
+    """What Invoke answers when the account's concurrency is used up."""
+
+    code = 429
+
+    def __init__(self) -> None:
+        super().__init__("TooManyRequestsException", "Rate Exceeded.")
+
+
 def _invoke(function: Any, event: Any) -> InvocationResult:
-    return current().functions.invoke(read_function(function), event)
+    try:
+        return current().functions.invoke(read_function(function), event)
+    except ConcurrencyExceededError as error:
+        raise TooManyRequestsException from error
 
 
 def run_functions_as_processes() -> None:

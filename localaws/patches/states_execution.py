@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from moto.core.responses import ActionResult
+from moto.stepfunctions.exceptions import InvalidName
 from moto.stepfunctions.parser.api import ExecutionStatus
 from moto.stepfunctions.parser.asl.component.common.error_name.custom_error_name import CustomErrorName
 from moto.stepfunctions.parser.asl.component.common.error_name.error_name import ErrorName
@@ -23,6 +25,10 @@ from moto.stepfunctions.parser.asl.utils.encoding import to_json_str
 from moto.stepfunctions.parser.backend.execution import BaseExecutionWorkerCommunication
 from moto.stepfunctions.parser.models import StepFunctionsParserBackend
 from moto.stepfunctions.responses import StepFunctionResponse
+
+_MAX_NAME_CHARACTERS: Final = 80
+_REFUSED_IN_NAMES: Final = re.compile(r"""[\s<>{}\[\]?*"#%\\^|~`$&,;:/\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]""")
+"""White space, brackets, wildcards, special and control characters, surrogates, noncharacters."""
 
 
 def output_as_json() -> None:
@@ -107,10 +113,15 @@ def stop_at_once() -> None:
 
 
 def name_executions() -> None:
-    """An execution started without a name gets a UUID on AWS; in moto it is called None, and only one can be."""
+    """An execution started without a name gets a UUID on AWS; in moto it is called None, and only one can be.
+
+    moto takes any name; AWS's rules are in https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html
+    """
     original = StepFunctionsParserBackend.start_execution
 
     def start_execution(backend: Any, state_machine_arn: str, name: str | None, execution_input: str) -> Any:
+        if name is not None and (not 1 <= len(name) <= _MAX_NAME_CHARACTERS or _REFUSED_IN_NAMES.search(name)):
+            raise InvalidName(f"Invalid Name: '{name}'")
         return original(backend, state_machine_arn, name or str(uuid.uuid4()), execution_input)
 
     StepFunctionsParserBackend.start_execution = start_execution

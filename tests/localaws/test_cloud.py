@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 import subprocess
 import sys
 import urllib.error
@@ -191,6 +192,16 @@ def test_unsigned_requests_are_refused(sample):
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(f"{sample.cloud.endpoint_url}/some-bucket")  # noqa: S310
     assert refused.value.code == 403
+
+
+@pytest.mark.parametrize("length", ["x", "-1", "1x", "²"])
+def test_a_content_length_that_is_no_number_is_refused_before_anything_else(sample, length):
+    host, port = sample.cloud.endpoint_url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        connection.sendall(f"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n".encode())
+        answer = connection.makefile("rb").read()
+    assert answer.startswith(b"HTTP/1.1 400 Bad Request")
+    assert b"Content-Length" in answer
 
 
 def test_moto_lists_its_modules_once(sample):

@@ -7,8 +7,12 @@ import json
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from botocore.exceptions import ClientError
 
 from localaws.processes import LOCAL_VARIABLES
+from tests.conftest import ROOT
 
 
 def test_answer_and_warm_reuse(sample):
@@ -96,6 +100,39 @@ def test_invocations_at_once_have_a_process_each(sample):
     with ThreadPoolExecutor(3) as pool:
         answers = list(pool.map(lambda _: sample.invoke({"do": "sleep", "seconds": 0.3}), range(3)))
     assert [answer["Payload"] for answer in answers] == ["awake"] * 3
+
+
+def test_more_invocations_at_once_than_the_account_may_have_are_refused(sample, monkeypatch):
+    monkeypatch.setattr(sample.cloud._functions, "concurrency", 2)
+
+    def invoke(_: int) -> str:
+        try:
+            return str(sample.invoke({"do": "sleep", "seconds": 2})["Payload"])
+        except ClientError as error:
+            return f"{error.response['ResponseMetadata']['HTTPStatusCode']} {error.response['Error']['Code']}"
+
+    with ThreadPoolExecutor(3) as pool:
+        assert sorted(pool.map(invoke, range(3))) == ["429 TooManyRequestsException", "awake", "awake"]
+    assert invoke(0) == "awake"
+
+
+def test_64_shards_that_end_at_once_get_through_a_concurrency_of_10(sample, monkeypatch):
+    """With the retriers of the real VerifyShard; on AWS a new account has no more."""
+    monkeypatch.setattr(sample.cloud._functions, "concurrency", 10)
+    definition = json.loads((ROOT / "statemachine" / "embed_images.asl.json").read_text())
+    verify = definition["States"]["EmbedShards"]["ItemProcessor"]["States"]["VerifyShard"]
+    child = sample.lambda_task({"do": "sleep", "seconds": 0.5}, End=True, Retry=verify["Retry"])
+    processor: dict[str, Any] = {"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}}
+    processor |= {"StartAt": "V", "States": {"V": child}}
+    state = {"Type": "Map", "Label": "M", "ItemsPath": "$.items", "ItemProcessor": processor, "End": True}
+    result = sample.run({"StartAt": "M", "States": {"M": state}}, {"items": list(range(64))})
+    assert (result["status"], result["output"]) == ("SUCCEEDED", ["awake"] * 64)
+
+
+def test_throttling_has_the_name_that_a_retrier_must_name(sample, monkeypatch):
+    monkeypatch.setattr(sample.cloud._functions, "concurrency", 0)
+    result = sample.run({"StartAt": "T", "States": {"T": sample.lambda_task({"do": "echo"}, End=True)}})
+    assert result["error"] == "Lambda.TooManyRequestsException"
 
 
 def test_logs_go_to_the_configured_group(sample):

@@ -121,6 +121,21 @@ def test_stopped_execution_is_aborted_at_once(sample, polling):
     assert stopped["stopDate"] >= stopped["startDate"]
 
 
+REFUSED = [" ", "a b", "a\tb", "a?", "a*", "a#b", "a/b", "a%", "a:b", "{a}", "<a>", 'a"', "a\x7f", "a\x01", "a" * 81]
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_names_that_aws_refuses(sample, name):
+    """[states_execution_names]"""
+    machine = sample.machine({"StartAt": "P", "States": {"P": {"Type": "Pass", "End": True}}})
+    with pytest.raises(ClientError) as refused:
+        sample.states.start_execution(stateMachineArn=machine, name=name)
+    # Longer than 80 is the service's, too, but the service's model says so first.
+    assert refused.value.response["Error"]["Code"] == "InvalidName"
+    for accepted in ("a" * 80, "ä-日本_.=@!'()+"):
+        sample.states.start_execution(stateMachineArn=machine, name=accepted)
+
+
 def test_executions_without_a_name_get_one_each(sample):
     """[states_execution_names]"""
     passing = {"StartAt": "Pass", "States": {"Pass": {"Type": "Pass", "End": True}}}
