@@ -143,6 +143,10 @@ corpus: setup $(STAMPS)/corpus ## Send some 1,900 hostile images through the wor
 	@# RECORD=1 writes the tables into docs/reliability.md.
 	$(PYTHON) -m resilience.corpus build/corpus $(if $(RECORD),--record)
 
+.PHONY: second-opinion
+second-opinion: setup $(STAMPS)/second-opinion ## Replay runs and create the stacks on an emulator that others wrote
+	$(PYTHON) -m tests.second_opinion
+
 .PHONY: policies
 policies: setup ## Take each permission statement away and see that some run misses it
 	$(PYTHON) -m resilience.policies
@@ -157,7 +161,7 @@ dashboard: setup build/photos ## Draw docs/images/dashboard.png from real runs h
 .PHONY: lock
 lock: | tools ## Resolve pyproject's dependency groups into requirements/*.txt again
 	@# OpenVINO does without openvino-telemetry, which would tell its maker of each import.
-	for name in tools project lambda-runtime lambda worker worker-gpu worker-test bench corpus-tools photos; do \
+	for name in tools project lambda-runtime lambda worker worker-gpu worker-test bench corpus-tools photos second-opinion; do \
 	  $(UV) pip compile --quiet --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
 	    --no-emit-find-links --no-emit-package openvino-telemetry $$(test $$name != photos || echo --no-deps) \
 	    --group pyproject.toml:$$name --output-file requirements/$$name.txt; \
@@ -165,7 +169,7 @@ lock: | tools ## Resolve pyproject's dependency groups into requirements/*.txt a
 
 .PHONY: clean
 clean: ## Remove everything that make has made
-	rm -rf .venv .venv-lambda .venv-worker .venv-worker-test .venv-bench .tools build cdk.out stepvec-out
+	rm -rf .venv .venv-lambda .venv-worker .venv-worker-test .venv-bench .venv-second-opinion .tools build cdk.out stepvec-out
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
 
 # --- environments ------------------------------------------------------------------------------------------
@@ -206,6 +210,11 @@ $(STAMPS)/worker-test: requirements/worker-test.txt | tools
 $(STAMPS)/bench: requirements/bench.txt | tools
 	$(call say,Installing torch for the benchmark's DataLoader peer into .venv-bench: 5 GB)
 	$(call environment,.venv-bench,bench)
+	@touch $@
+
+$(STAMPS)/second-opinion: requirements/second-opinion.txt | tools
+	$(call say,Installing the second emulator into .venv-second-opinion)
+	$(call environment,.venv-second-opinion,second-opinion)
 	@touch $@
 
 $(STAMPS)/lambda: requirements/lambda.txt $(STAMPS)/project

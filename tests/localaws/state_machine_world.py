@@ -12,7 +12,7 @@ import itertools
 import json
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -248,24 +248,28 @@ class Machine:
         assert self.world is not None
         return self.world
 
-    def run(self, scenario: Scenario) -> tuple[World, Any]:
-        """The world after the run, and DescribeExecution's answer with the run's report, if it has one."""
-        world = self.world = World(scenario)
+    def begin(self, world: World, name: str) -> str:
+        """Start the run `name` in `world`; the execution's ARN."""
+        self.world = world
         for handler in HANDLERS.values():
             self._patch.setattr(handler, "store", world.store)
         self._patch.setattr(HANDLERS["ShardImages"], "table", world.table)
         self._patch.setattr(HANDLERS["VerifyShard"], "VectorTable", lambda *_: world.table)
-        name = next(self._names)
-        options = {"ShardSize": scenario.shard_size, "MaxFailures": scenario.max_failures}
+        options = {"ShardSize": world.scenario.shard_size, "MaxFailures": world.scenario.max_failures}
         started = self._sample.states.start_execution(
             stateMachineArn=self._arn, name=name, input=json.dumps({"Paths": ["images"], **options})
         )
-        ended = self._sample.ended(started["executionArn"])
+        return str(started["executionArn"])
+
+    def run(self, scenario: Scenario) -> tuple[World, Any]:
+        """The world after the run, and DescribeExecution's answer with the run's report, if it has one."""
+        world, name = World(scenario), next(self._names)
+        ended = self._sample.ended(self.begin(world, name))
         report = world.store.files.get(("work", f"runs/{name}/report.json"))
         return world, {**ended, "report": json.loads(report) if report else None}
 
 
-def machine(sample: Any) -> Iterator[Machine]:
+def machine(sample: Any) -> Generator[Machine, None, None]:
     """The machine, with the handlers imported and the interpreter's clients replaced, for as long as it is used."""
     import sys
 
