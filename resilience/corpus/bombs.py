@@ -22,7 +22,7 @@ from resilience.corpus.encoders import (
     zeros,
 )
 
-_ANY = (EMBEDDED, "Truncated", "Unsupported", "TooLarge", "TimedOut")
+_ANY = (EMBEDDED, "Truncated", "Damaged", "Unsupported", "TooLarge", "TimedOut")
 """For files of which nobody can say what is right: what counts is that they get an outcome, within the limits."""
 
 
@@ -81,18 +81,18 @@ def _sizes_at_the_edge() -> Iterator[HostileImage]:
     yield hostile("wider.png", png(64_000_000, 1, zeros(8_000_001), depth=1), EMBEDDED)
     for format_ in ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"):
         yield hostile(f"one-pixel.{format_.lower()}", encoded(scene(1, 1), format_), EMBEDDED)
-    yield hostile("nothing.png", png(0, 0, zeros(0)), "Truncated")
-    yield hostile("nothing.jpg", _resized_jpeg(0, 0), "Truncated", "Unsupported")
-    yield hostile("nothing.gif", b"GIF89a" + bytes(7) + b",\0\0\0\0\0\0\0\0\0\2\0;", "Truncated")
+    yield hostile("nothing.png", png(0, 0, zeros(0)), "Damaged")
+    yield hostile("nothing.jpg", _resized_jpeg(0, 0), "Damaged", "Unsupported")
+    yield hostile("nothing.gif", b"GIF89a" + bytes(7) + b",\0\0\0\0\0\0\0\0\0\2\0;", "Damaged")
     yield hostile("nothing.bmp", _bitmap(0, 0, b"\0\1"), "Truncated")
-    yield hostile("nothing.tif", tiff(0, 0, b"\0"), "Truncated")
+    yield hostile("nothing.tif", tiff(0, 0, b"\0"), "Damaged")
 
 
 def _hidden_in_metadata() -> Iterator[HostileImage]:
     text = png_chunk(b"zTXt", b"Comment\0\0" + zeros(100_000_000))
     yield hostile("text-bomb.png", png(8, 8, zeros(72), extra=text), "Truncated", "TooLarge")
     profile = png_chunk(b"iCCP", b"icc\0\0" + zeros(100_000_000))
-    yield hostile("profile-bomb.png", png(8, 8, zeros(72), extra=profile), EMBEDDED, "Truncated", "TooLarge")
+    yield hostile("profile-bomb.png", png(8, 8, zeros(72), extra=profile), EMBEDDED, "Truncated", "Damaged", "TooLarge")
     # Thousands of tags that all point to the same bytes: read one by one they would be gigabytes.
     exif = struct.pack("<2sHIH", b"II", 42, 8, 20_000)
     exif += b"".join(struct.pack("<HHII", 1000 + tag, 7, 240_000, 0) for tag in range(20_000)) + bytes(4)
@@ -122,7 +122,7 @@ def _endless() -> Iterator[HostileImage]:
     screen = struct.pack("<6sHHBBB", b"GIF89a", 500, 500, 0xF7, 0, 0) + bytes(768)
     yield hostile("clear-codes.gif", screen + b"," + struct.pack("<HHHHB", 0, 0, 500, 500, 0) + clear, "Truncated")
     codes = bytes([128, 64, 32, 16, 8, 4, 2, 1, 0] * 1_000_000)
-    yield hostile("clear-codes.tif", tiff(4_000, 4_000, codes, lzw=(259, 3, 5)), "Truncated", EMBEDDED)
+    yield hostile("clear-codes.tif", tiff(4_000, 4_000, codes, lzw=(259, 3, 5)), "Damaged", EMBEDDED)
     yield hostile("runs.tif", tiff(7_000, 7_000, b"\x81\0" * 4_000_000, packed=(259, 3, 32_773)), *_ANY)
     # Moves of 255 rows of 60,000 pixels each, two bytes a move.
     yield hostile("moves.bmp", _bitmap(60_000, 1_000, b"\0\2\xff\xff" * 100_000 + b"\0\1"), *_ANY)

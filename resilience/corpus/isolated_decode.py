@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from PIL import Image
-from stepvec_worker.images.decoding import DecodeLimits, ImageRejected
+from stepvec_worker.images.decoding import DecodeLimits
 from stepvec_worker.images.preprocessing import prepare
+from stepvec_worker.images.rejection import ImageRejected
 from stepvec_worker.settings import Settings
 
 from resilience.corpus.damage import mutate, seeds

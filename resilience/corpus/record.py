@@ -21,7 +21,7 @@ SPOT_CHECK: Final = {
     "pillow/lab.tif": "TIFF in L*a*b*",
     "pillow/exif-dpi-zerodivision.jpg": "a JPEG whose Exif divides by zero",
     "pillow/hopper_orientation_6.jpg": "a photo stored turned",
-    "pillow/truncated_jpeg.jpg": "a JPEG that breaks off",
+    "pillow/truncated_jpeg.jpg": "a JPEG without its last byte",
     "pillow/decompression_bomb.gif": "a bomb of 400 megapixels",
     "pillow/avif/hopper.avif.jpg": "an AVIF",
     "pillow/hopper.jp2.jpg": "a JPEG 2000",

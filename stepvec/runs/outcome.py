@@ -25,8 +25,11 @@ class FailureReason(StrEnum):
     UNSUPPORTED = "Unsupported"
     """A real image in a form (compression, colour space) that no decoder here reads."""
     TRUNCATED = "Truncated"
-    """The image breaks off or is damaged inside. It is no check of its own: what is left over after all other reasons
-    (`_reason` in stepvec_worker/images/decoding.py)."""
+    """The data ends before the picture does, or something that is no picture (zeros, say) stands where it should be.
+    Bytes that a picture does not need may be missing: a JPEG's end marker, a PNG's last chunk."""
+    DAMAGED = "Damaged"
+    """The data is there and wrong. As far as its format can tell: checksums, code words that do not exist, data that
+    lasts longer or shorter than its picture. What is embedded all the same is in docs/reliability.md, "Damage"."""
     TOO_LARGE = "TooLarge"
     """More bytes or pixels than the worker takes."""
     CHANGED = "Changed"

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-from stepvec_worker.images.decoding import ImageRejected
 from stepvec_worker.images.fetching import FetchedImage
+from stepvec_worker.images.rejection import ImageRejected
 from stepvec_worker.processes.host import peak_memory_mb
 from stepvec_worker.processes.messages import ProcessUsage
 from stepvec_worker.processes.shard_context import Chunk, ProcessHooks, ShardContext

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 from stepvec_worker.images.colours import to_rgb
-from stepvec_worker.images.decoding import DecodeLimits, ImageRejected, decode
+from stepvec_worker.images.decoding import DecodeLimits, decode
 from stepvec_worker.images.preprocessing import preprocess
+from stepvec_worker.images.rejection import ImageRejected
 
 from stepvec.rows.model import PREPROCESSINGS, Preprocessing
 from stepvec.runs.outcome import FailureReason

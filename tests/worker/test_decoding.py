@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFile
 from stepvec_worker.images import decoding
-from stepvec_worker.images.decoding import DecodeLimits, ImageRejected, decode
+from stepvec_worker.images.decoding import DecodeLimits, decode
+from stepvec_worker.images.rejection import ImageRejected
 
 from stepvec.runs.outcome import FailureReason
 from tests.worker.pictures import encoded, scene
@@ -107,11 +108,11 @@ def test_an_image_that_breaks_off_is_truncated(format_: str, share: float) -> No
     assert "object at 0x" not in error.message
 
 
-def test_damage_inside_is_truncated() -> None:
+def test_damage_inside_is_damaged() -> None:
     damaged = bytearray(PNG)
     damaged[len(damaged) // 2] ^= 0xFF
 
-    assert rejected(bytes(damaged)).reason is FailureReason.TRUNCATED
+    assert rejected(bytes(damaged)).reason is FailureReason.DAMAGED
 
 
 def test_half_an_image_is_never_taken_for_a_whole_one() -> None:
@@ -181,7 +182,7 @@ def test_a_text_that_unpacks_to_too_much_is_refused() -> None:
 
     error = rejected(PNG[:end_of_header] + chunk + PNG[end_of_header:])
 
-    assert error.reason is FailureReason.TRUNCATED
+    assert error.reason is FailureReason.TOO_LARGE
     assert "too large" in error.message
 
 
@@ -193,12 +194,12 @@ def test_a_text_that_unpacks_to_too_much_is_refused() -> None:
         (NotImplementedError("tiled"), FailureReason.UNSUPPORTED),
         (OSError("decoder jpeg2k not available"), FailureReason.UNSUPPORTED),
         (OSError("image file is truncated"), FailureReason.TRUNCATED),
-        (SyntaxError("not a TIFF file"), FailureReason.TRUNCATED),
+        (SyntaxError("not a TIFF file"), FailureReason.DAMAGED),
         (struct.error("unpack requires a buffer"), FailureReason.TRUNCATED),
         (EOFError(), FailureReason.TRUNCATED),
-        (IndexError("index out of range"), FailureReason.TRUNCATED),
-        (ZeroDivisionError("division by zero"), FailureReason.TRUNCATED),
-        (RecursionError("maximum recursion depth"), FailureReason.TRUNCATED),
+        (IndexError("index out of range"), FailureReason.DAMAGED),
+        (ZeroDivisionError("division by zero"), FailureReason.DAMAGED),
+        (RecursionError("maximum recursion depth"), FailureReason.DAMAGED),
     ],
 )
 def test_whatever_a_decoder_raises_becomes_a_reason(

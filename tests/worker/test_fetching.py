@@ -20,9 +20,9 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, IncompleteReadError
 from stepvec_worker.images import fast_get
-from stepvec_worker.images.decoding import ImageRejected
 from stepvec_worker.images.fast_get import FastReader, fast_reader
 from stepvec_worker.images.fetching import FetchedImage, ImageFetcher
+from stepvec_worker.images.rejection import ImageRejected
 
 from stepvec.adapters.aws_errors import BODY_ATTEMPTS
 from stepvec.errors import AccessDeniedError, StorageError

@@ -16,10 +16,11 @@ import pytest
 from PIL import Image
 from stepvec_worker.images import colours
 from stepvec_worker.images.colours import to_rgb
-from stepvec_worker.images.decoding import DecodeLimits, ImageRejected, decode, silence_libtiff
+from stepvec_worker.images.decoding import DecodeLimits, decode, silence_libtiff
 from stepvec_worker.images.fetching import ImageFetcher
-from stepvec_worker.images.jpeg import MAX_SCANS, jpeg_bomb
+from stepvec_worker.images.jpeg_structure import MAX_SCANS, jpeg_bomb
 from stepvec_worker.images.preprocessing import prepare
+from stepvec_worker.images.rejection import ImageRejected
 
 from resilience.corpus.bombs import bombs, talkative_tiff
 from resilience.corpus.damage import mutate, seeds, truncations

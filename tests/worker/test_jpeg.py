@@ -10,9 +10,11 @@ import pytest
 import simplejpeg
 from PIL import Image
 from stepvec_worker.images import decoding, jpeg
-from stepvec_worker.images.decoding import Decoded, DecodeLimits, ImageRejected, decode, decode_fast
+from stepvec_worker.images.decoding import Decoded, DecodeLimits, decode, decode_fast
 from stepvec_worker.images.jpeg import jpeg_scale
+from stepvec_worker.images.jpeg_structure import read_structure
 from stepvec_worker.images.preprocessing import DECODED_SHORT_SIDE, prepare, preprocess
+from stepvec_worker.images.rejection import ImageRejected
 
 from stepvec.rows.model import PREPROCESSINGS
 from tests.golden.seeded import Array
@@ -145,7 +147,7 @@ def flipped(data: bytes, random: np.random.RandomState) -> bytes:
     return bytes(broken)
 
 
-def test_damage_that_pillow_reads_over_is_read_over() -> None:
+def test_oddities_that_libjpeg_warns_about_and_that_cost_no_pixel_are_read_over() -> None:
     # Bytes before a marker: libjpeg warns, Pillow goes on. The fast decoder alone would refuse it.
     whole = FORMS["4:4:4"]
     damaged = whole[:-2] + b"\0" * 50 + whole[-2:]
@@ -159,10 +161,10 @@ def test_damage_that_pillow_reads_over_is_read_over() -> None:
 
 
 def test_too_many_pixels_are_refused_before_any_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
-    def decode_jpeg(*_: object, **__: object) -> None:
+    def read_jpeg(*_: object, **__: object) -> None:
         raise AssertionError("it was decoded")
 
-    monkeypatch.setattr(decoding, "decode_jpeg", decode_jpeg)
+    monkeypatch.setattr(decoding, "read_jpeg", read_jpeg)
     # Set by decode() for all of Pillow, and put back after the test.
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
     limits = DecodeLimits(pixels=801 * 603 - 1)
@@ -180,5 +182,7 @@ def test_a_size_that_only_one_of_the_two_parsers_sees_is_pillows(monkeypatch: py
     monkeypatch.setattr(simplejpeg, "decode_jpeg_header", decode_jpeg_header)
     monkeypatch.setattr(simplejpeg, "decode_jpeg", decode_jpeg)
     header = Image.open(io.BytesIO(FORMS["4:2:0"]))
+    structure = read_structure(FORMS["4:2:0"])
+    assert structure is not None
 
-    assert jpeg.decode_jpeg(FORMS["4:2:0"], header, 1) is None
+    assert jpeg.read_jpeg(FORMS["4:2:0"], header, structure, 1).rgb is None

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 from stepvec_worker.engines import load_embedder
-from stepvec_worker.images.decoding import DecodeLimits, ImageRejected, decode_fast
+from stepvec_worker.images.decoding import DecodeLimits, decode_fast
 from stepvec_worker.images.preprocessing import DECODED_SHORT_SIDE, PixelFormat, pixel_format, prepare, preprocess
+from stepvec_worker.images.rejection import ImageRejected
 
 from stepvec.rows.model import PREPROCESSINGS, Preprocessing
 from stepvec.runs.outcome import FailureReason

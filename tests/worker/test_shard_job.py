@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from stepvec_worker.images.decoding import ImageRejected
 from stepvec_worker.images.fetching import FetchedImage
+from stepvec_worker.images.rejection import ImageRejected
 from stepvec_worker.processes.concurrency import ByteBudget, concurrent_map
 from stepvec_worker.processes.image_watch import ImageWatch
 from stepvec_worker.processes.shard_context import Chunk, ChunkTally, ProcessHooks

@@ -15,8 +15,9 @@ from typing import Any
 
 from stepvec.rows.model import ModelIdentity
 from stepvec_worker.engines import load_embedder
-from stepvec_worker.images.decoding import DecodeLimits, ImageRejected
+from stepvec_worker.images.decoding import DecodeLimits
 from stepvec_worker.images.preprocessing import pixel_format, prepare
+from stepvec_worker.images.rejection import ImageRejected
 from stepvec_worker.settings import Settings
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from stepvec.runs.outcome import FailureReason
-from stepvec_worker.images.decoding import ImageRejected
+from stepvec_worker.images.rejection import ImageRejected
 
 BAND_PIXELS: Final = 1 << 20
 """Values converted at a time: 8 MB as float64."""

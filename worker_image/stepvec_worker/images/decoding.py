@@ -8,16 +8,19 @@ from __future__ import annotations
 import ctypes
 import io
 import logging
-import re
 import warnings
+import zlib
 from dataclasses import dataclass
-from typing import Final, NoReturn
+from typing import Final
 
-from PIL import Image, ImageFile, UnidentifiedImageError, _imaging
+from PIL import Image, ImageFile, JpegImagePlugin, UnidentifiedImageError, _imaging
 
 from stepvec.runs.images import IMAGE_FORMATS
 from stepvec.runs.outcome import FailureReason
-from stepvec_worker.images.jpeg import RgbArray, decode_jpeg, jpeg_bomb, jpeg_scale
+from stepvec_worker.images.jpeg import RgbArray, jpeg_scale, read_jpeg
+from stepvec_worker.images.jpeg_structure import JpegStructure, read_structure
+from stepvec_worker.images.rejection import ImageRejected, rejection
+from stepvec_worker.images.wholeness import check_before_loading
 
 FORMATS: Final = IMAGE_FORMATS
 """The only decoders of Pillow that untrusted bytes reach. JPEG includes MPO, which many phones write."""
@@ -57,27 +60,22 @@ silence_libtiff()
 ImageFile.LOAD_TRUNCATED_IMAGES = False
 
 
-class ImageRejected(Exception):  # noqa: N818 - an outcome of one image, not an error of the worker
-    """An image that gets no vector. Not a StepvecError: there is nothing to remedy, the shard goes on without it.
-
-    `reason` goes into the run's failures; `message` tells a person what is wrong with this image.
-    """
-
-    def __init__(self, reason: FailureReason, message: str) -> None:
-        super().__init__(message)
-        self.reason = reason
-        self.message = message
-
-
 @dataclass(frozen=True, slots=True)
 class DecodeLimits:
-    """The largest image that the worker takes: bytes of the object, pixels (width x height) of the picture.
+    """The largest image that the worker takes: bytes of the object, and pixels (width x height) of what is decoded.
 
-    A decoded picture takes 4 bytes a pixel, and up to three copies of it exist at a time.
+    A decoded picture takes 4 bytes a pixel, and up to three copies of it exist at a time. A JPEG that is decoded at
+    1/8 of its size counts a 64th of its pixels; one that comes in several scans counts its coefficients too, which
+    libjpeg keeps at their full number, as many pixels as would take their memory.
     """
 
     bytes: int = 64 * 1024 * 1024
     pixels: int = 100_000_000
+
+
+BYTES_OF_PIXEL: Final = 12
+"""Three copies of 4 bytes."""
+BYTES_OF_COEFFICIENT: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,17 +110,22 @@ def _decode(data: bytes, limits: DecodeLimits, short_side: int | None, *, is_fas
         raise ImageRejected(FailureReason.EMPTY, "The object has no bytes.")
     if len(data) > limits.bytes:
         raise ImageRejected(FailureReason.TOO_LARGE, f"{len(data):,} bytes; the worker takes {limits.bytes:,}.")
-    bomb = jpeg_bomb(data)
-    if bomb is not None:
-        raise ImageRejected(FailureReason.TOO_LARGE, bomb)
+    if data.startswith(GZIP):
+        data = unpacked(data, limits.bytes)
+    structure = read_structure(data)
+    if structure is not None and structure.bomb:
+        raise ImageRejected(FailureReason.TOO_LARGE, structure.bomb)
     try:
-        return _decode_checked(data, limits, short_side, is_fast=is_fast)
+        if structure is not None:
+            return _decode_jpeg(data, structure, limits, short_side, is_fast=is_fast)
+        return Decoded(_decode_other(data, limits))
     except ImageRejected:
         raise
     except UnidentifiedImageError as error:
-        reject(_error_of_opening(data) or error, data)
-    except Exception as error:  # noqa: BLE001 - Pillow raises a dozen kinds on hostile bytes, all mean: no image
-        reject(error, data)
+        opening = _error_of_opening(data) or error
+        raise rejection(opening, data) from opening
+    except Exception as error:
+        raise rejection(error, data) from error
 
 
 def _error_of_opening(data: bytes) -> Exception | None:
@@ -138,110 +141,70 @@ def _error_of_opening(data: bytes) -> Exception | None:
     return None
 
 
-def reject(error: Exception, data: bytes) -> NoReturn:
-    """Raise the ImageRejected that corresponds to `error`, which Pillow raised while reading `data`."""
-    raise ImageRejected(_reason(error, data), _describe(error, data)) from error
+def _decode_jpeg(
+    data: bytes, structure: JpegStructure, limits: DecodeLimits, short_side: int | None, *, is_fast: bool
+) -> Decoded:
+    # Not Image.open(): its guard knows only the full size.
+    image = JpegImagePlugin.jpeg_factory(io.BytesIO(data), "")
+    scale = jpeg_scale(image.size, short_side)
+    _check_size(image, limits, scale, 0 if structure.has_one_scan else _coefficient_bytes(image))
+    reading = read_jpeg(data, image, structure, scale)
+    if reading.rgb is not None and is_fast:
+        return Decoded(image, reading.rgb)
+    if reading.data is not data:
+        image = JpegImagePlugin.jpeg_factory(io.BytesIO(reading.data), "")
+    if scale > 1:
+        # draft() takes the largest power of two that leaves at least the size asked for.
+        image.draft(None, (image.width // scale, image.height // scale))
+    image.load()
+    return Decoded(image)
 
 
-def _decode_checked(data: bytes, limits: DecodeLimits, short_side: int | None, *, is_fast: bool) -> Decoded:
+def _coefficient_bytes(image: JpegImagePlugin.JpegImageFile) -> int:
+    """What libjpeg keeps of a JPEG of several scans, at whatever size it is decoded."""
+    widest = max(horizontal for _, horizontal, _, _ in image.layer)
+    tallest = max(vertical for _, _, vertical, _ in image.layer)
+    samples = sum(horizontal * vertical for _, horizontal, vertical, _ in image.layer)
+    return BYTES_OF_COEFFICIENT * image.width * image.height * samples // max(1, widest * tallest)
+
+
+def _decode_other(data: bytes, limits: DecodeLimits) -> Image.Image:
     # Some decoders (WebP) allocate the whole picture in open(), before the check below can see its size. Pillow's own
     # guard catches those: above this number it warns (silenced above), above twice this number it refuses.
     Image.MAX_IMAGE_PIXELS = limits.pixels
     image = Image.open(io.BytesIO(data), formats=FORMATS)
     _check_size(image, limits)
-    if image.format in ("JPEG", "MPO"):
-        scale = jpeg_scale(image.size, short_side)
-        rgb = decode_jpeg(data, image, scale) if is_fast else None
-        if rgb is not None:
-            return Decoded(image, rgb)
-        if scale > 1:
-            # draft() takes the largest power of two that leaves at least the size asked for.
-            image.draft(None, (image.width // scale, image.height // scale))
+    check_before_loading(image, data)
     image.load()
     _check_size(image, limits)
-    return Decoded(image)
+    return image
 
 
-def _check_size(image: Image.Image, limits: DecodeLimits) -> None:
+def _check_size(image: Image.Image, limits: DecodeLimits, scale: int = 1, coefficient_bytes: int = 0) -> None:
     width, height = image.size
-    if width * height > limits.pixels:
+    pixels = -(-width // scale) * -(-height // scale) + coefficient_bytes // BYTES_OF_PIXEL
+    if pixels > limits.pixels:
+        as_decoded = "" if pixels == width * height else f", as much memory as {pixels:,} as it has to be decoded"
         raise ImageRejected(
             FailureReason.TOO_LARGE,
-            f"{width} x {height} = {width * height:,} pixels; the worker takes {limits.pixels:,}.",
+            f"{width} x {height} = {width * height:,} pixels{as_decoded}; the worker takes {limits.pixels:,}.",
         )
 
 
-def _describe(error: Exception, data: bytes) -> str:
-    """`error` in words of use to a person: Pillow's name an object in memory if it cannot identify the bytes."""
-    foreign = _foreign_format(data)
-    if foreign is not None:
-        return f"This is {foreign}, whatever its suffix says. Convert it to one of {', '.join(FORMATS)}."
-    if _reason(error, data) is FailureReason.NOT_AN_IMAGE:
-        return "No decoder knows these bytes."
-    if isinstance(error, UnidentifiedImageError):
-        return "It begins like an image, but its header breaks off, is damaged, or is of a kind not read here."
-    if str(error).startswith("decoder error"):
-        return f"It is damaged inside, or compressed in a way not read here ({error})."
-    return str(error) or type(error).__name__
+GZIP: Final = b"\x1f\x8b\x08"
 
 
-_UNSUPPORTED: Final = re.compile(
-    r"unsupported|not supported|not (available|installed)|unknown (compression|pixel mode|data organi)"
-    r"|cannot (handle|decode)|no decoder|conversion from",
-    re.IGNORECASE,
-)
-"""What Pillow's OSError and ValueError say if the limit is the decoder's, not a fault of the file."""
-
-
-def _reason(error: Exception, data: bytes) -> FailureReason:
-    if isinstance(error, MemoryError | Image.DecompressionBombError):
-        return FailureReason.TOO_LARGE
-    if isinstance(error, NotImplementedError):
-        return FailureReason.UNSUPPORTED
-    if not _known_magic(data):
-        return FailureReason.UNSUPPORTED if _foreign_format(data) else FailureReason.NOT_AN_IMAGE
-    if isinstance(error, OSError | ValueError | KeyError | SyntaxError) and _UNSUPPORTED.search(str(error)):
-        return FailureReason.UNSUPPORTED
-    return FailureReason.TRUNCATED
-
-
-_MAGIC: Final = (
-    b"\xff\xd8\xff",
-    b"\x89PNG\r\n\x1a\n",
-    b"GIF87a",
-    b"GIF89a",
-    b"II*\0",
-    b"MM\0*",
-    b"II\0*",
-    b"MM*\0",
-    b"II+\0",
-    b"MM\0+",
-)
-
-
-def _known_magic(data: bytes) -> bool:
-    # "BM" alone would make an image of any text that begins with it; a BMP's header length follows at byte 14.
-    bitmap = data[:2] == b"BM" and data[14:18] in {n.to_bytes(4, "little") for n in (12, 16, 40, 52, 56, 64, 108, 124)}
-    return data.startswith(_MAGIC) or bitmap or (data[:4] == b"RIFF" and data[8:12] == b"WEBP")
-
-
-_FOREIGN: Final = {
-    b"ftypheic": "HEIC",
-    b"ftypheix": "HEIC",
-    b"ftypmif1": "HEIF",
-    b"ftypmsf1": "HEIF",
-    b"ftypavif": "AVIF",
-    b"ftypcrx ": "a Canon raw file",
-    b"jP  \r\n\x87\n": "JPEG 2000",
-    b"JXL \r\n\x87\n": "JPEG XL",
-}
-
-
-def _foreign_format(data: bytes) -> str | None:
-    """The name of the real image format, not read here, whose signature `data` has."""
-    name = _FOREIGN.get(data[4:12])
-    if data.startswith(b"8BPS"):
-        name = "a Photoshop file"
-    elif data.startswith(b"\xff\x0a"):
-        name = "JPEG XL"
-    return name
+def unpacked(data: bytes, limit: int) -> bytes:
+    """What a gzip'd object (Content-Encoding: gzip) has in it, up to `limit` bytes. Raises ImageRejected."""
+    packer = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    try:
+        inside = packer.decompress(data, limit + 1)
+    except zlib.error as error:
+        raise ImageRejected(FailureReason.DAMAGED, f"It is compressed by gzip, and damaged ({error}).") from error
+    if len(inside) > limit:
+        raise ImageRejected(FailureReason.TOO_LARGE, f"More than {limit:,} bytes once gzip has unpacked it.")
+    if not packer.eof:
+        raise ImageRejected(FailureReason.TRUNCATED, "It is compressed by gzip, and breaks off.")
+    if not inside:
+        raise ImageRejected(FailureReason.EMPTY, "The object has no bytes once gzip has unpacked it.")
+    return inside

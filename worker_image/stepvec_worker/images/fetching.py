@@ -25,7 +25,7 @@ from stepvec.adapters.aws_errors import (
 from stepvec.pacing import backoff_seconds
 from stepvec.runs.listing import ShardImage
 from stepvec.runs.outcome import FailureReason
-from stepvec_worker.images.decoding import ImageRejected
+from stepvec_worker.images.rejection import ImageRejected
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -1,17 +1,14 @@
-"""JPEGs: which are given to a decoder at all, and the fast decoder.
+"""JPEGs decoded by libjpeg-turbo's own interface (simplejpeg): Pillow's pixels, bit for bit, but sooner, and judged.
 
-The fast one is libjpeg-turbo's own interface (simplejpeg): the same pixels as Pillow's, bit for bit, and sooner.
-Pillow has read the header before: its size was judged, and whatever differs from it here, or is not quite in order,
-is left to Pillow to decode or to refuse (docs/decisions/0046).
-
-Some JPEGs are small and legal and would keep a decoder busy for hours. A progressive JPEG may refine its picture in
-any number of scans. A scan that changes nothing takes some 100 bytes and goes over the whole picture: 434 KB of them
-decode for 20 s (8,000 x 8,000 pixels), 64 MB for most of an hour. 16 million empty segments before the picture cost
-Pillow 15 s and 1.2 GB.
+Pillow has read the header before: its size was judged, and whatever differs from it here is left to Pillow to decode
+or to refuse (docs/decisions/0046). Pillow decodes without a word what libjpeg warns about, half a picture included;
+simplejpeg stops at the first warning, and what it means is decided here (docs/decisions/0082).
 """
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -19,53 +16,32 @@ import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image
 
+from stepvec.runs.outcome import FailureReason
+from stepvec_worker.images.jpeg_scan import judge_scan
+from stepvec_worker.images.jpeg_structure import (
+    END_OF_IMAGE,
+    JpegStructure,
+    has_hole,
+    mended,
+    missing_scans,
+)
+from stepvec_worker.images.rejection import ImageRejected, ends_in_filler
+
 RgbArray = NDArray[np.uint8]
 """(height, width, 3)."""
 
 SCALES: Final = (8, 4, 2)
 """libjpeg-turbo decodes at any M/8 of the size, but only at these fast: 3/8 costs more than 1/2."""
-MAX_SCANS: Final = 100
-"""Scans of a JPEG. Encoders write 10 (libjpeg's default for progressive colour) to 20; libjpeg-turbo's own fuzzers stop
-at 500."""
-MAX_SEGMENTS: Final = 20_000
-"""Segments before the first scan. 64 MB of Exif and profiles, 64 KB each, are 1,000."""
 
-_START_OF_SCAN: Final = 0xDA
-_END_OF_IMAGE: Final = 0xD9
-_PROGRESSIVE: Final = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
-"""Frame headers (SOF) of progressive JPEGs: Huffman, differential, and both with arithmetic coding. T.81, table B.1."""
-_WITHOUT_LENGTH: Final = frozenset({0x01, *range(0xD0, 0xD9)})
-"""Markers without a length: TEM, RST0 to RST7, SOI."""
-
-
-def jpeg_bomb(data: bytes) -> str | None:
-    """Why `data` must not reach a decoder; None for JPEGs of ordinary structure, and for anything that is not a JPEG.
-
-    Reads the segments' lengths only: a few microseconds, plus one search through the bytes if it has several scans.
-    """
-    if not data.startswith(b"\xff\xd8\xff"):
-        return None
-    at, frame, components = 2, 0, 0
-    for _ in range(MAX_SEGMENTS):
-        at = data.find(b"\xff", at)
-        while data[at + 1 : at + 2] == b"\xff" and at >= 0:  # fill bytes
-            at += 1
-        if at < 0 or at + 4 > len(data) or data[at + 1] == _END_OF_IMAGE:
-            return None
-        marker = data[at + 1]
-        if marker == _START_OF_SCAN:
-            has_one_scan = frame not in _PROGRESSIVE and data[at + 4 : at + 5] == bytes([components])
-            # 0xff 0xda occurs in no coded data: there 0xff is followed by 0x00 or by a restart marker.
-            if not has_one_scan and (scans := data.count(b"\xff\xda", at)) > MAX_SCANS:
-                return f"{scans:,} scans in one JPEG; the worker takes {MAX_SCANS}."
-            return None
-        if marker in _WITHOUT_LENGTH or marker == 0:
-            at += 2
-            continue
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            frame, components = marker, data[at + 9] if at + 9 < len(data) else 0
-        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-    return f"More than {MAX_SEGMENTS:,} segments before the picture."
+_PIXELS_MISSING: Final = re.compile("premature end of data|bad Huffman|bad arithmetic|instead of RST")
+"""libjpeg-turbo's warnings (jerror.h) that mean that some pixels are not the picture's."""
+_HARMLESS: Final = re.compile("extraneous bytes before marker 0xd9|^Warning|Adobe|ICC|Inconsistent progression")
+"""Those that, first and alone, mean that a picture is odd and all there, where its scans cannot be read one by one."""
+_LEFT_OVER: Final = re.compile(r"(\d+) extraneous bytes before marker 0xd9")
+_NOT_FOR_TURBO: Final = re.compile(
+    "Unsupported (color|JPEG process|JPEG data)|subsampling|Requested features|precision"
+)
+"""What simplejpeg says of JPEGs that only Pillow may be able to read."""
 
 
 def jpeg_scale(size: tuple[int, int], short_side: int | None) -> int:
@@ -75,23 +51,78 @@ def jpeg_scale(size: tuple[int, int], short_side: int | None) -> int:
     return next((scale for scale in SCALES if min(size) // scale >= short_side), 1)
 
 
-def decode_jpeg(data: bytes, header: Image.Image, scale: int) -> RgbArray | None:
-    """(H, W, 3) RGB at 1/`scale` of the size; None if Pillow has to decode it.
+@dataclass(frozen=True, slots=True)
+class JpegReading:
+    """A JPEG that is whole, as far as can be told: its pixels, (H, W, 3), or None if Pillow has to decode `data`.
 
-    `header` is the same JPEG, opened by Pillow. A file that is cut off, or contains anything that libjpeg warns
-    about, gives None. So do CMYK and YCCK, which Pillow converts in its own way.
+    `data` is the file without oddities that cost no pixel. `unread` bytes before its end marker are not the picture's.
     """
-    if header.mode not in ("RGB", "L"):
-        return None
-    width, height = header.size
-    expected = (-(-height // scale), -(-width // scale), 3)
+
+    rgb: RgbArray | None
+    data: bytes
+    unread: int = 0
+
+
+def read_jpeg(data: bytes, header: Image.Image, structure: JpegStructure, scale: int) -> JpegReading:
+    """The RGB pixels of a JPEG at 1/`scale` of its size, unless Pillow has to decode it.
+
+    `header` is the same JPEG, opened by Pillow. CMYK and YCCK, which Pillow converts in its own way, are only checked.
+    Raises ImageRejected (Truncated or Damaged) for a picture that misses pixels or whose data is wrong.
+    """
+    is_rgb = header.mode in ("RGB", "L")
+    colours, factor = ("RGB", scale) if is_rgb else ("CMYK", SCALES[0])
+    is_odd = False
     try:
-        found_height, found_width, _, _ = simplejpeg.decode_jpeg_header(data)
-        if (found_width, found_height) != header.size:
-            return None
-        rgb: RgbArray = simplejpeg.decode_jpeg(
-            data, "RGB", min_height=expected[0], min_width=expected[1], min_factor=scale
-        )
-    except ValueError:
+        reading = JpegReading(_decode_strictly(data, colours, header.size, factor), data)
+    except ValueError as error:
+        is_odd = True
+        reading = _read_odd(data, structure, header.size, colours, factor, str(error))
+    missing = "" if structure.has_one_scan else missing_scans(data, structure, is_odd=is_odd)
+    if not missing and has_hole(data, structure, reading.unread):
+        missing = "Zeros stand in the place of a part of the picture."
+    if missing:
+        raise _rejected(data, structure, missing)
+    return reading if is_rgb else JpegReading(None, reading.data)
+
+
+def _decode_strictly(data: bytes, colours: str, size: tuple[int, int], scale: int) -> RgbArray | None:
+    """None for a size other than Pillow's. Raises ValueError at the first thing that libjpeg warns about."""
+    width, height = size
+    expected = (-(-height // scale), -(-width // scale), len(colours))
+    found_height, found_width, _, _ = simplejpeg.decode_jpeg_header(data)
+    if (found_width, found_height) != size:
         return None
-    return rgb if rgb.shape == expected else None
+    pixels: RgbArray = simplejpeg.decode_jpeg(
+        data, colours, min_height=expected[0], min_width=expected[1], min_factor=scale
+    )
+    return pixels if pixels.shape == expected else None
+
+
+def _read_odd(
+    data: bytes, structure: JpegStructure, size: tuple[int, int], colours: str, scale: int, warning: str
+) -> JpegReading:
+    """A JPEG that libjpeg warns about: does it still, without what is harmless?"""
+    without_oddities = mended(data, structure)
+    if without_oddities != data:
+        try:
+            return JpegReading(_decode_strictly(without_oddities, colours, size, scale), without_oddities)
+        except ValueError as error:
+            warning = str(error)
+    if _PIXELS_MISSING.search(warning):
+        raise _rejected(data, structure, warning)
+    verdict = judge_scan(without_oddities)
+    if verdict is None:
+        if not _HARMLESS.search(warning) and not _NOT_FOR_TURBO.search(warning):
+            raise _rejected(data, structure, warning)
+    elif not verdict.is_whole:
+        share = f"{100 * verdict.blocks_read // max(1, verdict.blocks)} % of the picture can be read"
+        raise _rejected(data, structure, f"{share}: {verdict.fault or warning}")
+    left_over = _LEFT_OVER.search(warning)
+    return JpegReading(None, without_oddities, int(left_over[1]) if left_over else 0)
+
+
+def _rejected(data: bytes, structure: JpegStructure, what: str) -> ImageRejected:
+    """Truncated if the file breaks off, or ends in filler where the picture should be; else Damaged."""
+    if END_OF_IMAGE not in data[structure.scan :] or ends_in_filler(data):
+        return ImageRejected(FailureReason.TRUNCATED, f"The picture breaks off. ({what})")
+    return ImageRejected(FailureReason.DAMAGED, f"Its data is damaged. ({what})")

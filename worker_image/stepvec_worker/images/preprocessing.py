@@ -15,8 +15,9 @@ from PIL import ExifTags, Image
 
 from stepvec.rows.model import Preprocessing
 from stepvec_worker.images.colours import to_rgb
-from stepvec_worker.images.decoding import DecodeLimits, ImageRejected, decode_fast, reject
+from stepvec_worker.images.decoding import DecodeLimits, decode_fast
 from stepvec_worker.images.jpeg import RgbArray
+from stepvec_worker.images.rejection import ImageRejected, rejection
 from stepvec_worker.images.sample_geometry import sample_crop
 from stepvec_worker.images.standard_geometry import STANDARD_SIDE, central_square, upright
 
@@ -66,8 +67,8 @@ def prepare(data: bytes, limits: DecodeLimits, preprocessing: Preprocessing) -> 
         return preprocess(decoded.image, preprocessing, rgb=decoded.rgb)
     except ImageRejected:
         raise
-    except Exception as error:  # noqa: BLE001 - converting hostile images fails in as many ways as decoding them
-        reject(error, data)
+    except Exception as error:
+        raise rejection(error, data) from error
 
 
 def preprocess(image: Image.Image, preprocessing: Preprocessing, *, rgb: RgbArray | None = None) -> Pixels:

@@ -21,9 +21,9 @@ from stepvec.rows.vectors import encode_vector
 from stepvec.runs.listing import ShardImage
 from stepvec.runs.outcome import ImageFailure
 from stepvec.runs.reports import StageSeconds
-from stepvec_worker.images.decoding import ImageRejected
 from stepvec_worker.images.fetching import FetchedImage
 from stepvec_worker.images.preprocessing import Pixels
+from stepvec_worker.images.rejection import ImageRejected
 from stepvec_worker.processes.concurrency import ByteBudget, concurrent_map
 from stepvec_worker.processes.image_watch import Work
 from stepvec_worker.processes.shard_context import Chunk, ProcessHooks

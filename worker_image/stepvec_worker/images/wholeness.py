@@ -1,0 +1,129 @@
+"""Damage that a format's decoder passes over in silence, found by what the format says of its own length.
+
+JPEGs have a file of their own (jpeg.py). GIF, LZW and PackBits decoders notice that data runs out: there is nothing to
+add. What no reader can know is in docs/reliability.md.
+"""
+
+from __future__ import annotations
+
+import io
+import zlib
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from PIL import Image, TiffImagePlugin
+
+from stepvec.runs.outcome import FailureReason
+from stepvec_worker.images.rejection import ImageRejected, ends_in_filler
+
+SPARE_BYTES: Final = 8
+"""What may be taken off the end of a WebP picture's data with nothing lost: an encoder writes up to 2 bytes more than
+a decoder needs (measured with libwebp 1.6, from flat to noise, lossy and lossless: never 4)."""
+_SMALLEST: Final = 64
+_DEFLATE: Final = frozenset({"tiff_adobe_deflate", "tiff_deflate"})
+_STRIPS: Final = (TiffImagePlugin.STRIPOFFSETS, TiffImagePlugin.STRIPBYTECOUNTS)
+_TILES: Final = (TiffImagePlugin.TILEOFFSETS, TiffImagePlugin.TILEBYTECOUNTS)
+
+
+def check_before_loading(image: Image.Image, data: bytes) -> None:
+    """Raises ImageRejected (Truncated or Damaged) for what loading `image`, opened from `data`, would not notice."""
+    if image.format == "WEBP":
+        _check_webp(data)
+    elif image.format == "PNG":
+        _check_png(data)
+    elif image.format == "TIFF" and image.info.get("compression") in _DEFLATE:
+        _check_deflated_strips(image, data)
+
+
+def _check_webp(data: bytes) -> None:
+    """VP8 and VP8L have no checksum and no end marker: wrong bytes are decoded to other pixels.
+
+    But wrong bytes last longer or shorter than the right ones. A decoder that runs out of them says so; whether it
+    leaves some over shows when it succeeds without the last ones.
+    """
+    shortened = _shortened_webp(data)
+    if shortened is None:
+        return
+    try:
+        Image.open(io.BytesIO(shortened), formats=("WEBP",)).load()
+    except Exception:  # noqa: BLE001 - as it must be: the picture needs its last bytes
+        return
+    raise _damaged(data, "the picture ends before its data does")
+
+
+def _shortened_webp(data: bytes) -> bytes | None:
+    """A still WebP without the last bytes of its picture; None for animations and for tiny pictures."""
+    for name, start, end in _riff_chunks(data):
+        if name == b"ANMF":
+            return None
+        if name in (b"VP8 ", b"VP8L"):
+            kept = end - start - SPARE_BYTES
+            if kept < _SMALLEST:
+                return None
+            body = data[start : start + kept] + bytes(kept & 1)
+            chunks = data[12 : start - 4] + kept.to_bytes(4, "little") + body + data[end + ((end - start) & 1) :]
+            return b"RIFF" + (4 + len(chunks)).to_bytes(4, "little") + b"WEBP" + chunks
+    return None
+
+
+def _check_png(data: bytes) -> None:
+    """Pillow does not compare the checksums of IDAT chunks: zeros are pixels to it, too.
+
+    A wrong checksum alone is not held against a picture whose zlib stream is whole. A file that is only cut off is
+    Pillow's to judge: it may end behind its last pixel.
+    """
+    coded, is_wrong, at = [], False, 8
+    while at + 12 <= len(data) and not is_wrong:
+        length = int.from_bytes(data[at : at + 4], "big")
+        name, end = data[at + 4 : at + 8], at + 8 + length
+        if name == b"IEND":
+            break
+        if name == b"IDAT":
+            coded.append(memoryview(data)[at + 8 : end])
+            checksum = zlib.crc32(coded[-1], zlib.crc32(name)).to_bytes(4, "big")
+            is_wrong = end + 4 <= len(data) and data[end : end + 4] != checksum
+        else:
+            is_wrong = not name.isalpha()
+        at = end + 4
+    if is_wrong and not _is_whole_stream(coded):
+        raise _damaged(data, "a checksum is wrong")
+
+
+def _is_whole_stream(parts: Iterable[memoryview]) -> bool:
+    """Whether these are a whole zlib stream, with the right checksum. Unpacked piece by piece and thrown away."""
+    unpacker = zlib.decompressobj()
+    for part in parts:
+        pending: bytes | memoryview = part
+        try:
+            while pending and not unpacker.eof:
+                unpacker.decompress(pending, 1 << 20)
+                pending = unpacker.unconsumed_tail
+            while not unpacker.eof and unpacker.decompress(b"", 1 << 20):
+                pass
+        except zlib.error:
+            return False
+    return unpacker.eof
+
+
+def _damaged(data: bytes, what: str) -> ImageRejected:
+    if ends_in_filler(data):
+        return ImageRejected(FailureReason.TRUNCATED, f"The picture breaks off: filler stands in its place ({what}).")
+    return ImageRejected(FailureReason.DAMAGED, f"Its data is damaged: {what}.")
+
+
+def _riff_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Name, start and end of the body of each chunk."""
+    at = 12
+    while at + 8 <= len(data):
+        length = int.from_bytes(data[at + 4 : at + 8], "little")
+        yield data[at : at + 4], at + 8, min(at + 8 + length, len(data))
+        at += 8 + length + (length & 1)
+
+
+def _check_deflated_strips(image: Image.Image, data: bytes) -> None:
+    """libtiff stops when a strip's rows are full, before zlib has compared its checksum."""
+    tags = image.tag_v2  # type: ignore[attr-defined]
+    places, lengths = _TILES if _TILES[0] in tags else _STRIPS
+    for start, length in zip(tags.get(places, ()), tags.get(lengths, ()), strict=False):
+        if not _is_whole_stream([memoryview(data)[start : start + length]]):
+            raise _damaged(data, "a checksum is wrong")
