@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any, Final
 
 import boto3
 import botocore
 from botocore.config import Config
+
+from stepvec.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -33,9 +36,21 @@ def _config(connections: int, *, attempts: int = MAX_ATTEMPTS, **options: Any) -
     )
 
 
+def _client(service: str, config: Config) -> Any:
+    # botocore reads AWS_DEFAULT_REGION alone, and takes us-east-1 for S3 where there is none.
+    region = os.environ.get("AWS_REGION") or boto3.Session().region_name
+    if region is None:
+        raise ConfigurationError(
+            "No AWS region is set: neither AWS_REGION nor AWS_DEFAULT_REGION.",
+            remedy="The job definition sets both: deploy the pipeline stack again. Elsewhere set one.",
+        )
+    return boto3.client(service, region_name=region, config=config)  # type: ignore[call-overload] # any service
+
+
 def s3_client(connections: int = 10) -> S3Client:
     """An S3 client for up to `connections` threads, of the region and endpoint that the environment names."""
-    return boto3.client("s3", config=_config(connections))
+    client: S3Client = _client("s3", _config(connections))
+    return client
 
 
 def dynamodb_client(connections: int = 10) -> DynamoDBClient:
@@ -46,19 +61,22 @@ def dynamodb_client(connections: int = 10) -> DynamoDBClient:
     which it assembles twice a request.
     """
     config = _config(connections, attempts=1, parameter_validation=False, user_agent=_USER_AGENT)
-    return boto3.client("dynamodb", config=config)
+    client: DynamoDBClient = _client("dynamodb", config)
+    return client
 
 
 def logs_client() -> CloudWatchLogsClient:
     """A CloudWatch Logs client, of the region and endpoint that the environment names."""
-    return boto3.client("logs", config=_config(1))
+    client: CloudWatchLogsClient = _client("logs", _config(1))
+    return client
 
 
 def sns_client() -> Any:
     """An SNS client, of the region and endpoint that the environment names."""
-    return boto3.client("sns", config=_config(1))
+    return _client("sns", _config(1))
 
 
 def states_client() -> SFNClient:
     """A Step Functions client, of the region and endpoint that the environment names."""
-    return boto3.client("stepfunctions", config=_config(1))
+    client: SFNClient = _client("stepfunctions", _config(1))
+    return client
