@@ -93,8 +93,12 @@ RULES: Final = (
     ),
     Rule(
         STEP_FUNCTIONS,
-        "A child that failed is in that array with its metadata, as if Transformation were NONE.",
+        "A child that failed is in that array with its metadata, as if Transformation were NONE: some 1 KB each.",
         "step-functions/latest/dg/input-output-resultwriter.html",
+        (
+            "localaws/test_states_map.py::test_a_tolerated_failed_child_gives_its_metadata",
+            "localaws/test_states_map.py::test_many_tolerated_failures_are_over_the_limit",
+        ),
         proof="terminated jobs",
     ),
     Rule(
@@ -193,6 +197,13 @@ RULES: Final = (
     ),
     Rule(
         STEP_FUNCTIONS,
+        "An execution that runs keeps the definition that it began with, whatever is deployed meanwhile.",
+        "step-functions/latest/apireference/API_UpdateStateMachine.html",
+        ("localaws/test_stacks.py::test_an_execution_goes_on_with_the_definition_that_it_began_with",),
+        proof="deploy in mid-run",
+    ),
+    Rule(
+        STEP_FUNCTIONS,
         "A definition has 1 MB at most and fields that are known; the service validates it when the machine is made.",
         "step-functions/latest/apireference/API_ValidateStateMachineDefinition.html",
         ("asl/test_definition.py::test_every_state_ends_or_goes_on_and_has_only_known_fields",),
@@ -234,6 +245,12 @@ RULES: Final = (
     ),
     Rule(
         BATCH,
+        "On a Spot host that is reclaimed, dockerd gives a container 15 s, not ECS's 30.",
+        "https://docs.docker.com/reference/cli/dockerd/",
+        ("worker/test_supervisor.py::test_a_process_that_does_not_stop_is_killed_in_time",),
+    ),
+    Rule(
+        BATCH,
         "A job that nothing can run stays RUNNABLE for ever, unless the queue cancels it after 10 minutes to 24 hours.",
         "batch/latest/userguide/job_stuck_in_runnable.html",
         ("infra/test_templates.py::test_a_job_that_waits_for_ever_is_cancelled",),
@@ -244,7 +261,10 @@ RULES: Final = (
         "A container gets the variables that Batch documents, those of its job definition, and what the ECS agent "
         "adds: newer agents a region, older ones none.",
         "batch/latest/userguide/job_env_vars.html",
-        ("localaws/test_embedded_batch.py::test_environment_is_that_of_the_container_alone",),
+        (
+            "localaws/test_embedded_batch.py::test_environment_is_that_of_the_container_alone",
+            "localaws/test_embedded_batch.py::test_a_job_has_no_region_but_that_of_its_definition",
+        ),
         proof="job environment",
     ),
     Rule(
@@ -294,6 +314,15 @@ RULES: Final = (
             "infra/test_templates.py::test_the_lambda_zip_holds_what_it_imports_and_little_else",
         ),
         schema=True,
+    ),
+    Rule(
+        LAMBDA,
+        "A new account may have a concurrency of 10: more invocations at once are Lambda.TooManyRequestsException.",
+        "lambda/latest/dg/lambda-concurrency.html",
+        (
+            "localaws/test_embedded_lambda.py::test_64_shards_that_end_at_once_get_through_a_concurrency_of_10",
+            "localaws/test_embedded_lambda.py::test_throttling_has_the_name_that_a_retrier_must_name",
+        ),
     ),
     Rule(
         LAMBDA,
@@ -427,6 +456,10 @@ RULES: Final = (
         "A topic with a policy of its own has lost SNS's default one: alarms publish only where it allows "
         "cloudwatch.amazonaws.com.",
         "https://github.com/aws-solutions/automated-security-response-on-aws/issues/43",
+        (
+            "localaws/test_notifications.py::test_an_alarm_publishes_if_the_topics_policy_lets_it",
+            "localaws/test_notifications.py::test_a_rule_publishes_if_the_topics_policy_lets_it",
+        ),
         proof="alarms",
     ),
     Rule(
@@ -524,9 +557,13 @@ RULES: Final = (
     ),
     Rule(
         CLOUDFORMATION,
-        "What has DeletionPolicy Retain outlives its stack; a bucket that holds objects cannot be deleted.",
+        "What has DeletionPolicy Retain outlives its stack; a bucket that holds objects or versions cannot be deleted, "
+        "nor a protected table or stack.",
         "AWSCloudFormation/latest/UserGuide/aws-attribute-deletionpolicy.html",
-        ("infra/test_templates.py::test_data_outlives_its_stack",),
+        (
+            "infra/test_templates.py::test_data_outlives_its_stack",
+            "localaws/test_stacks.py::test_protections_and_deletion",
+        ),
         proof="removal",
     ),
     Rule(
@@ -534,6 +571,7 @@ RULES: Final = (
         "An update makes a new revision of a job definition and deregisters the old one, unless SkipDeregisterOnUpdate "
         "says otherwise.",
         "AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-resourceretentionpolicy.html",
+        ("localaws/test_stacks.py::test_a_changed_job_definition_is_another_revision",),
         proof="deploy in mid-run",
     ),
     Rule(

@@ -66,7 +66,7 @@ def checked_by(rule: Rule) -> str:
 def page(address: str) -> str:
     """A short name for a page: the last part of its path, or the issue."""
     issue = re.match(r"https://github\.com/(.+)/issues/(\d+)", address)
-    return f"{issue[1]}#{issue[2]}" if issue else address.rpartition("/")[2].removesuffix(".html")
+    return f"{issue[1]}#{issue[2]}" if issue else address.rstrip("/").rpartition("/")[2].removesuffix(".html")
 
 
 def rules_table() -> str:
