@@ -38,18 +38,21 @@ demo: setup build/photos ## Set everything up and run the whole pipeline on the 
 	@echo "      with the AWS CLI:   .venv/bin/stepvec local up     (README.md, 'Use the AWS CLI')"
 
 .PHONY: test
-test: setup setup-tests test-worker ## Set everything up and run all tests
-	$(call say,All other tests: core and Lambdas and templates and the pipeline end to end)
-	@# A file is one process's: those of an embedded AWS share it.
-	$(PYTHON) -m pytest tests --ignore=tests/worker --durations=10 --numprocesses=auto --maxprocesses=4 --dist=loadfile
+test: setup setup-tests test-worker test-others ## Set everything up and run all tests
 	@echo
 	@echo "Next: make demo shows the pipeline at work; make check runs linters and types; docs/local.md says what"
 	@echo "      the embedded AWS does as AWS does, and what it does not."
 
+.PHONY: test-others
+test-others: setup ## All tests but those of the worker's modules
+	$(call say,All other tests: core and Lambdas and templates and the pipeline end to end)
+	@# A file is one process's: those of an embedded AWS share it.
+	$(PYTHON) -m pytest tests --ignore=tests/worker --durations=10 --numprocesses=auto --maxprocesses=4 --dist=loadfile
+
 .PHONY: test-worker
-test-worker: setup setup-tests ## The tests of the worker's modules, in the worker's own environment
+test-worker: setup setup-tests ## The tests of the worker's modules, in its own environment (TESTS=tests/worker/test_x.py)
 	$(call say,Tests of the worker's modules in the worker's own environment)
-	.venv-worker-test/bin/python -m pytest tests/worker
+	PYTHONPATH=$(CURDIR)/build/worker-test-packages .venv-worker/bin/python -m pytest $(or $(TESTS),tests/worker)
 
 .PHONY: deploy
 deploy: setup ## Deploy both stacks into the account and region of your AWS credentials
@@ -147,6 +150,10 @@ corpus: setup $(STAMPS)/corpus ## Send some 1,900 hostile images through the wor
 second-opinion: setup $(STAMPS)/second-opinion ## Replay runs and create the stacks on an emulator that others wrote
 	$(PYTHON) -m tests.second_opinion
 
+.PHONY: field
+field: setup ## Some 60 inputs as people have them, each with its public source and its outcome (half a minute)
+	PYTHONPATH=.:worker_image .venv-worker/bin/python -m resilience.field
+
 .PHONY: policies
 policies: setup ## Take each permission statement away and see that some run misses it
 	$(PYTHON) -m resilience.policies
@@ -169,7 +176,7 @@ lock: | tools ## Resolve pyproject's dependency groups into requirements/*.txt a
 
 .PHONY: clean
 clean: ## Remove everything that make has made
-	rm -rf .venv .venv-lambda .venv-worker .venv-worker-test .venv-bench .venv-second-opinion .tools build cdk.out stepvec-out
+	rm -rf .venv .venv-lambda .venv-worker .venv-bench .venv-second-opinion .tools build cdk.out stepvec-out
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
 
 # --- environments ------------------------------------------------------------------------------------------
@@ -202,9 +209,12 @@ $(STAMPS)/worker: requirements/worker.txt | tools
 	It needs Linux on x86-64 with libgomp and libquadmath; on Debian or Ubuntu: apt-get install libgomp1 libquadmath0"; exit 1; }
 	@touch $@
 
-$(STAMPS)/worker-test: requirements/worker-test.txt | tools
-	$(call say,Installing the worker's environment with pytest into .venv-worker-test)
-	$(call environment,.venv-worker-test,worker-test)
+# pytest is laid over the worker's own environment, so that its tests run with what is deployed.
+$(STAMPS)/worker-test: requirements/worker-test.txt $(STAMPS)/worker
+	$(call say,Installing pytest for the worker's tests into build/worker-test-packages)
+	rm -rf build/worker-test-packages
+	$(UV) pip install --quiet --require-hashes --no-deps --python .venv-worker/bin/python \
+	  --target build/worker-test-packages -r requirements/worker-test.txt
 	@touch $@
 
 $(STAMPS)/bench: requirements/bench.txt | tools

@@ -33,8 +33,11 @@ class Message:
 
     @property
     def status(self) -> int:
-        """Of a response."""
-        return int(self.start_line.split(" ", 2)[1])
+        """Of a response. Raises BrokenMessageError for what is not one."""
+        status = self.start_line.split(" ", 2)[1:2]
+        if not status or not status[0].isdecimal():
+            raise BrokenMessageError(f"{self.start_line[:40]!r} is not the first line of a response")
+        return int(status[0])
 
     @property
     def method(self) -> str:

@@ -61,9 +61,10 @@ class Storage:
         rows: dict[str, Any] = self._ask(f"rows/{TABLE}")
         return rows
 
-    def put(self, bucket: str, key: str, body: bytes) -> None:
-        """Put an object."""
-        request = urllib.request.Request(f"{self.endpoint}/{bucket}/{key}", data=body, method="PUT")  # noqa: S310 - http
+    def put(self, bucket: str, key: str, body: bytes, headers: Mapping[str, str] | None = None) -> None:
+        """Put an object; `key` as a URL has it."""
+        url = f"{self.endpoint}/{bucket}/{key}"
+        request = urllib.request.Request(url, data=body, headers=dict(headers or {}), method="PUT")  # noqa: S310 - http
         urllib.request.urlopen(request, timeout=_REQUEST_SECONDS).close()  # noqa: S310
 
     def _ask(self, what: str) -> Any:

@@ -20,10 +20,11 @@ from testkit.storage.synthetic import SyntheticBucket
 class StoredObject:
     """An object, with its whole response made once: answering a GET is then one send."""
 
-    __slots__ = ("_http_date", "body", "etag", "head", "modified", "whole")
+    __slots__ = ("_http_date", "body", "etag", "head", "modified", "storage_class", "whole")
 
-    def __init__(self, body: bytes, modified: datetime) -> None:
+    def __init__(self, body: bytes, modified: datetime, storage_class: str = "") -> None:
         self.body = body
+        self.storage_class = storage_class or "STANDARD"
         self.etag = hashlib.md5(body, usedforsecurity=False).hexdigest()
         self.modified = f"{modified:%Y-%m-%dT%H:%M:%S.000Z}"
         self._http_date = format_datetime(modified, usegmt=True)
@@ -54,15 +55,15 @@ class Bucket:
         self.objects[key] = stored
         self._keys = None
 
-    def page(self, prefix: str, after: str, most: int) -> Iterator[tuple[str, int, str, str]]:
-        """Key, size, ETag and date of up to `most` objects under `prefix` and behind the key `after`."""
+    def page(self, prefix: str, after: str, most: int) -> Iterator[tuple[str, int, str, str, str]]:
+        """Key, size, ETag, date and storage class of up to `most` objects under `prefix` and behind the key `after`."""
         if self._keys is None:
             self._keys = sorted(self.objects, key=str.encode)
         behind, under = (key.encode() for key in (after, prefix))
         begin = max(bisect_right(self._keys, behind, key=str.encode), bisect_left(self._keys, under, key=str.encode))
         for key in takewhile(lambda key: key.startswith(prefix), islice(self._keys, begin, begin + most)):
             stored = self.objects[key]
-            yield key, len(stored.body), stored.etag, stored.modified
+            yield key, len(stored.body), stored.etag, stored.modified, stored.storage_class
 
 
 class Buckets:
@@ -83,27 +84,30 @@ class Buckets:
         method = request.method
         name, _, key = request.path[1:].partition("/")
         if method == "PUT" and key:
-            return self._put(name, key, request.content)
+            return self._put(
+                name, key, StoredObject(request.content, datetime.now(UTC), request.header("x-amz-storage-class"))
+            )
         if method == "GET" and not key:
             listed = SyntheticBucket.named(name) or self._buckets.get(name)
             return _error("404 Not Found", "NoSuchBucket") if listed is None else _listing(name, listed, request.query)
         bucket = self._buckets.get(name)
         if bucket is None:
-            return _error("404 Not Found", "NoSuchBucket")
+            # An answer to HEAD has no body.
+            return response("404 Not Found") if method == "HEAD" else _error("404 Not Found", "NoSuchBucket")
         if method not in ("GET", "HEAD") or not key:
             return _error("501 Not Implemented", "NotImplemented")
         stored = bucket.objects.get(key)
         if stored is None:
             return response("404 Not Found") if method == "HEAD" else _error("404 Not Found", "NoSuchKey")
         if request.header("if-match").strip('"') not in ("", stored.etag):
-            return _error("412 Precondition Failed", "PreconditionFailed")
+            refused = "412 Precondition Failed"
+            return response(refused) if method == "HEAD" else _error(refused, "PreconditionFailed")
         if method == "HEAD":
             return stored.head
         byte_range = request.header("range")
         return stored.part(*_range(byte_range, len(stored.body))) if byte_range else stored.whole
 
-    def _put(self, bucket: str, key: str, body: bytes) -> bytes:
-        stored = StoredObject(body, datetime.now(UTC))
+    def _put(self, bucket: str, key: str, stored: StoredObject) -> bytes:
         self._buckets.setdefault(bucket, Bucket()).put(key, stored)
         return response("200 OK", headers=f'ETag: "{stored.etag}"\r\n'.encode())
 
@@ -119,8 +123,8 @@ def _listing(name: str, bucket: Bucket | SyntheticBucket, query: str) -> bytes:
     contents = "".join(
         f"<Contents><Key>{encode(key)}</Key><LastModified>{modified}</LastModified>"
         f"<ETag>&quot;{etag}&quot;</ETag><ChecksumAlgorithm>CRC64NVME</ChecksumAlgorithm>"
-        f"<ChecksumType>FULL_OBJECT</ChecksumType><Size>{size}</Size><StorageClass>STANDARD</StorageClass></Contents>"
-        for key, size, etag, modified in page
+        f"<ChecksumType>FULL_OBJECT</ChecksumType><Size>{size}</Size><StorageClass>{storage_class}</StorageClass></Contents>"
+        for key, size, etag, modified, storage_class in page
     )
     token = f"<NextContinuationToken>{escape(page[-1][0])}</NextContinuationToken>" if is_truncated else ""
     encoding = "<EncodingType>url</EncodingType>" if encode is quote else ""

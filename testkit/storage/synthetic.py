@@ -53,11 +53,11 @@ class SyntheticBucket:
         count = name.removeprefix(BUCKET)
         return cls(int(count)) if count != name and count.isdecimal() else None
 
-    def page(self, prefix: str, after: str, most: int) -> Iterator[tuple[str, int, str, str]]:  # noqa: ARG002
-        """Key, size, ETag and date of up to `most` images behind the key `after`."""
+    def page(self, prefix: str, after: str, most: int) -> Iterator[tuple[str, int, str, str, str]]:  # noqa: ARG002
+        """Key, size, ETag, date and storage class of up to `most` images behind the key `after`."""
         first = number_of(after) + 1 if after else 0
         for number in range(first, min(first + most, self.images)):
-            yield key_of(number), size_of(number), etag_of(number), MODIFIED
+            yield key_of(number), size_of(number), etag_of(number), MODIFIED, "STANDARD"
 
 
 class SyntheticRows:

@@ -37,7 +37,9 @@ def peaks(folder: Path, count: int) -> list[int]:
     shard = [replace(image, etag=f"{'e' * 1000}{image.key}") for image in images(count)]
     (folder / "shard").write_bytes(dump_shard(shard))
     root = Path(__file__).resolve().parents[2]
-    environment = {**os.environ, "PYTHONPATH": f"{root}:{root / 'worker_image'}"}
+    # pytest, which the module above imports, is laid over the worker's environment by this variable.
+    laid_over = os.environ.get("PYTHONPATH", "")
+    environment = {**os.environ, "PYTHONPATH": f"{root}:{root / 'worker_image'}:{laid_over}"}
     command = [sys.executable, "-c", SCRIPT, str(folder), str(count)]
     answer = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
     return [int(word) for word in answer.stdout.splitlines()[-1].split()]

@@ -317,7 +317,9 @@ Run(Path(sys.argv[1]), images(400, hang=[50, 150]), processes=2, settings={"deco
 
 def supervisor_process(folder: Path) -> subprocess.Popen[bytes]:
     root = Path(__file__).resolve().parents[2]
-    environment = {**os.environ, "PYTHONPATH": f"{root}:{root / 'worker_image'}"}
+    # pytest, which the module above imports, is laid over the worker's environment by this variable.
+    laid_over = os.environ.get("PYTHONPATH", "")
+    environment = {**os.environ, "PYTHONPATH": f"{root}:{root / 'worker_image'}:{laid_over}"}
     return subprocess.Popen([sys.executable, "-c", SUPERVISE, str(folder)], env=environment)
 
 
@@ -351,6 +353,8 @@ assert threading.active_count() == 1
 print(sorted({"mxnet", "numpy", "PIL", "openvino"} & set(sys.modules)))
 """
     root = Path(__file__).resolve().parents[2]
-    environment = {**os.environ, "PYTHONPATH": f"{root}:{root / 'worker_image'}"}
+    # pytest, which the module above imports, is laid over the worker's environment by this variable.
+    laid_over = os.environ.get("PYTHONPATH", "")
+    environment = {**os.environ, "PYTHONPATH": f"{root}:{root / 'worker_image'}:{laid_over}"}
     answer = subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True)
     assert answer.stdout.strip() == "[]"
