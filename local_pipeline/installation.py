@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from stacks.config import SETTINGS_VARIABLE, settings_of
+from stacks.config import CONTEXT_KEY, SETTINGS_VARIABLE, PipelineConfig, read_config, settings_of
 from stepvec.errors import ConfigurationError
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -54,6 +54,12 @@ def synthesize(outdir: Path, settings: Mapping[str, Any] | None = None) -> None:
     if result.returncode:
         lines = "\n".join((result.stderr or result.stdout).strip().splitlines()[-_ERROR_LINES:])
         raise ConfigurationError(f"The CDK app cannot be synthesized:\n{lines}", remedy="Fix what it names.")
+
+
+def project_config() -> PipelineConfig:
+    """The settings that would be deployed: cdk.json's, and STEPVEC_SETTINGS. Raises ConfigurationError."""
+    context = json.loads((ROOT / "cdk.json").read_text())["context"].get(CONTEXT_KEY, {})
+    return read_config({**context, **settings_of(os.environ)})
 
 
 def run_cdk(*arguments: str, region: str) -> None:

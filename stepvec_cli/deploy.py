@@ -1,58 +1,81 @@
-"""`stepvec deploy`: checks what CDK needs, then deploys."""
+"""`stepvec deploy`: looks at what a deployment needs, then lets CDK deploy both stacks."""
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-from typing import Any, Final
+from collections.abc import Iterator
+from itertools import chain
+from typing import Annotated
 
-from botocore.exceptions import ClientError
+import typer
 
-from local_pipeline.installation import CDK, MODEL_DIRECTORY, run_cdk
-from stepvec.adapters.aws_errors import error_code
-from stepvec.client.session import caller, new_session, translate_aws_errors
-from stepvec.errors import ConfigurationError
+from local_pipeline.installation import MODEL_DIRECTORY, project_config, run_cdk
+from local_pipeline.prerequisites import FALLBACK_ARCHITECTURE
+from stacks.config import PipelineConfig
+from stepvec.client.doctor import Finding, Verdict
+from stepvec.client.model_change import find_model_change
+from stepvec.client.session import caller
+from stepvec.errors import StepvecError
+from stepvec.rows.model import ModelCard
 from stepvec.weights.model_directory import read_model_card
 from stepvec_cli.console import errors
+from stepvec_cli.doctor import findings, print_findings
 from stepvec_cli.options import Yes
+from stepvec_cli.views.plan import dollars, duration
 
-BOOTSTRAP_STACK: Final = "CDKToolkit"
 
+def deploy(
+    yes: Yes = False,
+    change_model: Annotated[
+        bool, typer.Option("--change-model", help="Deploy another model than the deployed one.")
+    ] = False,
+    accept_efficientnet: Annotated[
+        bool, typer.Option("--accept-efficientnet", help="Deploy EfficientNet-Lite0, with 1,280 numbers a vector.")
+    ] = False,
+) -> None:
+    """Look at everything as `stepvec doctor` does, then build the image and deploy both stacks.
 
-def deploy(yes: Yes = False) -> None:
-    """Build the image and deploy both stacks into the account and region of your AWS credentials."""
+    Into the account and region of your AWS credentials. Stops where the model is another than the deployed one, since
+    every row would then have to be embedded again, and where it is the one that setup falls back to.
+    """
+    config = project_config()
+    model = _model_findings(config, change_model=change_model, accept_efficientnet=accept_efficientnet)
+    if print_findings(chain(findings(), model), errors):
+        errors.print("[bold red]Not deployed:[/] see what says stop above.")
+        raise typer.Exit(1)
     account, region = caller()
-    card = read_model_card(MODEL_DIRECTORY)
-    _check_bootstrapped(account, region)
-    _check_container_builder()
-    errors.print(f"Deploying to account {account}, region {region}, with {card.architecture} ({card.source}).")
+    errors.print(f"Deploying to account {account}, region {region}.")
     errors.print("Between runs you pay only for the storage of its buckets and its table.", style="dim")
     run_cdk("deploy", "--all", "--require-approval", "never" if yes else "broadening", region=region)
     errors.print("Next: put images into the bucket, then: stepvec run PREFIX --wait")
 
 
-def _check_bootstrapped(account: str, region: str) -> None:
-    cloudformation: Any = new_session().client("cloudformation")
+def _model_findings(config: PipelineConfig, *, change_model: bool, accept_efficientnet: bool) -> Iterator[Finding]:
+    """What stands against deploying the model of this project."""
     try:
-        cloudformation.describe_stacks(StackName=BOOTSTRAP_STACK)
-    except ClientError as error:
-        if error_code(error) != "ValidationError":
-            with translate_aws_errors():
-                raise
-        raise ConfigurationError(
-            f"Account {account} has not been bootstrapped for CDK in {region}.",
-            remedy=f"Once for each account and region: npx {CDK} bootstrap aws://{account}/{region}",
-        ) from error
+        card = read_model_card(MODEL_DIRECTORY)
+    except StepvecError:
+        return  # the doctor has said so
+    if card.architecture == FALLBACK_ARCHITECTURE and not accept_efficientnet:
+        message = "EfficientNet-Lite0, which setup falls back to, is deployed only on purpose."
+        remedy = "Get ResNet18 with `stepvec weights --from FILE`, or add --accept-efficientnet."
+        yield Finding("model", Verdict.STOP, message, remedy)
+    try:
+        yield from _change_findings(config, card, change_model=change_model)
+    except StepvecError as error:
+        yield Finding("deployed model", Verdict.WARNING, f"It cannot be asked: {error.message}", error.remedy)
 
 
-def _check_container_builder() -> None:
-    builder = os.environ.get("CDK_DOCKER", "docker")
-    answers = shutil.which(builder) and (
-        subprocess.run([builder, "info"], capture_output=True, check=False).returncode == 0
+def _change_findings(config: PipelineConfig, card: ModelCard, *, change_model: bool) -> Iterator[Finding]:
+    model = card.identity(config.preprocessing, config.engine, config.precision)
+    change = find_model_change(
+        model, config.vector_type, config.capacity, data_stack=config.data_stack, pipeline_stack=config.pipeline_stack
     )
-    if not answers:
-        raise ConfigurationError(
-            f"{builder} does not answer, and it must build the worker's image.",
-            remedy="Start Docker, or name another builder with CDK_DOCKER (podman, finch).",
-        )
+    if change is None:
+        return
+    message = (
+        f"{change.deployed} would become {change.new}. Some {change.rows:,} rows would be embedded again when their "
+        f"paths are run: about {duration(change.plan.total_seconds)} and ${dollars(change.plan.cost.total_usd)} "
+        f"(at most ${dollars(change.plan.at_most_usd)}), for images of {change.image_kb} KB. Until then both are there."
+    )
+    verdict = Verdict.WARNING if change_model else Verdict.STOP
+    yield Finding("deployed model", verdict, message, "" if change_model else "If that is meant: add --change-model.")

@@ -16,6 +16,7 @@ from stepvec_cli.cancel import cancel
 from stepvec_cli.console import errors
 from stepvec_cli.deploy import deploy
 from stepvec_cli.destroy import destroy
+from stepvec_cli.doctor import doctor
 from stepvec_cli.export import export
 from stepvec_cli.local_run import run as local_run
 from stepvec_cli.local_up import up as local_up
@@ -52,6 +53,7 @@ for command in (
     repair,
     audit,
     export,
+    doctor,
     deploy,
     destroy,
 ):

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
 from dataclasses import replace
 from typing import Annotated, Final
 
 import typer
 
-from local_pipeline.installation import MODEL_DIRECTORY, ROOT
+from local_pipeline.installation import MODEL_DIRECTORY, project_config
 from stepvec import codec
 from stepvec.adapters.figures import load_prices, load_throughput
 from stepvec.adapters.object_store import ObjectStore
@@ -98,10 +97,7 @@ def _count(paths: list[str], data_stack: str, pipeline_stack: str, ignored: Coun
 
 def _settings_of_project(architecture: Architecture | None) -> DeployedSettings:
     """What cdk.json and STEPVEC_SETTINGS would deploy, with the model of `make setup` where there is one."""
-    from stacks.config import CONTEXT_KEY, read_config, settings_of
-
-    context = json.loads((ROOT / "cdk.json").read_text())["context"].get(CONTEXT_KEY, {})
-    config = read_config({**context, **settings_of(os.environ)})
+    config = project_config()
     try:
         model = str(read_model_card(MODEL_DIRECTORY).identity(config.preprocessing))
     except WeightsError:

@@ -13,7 +13,7 @@ from werkzeug.wrappers import Request
 
 _SCOPE = re.compile(r"Credential=([^/,\s]+)/\d{8}/([a-z0-9-]+)/([a-z0-9-]+)/aws4_request")
 _CBOR_OPERATION = re.compile(r"/operation/(\w+)$")
-_BOTO_NAMES = {"states": "stepfunctions", "monitoring": "cloudwatch"}
+_BOTO_NAMES = {"states": "stepfunctions", "monitoring": "cloudwatch", "servicequotas": "service-quotas"}
 
 
 @dataclass(frozen=True, slots=True)

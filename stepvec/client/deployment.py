@@ -21,6 +21,10 @@ from stepvec.rows.item import VectorType, vector_type
 from stepvec.stack_names import DATA_STACK, PIPELINE_STACK
 
 
+class NoSuchStackError(ConfigurationError):
+    """There is no stack of that name in the account and region."""
+
+
 @dataclass(frozen=True, slots=True)
 class Deployment:
     """Where the parts of a pipeline are, and clients for them."""
@@ -35,7 +39,7 @@ class Deployment:
     @property
     def is_local(self) -> bool:
         """Whether it is on this machine, where asking often costs nothing."""
-        return urlsplit(str(self.client("stepfunctions").meta.endpoint_url)).hostname in ("127.0.0.1", "localhost")
+        return is_local(self.client)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +58,8 @@ def find_deployment(data_stack: str = DATA_STACK, pipeline_stack: str = PIPELINE
     """
     client = new_client()
     with translate_aws_errors():
-        data = _outputs(client("cloudformation"), data_stack)
-        pipeline = _outputs(client("cloudformation"), pipeline_stack)
+        data = stack_outputs(client("cloudformation"), data_stack)
+        pipeline = stack_outputs(client("cloudformation"), pipeline_stack)
     try:
         return Deployment(
             image_bucket=data["ImageBucketName"],
@@ -76,7 +80,7 @@ def find_settings(pipeline_stack: str = PIPELINE_STACK) -> DeployedSettings:
     """The settings of the pipeline deployed as this stack. Raises ConfigurationError as find_deployment does."""
     client = new_client()
     with translate_aws_errors():
-        outputs = _outputs(client("cloudformation"), pipeline_stack)
+        outputs = stack_outputs(client("cloudformation"), pipeline_stack)
     try:
         return DeployedSettings(
             model=outputs["Model"],
@@ -90,14 +94,26 @@ def find_settings(pipeline_stack: str = PIPELINE_STACK) -> DeployedSettings:
         ) from error
 
 
-def _outputs(cloudformation: Any, stack: str) -> dict[str, str]:
+def is_local(client: Callable[[str], Any]) -> bool:
+    """Whether these clients' AWS is on this machine, where asking often costs nothing."""
+    return urlsplit(str(client("stepfunctions").meta.endpoint_url)).hostname in ("127.0.0.1", "localhost")
+
+
+def find_stack(cloudformation: Any, stack: str) -> dict[str, Any]:
+    """CloudFormation's description of a stack. Raises NoSuchStackError."""
     try:
         (description,) = cloudformation.describe_stacks(StackName=stack)["Stacks"]
     except ClientError as error:
         if error_code(error) == "ValidationError":
-            raise ConfigurationError(
+            raise NoSuchStackError(
                 f"There is no stack {stack} in this account and region.",
                 remedy="Deploy it with `make deploy`, set AWS_REGION, or use `stepvec local up`.",
             ) from error
         raise
-    return {output["OutputKey"]: output["OutputValue"] for output in description.get("Outputs", [])}
+    return dict(description)
+
+
+def stack_outputs(cloudformation: Any, stack: str) -> dict[str, str]:
+    """The outputs of a stack by name. Raises NoSuchStackError."""
+    outputs = find_stack(cloudformation, stack).get("Outputs", [])
+    return {output["OutputKey"]: output["OutputValue"] for output in outputs}

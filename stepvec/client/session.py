@@ -64,6 +64,16 @@ def caller() -> tuple[str, str]:
     return str(identity["Account"]), session.region_name
 
 
+def console_url(region: str, page: str, *, query: str = "") -> str:
+    """The address of a page of AWS's console in `region`, of whatever partition that is.
+
+    https://docs.aws.amazon.com/awsconsolehelpdocs/latest/gsg/console-help-gsg.html
+    """
+    host = "amazonaws.cn" if region.startswith("cn-") else "aws.amazon.com"
+    host = "amazonaws-us-gov.com" if region.startswith("us-gov-") else host
+    return f"https://{region}.console.{host}/{page}?{query or f'region={region}'}"
+
+
 @contextmanager
 def translate_aws_errors() -> Iterator[None]:
     """Raise what AWS refuses in this block as a StepvecError with a remedy."""

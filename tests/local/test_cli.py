@@ -32,12 +32,15 @@ def stepvec(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 
 @contextmanager
-def local_up(folder: Path, *options: str) -> Iterator[dict[str, str]]:
+def local_up(folder: Path, *options: str, **variables: str) -> Iterator[dict[str, str]]:
     """`stepvec local up` with `options` in the background, ended by SIGTERM; yields the variables that it exports."""
     output = folder / "env.sh"
     with output.open("w") as stream:
         process = subprocess.Popen(
-            [STEPVEC, "local", "up", *options], env=WITHOUT_AWS, stdout=stream, stderr=subprocess.PIPE
+            [STEPVEC, "local", "up", *options],
+            env={**WITHOUT_AWS, **variables},
+            stdout=stream,
+            stderr=subprocess.PIPE,
         )
         try:
             wait_until(lambda: output.read_text().count("export ") == 9 or process.poll() is not None, seconds=120)

@@ -1,0 +1,57 @@
+"""`stepvec doctor`: whether this machine and this account are ready for a deployment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from typing import Final
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from local_pipeline.installation import CDK, project_config
+from local_pipeline.prerequisites import examine_machine
+from stepvec.client.doctor import Finding, Verdict, Wanted, examine_account
+
+_COLOURS: Final = {Verdict.OK: "green", Verdict.WARNING: "yellow", Verdict.STOP: "bold red"}
+
+
+def doctor() -> None:
+    """Look at everything that a deployment and a first run need. Exit code 1 if something would stop them.
+
+    Credentials, region, CDK's bootstrap stack, quotas, instance families, a bucket of your own, the builder of the
+    image, the CDK command, the model: a line each, with what to do. Changes nothing, and costs nothing.
+    """
+    if print_findings(findings(), Console()):
+        raise typer.Exit(1)
+
+
+def findings() -> Iterator[Finding]:
+    """Everything that the doctor finds, for the settings of this project."""
+    config = project_config()
+    wanted = Wanted(
+        families=config.hardware.families,
+        vcpus=config.max_vcpus,
+        vcpus_per_job=config.hardware.vcpus,
+        is_gpu=config.hardware.gpus > 0,
+        is_spot=config.spot,
+        image_bucket=config.image_bucket,
+        upload_trigger=config.upload_trigger,
+        pipeline_stack=config.pipeline_stack,
+        bootstrap_command=f"npx {CDK} bootstrap",
+    )
+    return chain(examine_account(wanted), examine_machine())
+
+
+def print_findings(found: Iterable[Finding], console: Console) -> bool:
+    """A line for each finding as it comes, the remedy and a link below it; returns whether one of them says stop."""
+    stops = False
+    for finding in found:
+        stops = stops or finding.verdict is Verdict.STOP
+        colour = _COLOURS[finding.verdict]
+        line = f"[{colour}]{finding.verdict.value:<8}[/] {escape(finding.subject)}: {escape(finding.message)}"
+        console.print(line, highlight=False, soft_wrap=True)
+        for more in filter(None, (finding.remedy, finding.link)):
+            console.print(f"         {escape(more)}", style="dim", highlight=False, soft_wrap=True)
+    return stops
