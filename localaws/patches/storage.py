@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import heapq
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from moto.dynamodb.exceptions import MockValidationException
 from moto.dynamodb.responses import DynamoHandler
 from moto.moto_server.utilities import RegexConverter
+from moto.s3.models import FakeDeleteMarker, FakeTableStorageBucket, S3Backend
 
 _BATCH_WRITE_ITEMS: Final = 25
 
@@ -49,7 +51,38 @@ def _key_of(request: Mapping[str, Any], names: list[str]) -> str:
     return json.dumps([attributes.get(name) for name in names], sort_keys=True)
 
 
+def list_by_page() -> None:
+    """moto sorts all keys of the bucket twice for each page: a listing takes the square of its keys."""
+    original = S3Backend.list_objects_v2
+
+    def list_objects_v2(
+        backend: Any,
+        bucket: Any,
+        prefix: str | None,
+        delimiter: str | None,
+        continuation_token: str | None,
+        start_after: str | None,
+        max_keys: int,
+    ) -> Any:
+        if delimiter or max_keys < 1 or isinstance(bucket, FakeTableStorageBucket):
+            return original(backend, bucket, prefix, delimiter, continuation_token, start_after, max_keys)
+        after = backend._pagination_tokens.get(continuation_token) if continuation_token else start_after
+        # A copy first: other threads put keys meanwhile.
+        names = _live_names(bucket.keys, list(bucket.keys), prefix or "", after or "")
+        found = [bucket.keys[name] for name in heapq.nsmallest(max_keys + 1, names) if name in bucket.keys]
+        return backend._truncate_result(found, max_keys)
+
+    S3Backend.list_objects_v2 = list_objects_v2
+
+
+def _live_names(keys: Any, names: list[str], prefix: str, after: str) -> Iterator[str]:
+    for name in names:
+        if name > after and name.startswith(prefix) and not isinstance(keys.get(name), (FakeDeleteMarker, type(None))):
+            yield name
+
+
 PATCHES: Final[dict[str, Callable[[], None]]] = {
     "s3_newlines": keys_with_newlines,
+    "s3_listing_pages": list_by_page,
     "dynamodb_batch_write": limit_batch_writes,
 }

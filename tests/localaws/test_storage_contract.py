@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
+import uuid
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 from botocore.response import StreamingBody
+from moto.core import serialize
+from moto.s3.models import S3Backend
 
 ODD_KEYS = [
     "odd/with space.jpg",
@@ -47,6 +51,55 @@ def test_listing_goes_on_after_a_page_and_after_a_key(sample):
     assert [entry["Key"] for page in pages for entry in page["Contents"]] == keys
     after = sample.s3.list_objects_v2(Bucket=bucket, Prefix="pages/", StartAfter=keys[4])
     assert [entry["Key"] for entry in after["Contents"]] == keys[5:]
+
+
+def test_a_page_of_a_listing_sorts_no_more_than_itself(sample, monkeypatch):
+    """[s3_listing_pages]"""
+    bucket = f"listed-{uuid.uuid4().hex}"
+    sample.s3.create_bucket(Bucket=bucket)
+    sample.s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    keys = ["a", "b/1", "b/10", "b/2", "b/é", "b/日本", "b/😀", "c"]
+    for key in (*reversed(keys), "b/gone"):
+        sample.s3.put_object(Bucket=bucket, Key=key, Body=b"x")
+    sample.s3.delete_object(Bucket=bucket, Key="b/gone")
+    whole = {"all": [], "b/": []}
+    monkeypatch.setattr(S3Backend, "list_objects", None)  # moto's own, which sorts all keys
+    for prefix, found in whole.items():
+        pages = sample.s3.get_paginator("list_objects_v2").paginate(
+            Bucket=bucket, Prefix=prefix.removeprefix("all"), PaginationConfig={"PageSize": 2}
+        )
+        for page in pages:
+            assert page["KeyCount"] == len(page["Contents"]) <= 2
+            found += [entry["Key"] for entry in page["Contents"]]
+    assert whole == {"all": keys, "b/": keys[1:-1]}
+    assert sample.s3.list_objects_v2(Bucket=bucket, Prefix="none")["KeyCount"] == 0
+
+
+def test_answers_are_serialized_without_a_search(sample, monkeypatch):
+    """[server_serializer] [server_method_names]"""
+    bucket = sample.data["BucketName"]
+    sample.s3.put_object(Bucket=bucket, Key="serialized", Body=b"x")
+    stored = sample.s3.head_object(Bucket=bucket, Key="serialized")["LastModified"]
+    searched: list[Any] = []
+
+    def counted(original: Any) -> Any:
+        return lambda value, *rest: searched.append(value) or original(value, *rest)
+
+    def parse(value: Any, original: Any = serialize.parse_to_aware_datetime) -> Any:
+        searched.extend([value] if isinstance(value, str) else [])
+        return original(value)
+
+    def ask() -> Any:
+        sample.cloud.client("dynamodb").list_tables()
+        (listed,) = sample.s3.list_objects_v2(Bucket=bucket, Prefix="serialized")["Contents"]
+        return listed["LastModified"]
+
+    assert ask() == stored
+    monkeypatch.setattr(serialize, "xform_name", counted(serialize.xform_name))
+    monkeypatch.setattr(inspect, "getmembers", counted(inspect.getmembers))
+    monkeypatch.setattr(serialize, "parse_to_aware_datetime", parse)
+    assert ask() == stored
+    assert searched == []
 
 
 def test_put_if_none_match(sample):
