@@ -62,7 +62,7 @@ def test_a_page_of_a_listing_sorts_no_more_than_itself(sample, monkeypatch):
     for key in (*reversed(keys), "b/gone"):
         sample.s3.put_object(Bucket=bucket, Key=key, Body=b"x")
     sample.s3.delete_object(Bucket=bucket, Key="b/gone")
-    whole = {"all": [], "b/": []}
+    whole: dict[str, list[str]] = {"all": [], "b/": []}
     monkeypatch.setattr(S3Backend, "list_objects", None)  # moto's own, which sorts all keys
     for prefix, found in whole.items():
         pages = sample.s3.get_paginator("list_objects_v2").paginate(
@@ -83,7 +83,11 @@ def test_answers_are_serialized_without_a_search(sample, monkeypatch):
     searched: list[Any] = []
 
     def counted(original: Any) -> Any:
-        return lambda value, *rest: searched.append(value) or original(value, *rest)
+        def call(*arguments: Any) -> Any:
+            searched.append(arguments)
+            return original(*arguments)
+
+        return call
 
     def parse(value: Any, original: Any = serialize.parse_to_aware_datetime) -> Any:
         searched.extend([value] if isinstance(value, str) else [])
