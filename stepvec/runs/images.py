@@ -9,8 +9,8 @@ ImageIdScheme = Literal["key", "stem"]
 
 IMAGE_SUFFIXES: Final = frozenset({"jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff"})
 """Suffixes of images, compared in any case."""
-IMAGE_FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
-"""Pillow's names of the formats that are read; the others' decoders never see bytes that come from outside."""
+IMAGE_FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
+"""Pillow's names of the formats that it reads by itself; other decoders of its own never see bytes from outside."""
 
 
 def suffix(key: str) -> str:

@@ -13,16 +13,18 @@ import zlib
 from dataclasses import dataclass
 from typing import Final
 
+import pi_heif
+import pylibjxl
 from PIL import Image, ImageFile, JpegImagePlugin, UnidentifiedImageError, _imaging
 
 from stepvec.runs.images import IMAGE_FORMATS
 from stepvec.runs.outcome import FailureReason
 from stepvec_worker.images.jpeg import RgbArray, jpeg_scale, read_jpeg
 from stepvec_worker.images.jpeg_structure import JpegStructure, read_structure
-from stepvec_worker.images.rejection import ImageRejected, rejection
+from stepvec_worker.images.rejection import JPEG_XL, ImageRejected, rejection
 from stepvec_worker.images.wholeness import check_before_loading
 
-FORMATS: Final = IMAGE_FORMATS
+FORMATS: Final = (*IMAGE_FORMATS, "HEIF")
 """The only decoders of Pillow that untrusted bytes reach. JPEG includes MPO, which many phones write."""
 
 _LIBTIFF_HANDLERS: Final = ("TIFFSetErrorHandler", "TIFFSetWarningHandler")
@@ -55,6 +57,8 @@ warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 logging.getLogger("PIL").setLevel(logging.CRITICAL)
 
 silence_libtiff()
+# One image a thread: decoding threads are the worker's own.
+pi_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False, decode_threads=1)
 
 # Pillow's default, restated because embedding half an image would look like a success.
 ImageFile.LOAD_TRUNCATED_IMAGES = False
@@ -76,6 +80,8 @@ class DecodeLimits:
 BYTES_OF_PIXEL: Final = 12
 """Three copies of 4 bytes."""
 BYTES_OF_COEFFICIENT: Final = 2
+JPEG_XL_BYTES: Final = 12
+"""What libjxl may keep of a pixel: three channels of 32 bits, where a file is progressive (measured otherwise: 7)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +153,7 @@ def _decode_jpeg(
     # Not Image.open(): its guard knows only the full size.
     image = JpegImagePlugin.jpeg_factory(io.BytesIO(data), "")
     scale = jpeg_scale(image.size, short_side)
-    _check_size(image, limits, scale, 0 if structure.has_one_scan else _coefficient_bytes(image))
+    _check_size(image.size, limits, scale, 0 if structure.has_one_scan else _coefficient_bytes(image))
     reading = read_jpeg(data, image, structure, scale)
     if reading.rgb is not None and is_fast:
         return Decoded(image, reading.rgb)
@@ -172,16 +178,27 @@ def _decode_other(data: bytes, limits: DecodeLimits) -> Image.Image:
     # Some decoders (WebP) allocate the whole picture in open(), before the check below can see its size. Pillow's own
     # guard catches those: above this number it warns (silenced above), above twice this number it refuses.
     Image.MAX_IMAGE_PIXELS = limits.pixels
+    if data.startswith(JPEG_XL):
+        return _decode_jpeg_xl(data, limits)
     image = Image.open(io.BytesIO(data), formats=FORMATS)
-    _check_size(image, limits)
+    _check_size(image.size, limits)
     check_before_loading(image, data)
     image.load()
-    _check_size(image, limits)
+    _check_size(image.size, limits)
     return image
 
 
-def _check_size(image: Image.Image, limits: DecodeLimits, scale: int = 1, coefficient_bytes: int = 0) -> None:
-    width, height = image.size
+def _decode_jpeg_xl(data: bytes, limits: DecodeLimits) -> Image.Image:
+    """Upright, as libjxl gives it. as 8 bits a sample."""
+    header = pylibjxl.probe(data)
+    width, height = header["width"], header["height"]
+    _check_size((width, height), limits, coefficient_bytes=JPEG_XL_BYTES * width * height)
+    pixels = pylibjxl.decode(data)
+    return Image.fromarray(pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels)
+
+
+def _check_size(size: tuple[int, int], limits: DecodeLimits, scale: int = 1, coefficient_bytes: int = 0) -> None:
+    width, height = size
     pixels = -(-width // scale) * -(-height // scale) + coefficient_bytes // BYTES_OF_PIXEL
     if pixels > limits.pixels:
         as_decoded = "" if pixels == width * height else f", as much memory as {pixels:,} as it has to be decoded"

@@ -84,16 +84,32 @@ def _breaks_off(data: bytes) -> bool:
     if data.startswith((b"II*\0", b"MM\0*")):
         order: str = "little" if data.startswith(b"II") else "big"
         return int.from_bytes(data[4:8], order) >= len(data)  # type: ignore[arg-type]
+    if data[4:8] == b"ftyp":
+        return _last_box_ends(data) > len(data)
     if data.startswith(b"GIF8"):
         return not data.rstrip(b"\0").endswith(b";")
     return False
+
+
+def _last_box_ends(data: bytes) -> int:
+    """Where the boxes of an ISO base media file end, by their lengths."""
+    at = 0
+    while at + 8 <= len(data):
+        length = int.from_bytes(data[at : at + 4], "big")
+        if length == 1:
+            length = int.from_bytes(data[at + 8 : at + 16], "big")
+        if length < 8:  # 0: to the end of the file
+            return len(data)
+        at += length
+    return at
 
 
 def _describe(error: Exception, data: bytes, reason: FailureReason) -> str:
     """`error` in words of use to a person: Pillow's name an object in memory if it cannot identify the bytes."""
     foreign = foreign_format(data)
     if foreign is not None:
-        return f"This is {foreign}, whatever its suffix says. Convert it to one of {', '.join(IMAGE_FORMATS)}."
+        ours = f"{', '.join(IMAGE_FORMATS)}, HEIC or JPEG XL"
+        return f"This is {foreign}, whatever its suffix says. Convert it to one of {ours}."
     if reason is FailureReason.NOT_AN_IMAGE:
         return "No decoder knows these bytes."
     if isinstance(error, UnidentifiedImageError):
@@ -103,6 +119,8 @@ def _describe(error: Exception, data: bytes, reason: FailureReason) -> str:
     return str(error) or type(error).__name__
 
 
+JPEG_XL: Final = (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n")
+"""A bare codestream, and a container (ISO/IEC 18181-2)."""
 _PNG: Final = b"\x89PNG\r\n\x1a\n"
 _SIGNATURES: Final = (
     b"\xff\xd8\xff",
@@ -115,6 +133,7 @@ _SIGNATURES: Final = (
     b"MM*\0",
     b"II+\0",
     b"MM\0+",
+    *JPEG_XL,
 )
 
 
@@ -124,16 +143,33 @@ def has_known_signature(data: bytes) -> bool:
         return False
     # "BM" alone would make an image of any text that begins with it; a BMP's header length follows at byte 14.
     bitmap = data[:2] == b"BM" and data[14:18] in {n.to_bytes(4, "little") for n in (12, 16, 40, 52, 56, 64, 108, 124)}
-    return data.startswith(_SIGNATURES) or bitmap or (data[:4] == b"RIFF" and data[8:12] == b"WEBP")
+    is_boxed = data[4:8] == b"ftyp" or (data[:4] == b"RIFF" and data[8:12] == b"WEBP")
+    return data.startswith(_SIGNATURES) or bitmap or is_boxed
 
 
-_HEIC: Final = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"})
-_HEIF: Final = frozenset({b"mif1", b"mif2", b"msf1", b"miaf", b"1pic", b"jpeg", b"j2ki", b"avci", b"vvic", b"evbi"})
+_READ: Final = frozenset(
+    {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1", b"avif", b"avis"}
+)
+_HEIF: Final = frozenset(
+    {
+        b"mif2",
+        b"mif3",
+        b"miaf",
+        b"1pic",
+        b"jpeg",
+        b"jpgs",
+        b"j2ki",
+        b"j2is",
+        b"avci",
+        b"avcs",
+        b"vvic",
+        b"vvis",
+        b"evbi",
+    }
+)
 """Brands of ISO/IEC 23008-12, annex B, of those registered at https://mp4ra.org/registered-types/brands."""
 _PREFIXES: Final = (
     (b"8BPS", "a Photoshop file"),
-    (b"\xff\x0a", "JPEG XL"),
-    (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
     (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"),
     (b"\xff\x4f\xff\x51", "JPEG 2000"),
     (b"II\xbc\1", "JPEG XR"),
@@ -170,20 +206,18 @@ def foreign_format(data: bytes) -> str | None:
     return next((name for prefix, name in _PREFIXES if data.startswith(prefix)), None)
 
 
-def _of_brand(data: bytes) -> str:
-    """The format of an ISO base media file, by the brands in its first box (ISO/IEC 14496-12, 4.3)."""
+def _of_brand(data: bytes) -> str | None:
+    """The format of an ISO base media file, by its first box (ISO/IEC 14496-12, 4.3); None if it is read here."""
     end = max(16, min(int.from_bytes(data[:4], "big"), 256))
     major, *others = [data[8:12], *(data[at : at + 4] for at in range(16, end, 4))]
     brands = {major, *others}
-    if brands & {b"avif", b"avis"}:
-        return "AVIF"
-    if brands & _HEIC:
-        return "HEIC"
-    if brands & _HEIF:
-        return "HEIF"
-    if major in (b"jp2 ", b"jpx ", b"jxl "):
-        return "JPEG XL" if major == b"jxl " else "JPEG 2000"
+    if major in _READ:
+        return None
+    if major in (b"jp2 ", b"jpx "):
+        return "JPEG 2000"
     if major == b"crx ":
         return "a Canon raw file"
     name = major.decode("ascii", "replace").strip()
+    if brands & (_HEIF | _READ):
+        return f"HEIF of a kind that is not read here (brand {name!r})"
     return f"a film (MP4 or QuickTime, brand {name!r})"

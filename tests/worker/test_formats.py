@@ -1,0 +1,137 @@
+"""Formats beyond Pillow's oldest: AVIF, HEIC and JPEG XL are read, others named."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pylibjxl
+import pytest
+from PIL import Image
+from stepvec_worker.images.decoding import DecodeLimits, decode, decode_fast
+from stepvec_worker.images.preprocessing import prepare
+from stepvec_worker.images.rejection import ImageRejected
+
+from tests.worker.pictures import encoded, scene
+
+LIMITS = DecodeLimits()
+HEIC = (Path(__file__).parent / "data" / "scene.heic").read_bytes()
+TURNED = (Path(__file__).parent / "data" / "turned.heic").read_bytes()
+"""`scene` with noise, 320 x 240, by x265; the second stored turned, with an orientation."""
+
+
+def noisy(width: int = 320, height: int = 240, mode: str = "RGB") -> Image.Image:
+    noise = np.random.RandomState(3).normal(0, 10, (height, width, 3))
+    return Image.fromarray(np.clip(np.asarray(scene(width, height)) + noise, 0, 255).astype(np.uint8)).convert(mode)
+
+
+def jpeg_xl(image: Image.Image) -> bytes:
+    return bytes(pylibjxl.encode(np.asarray(image)))
+
+
+FILES = {"AVIF": encoded(noisy(), "AVIF", quality=90), "HEIC": HEIC, "JPEG XL": jpeg_xl(noisy())}
+
+
+def rejected(data: bytes, limits: DecodeLimits = LIMITS) -> ImageRejected:
+    with pytest.raises(ImageRejected) as caught:
+        decode_fast(data, limits)
+    return caught.value
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_photo_has_the_pixels_that_it_has_in_other_formats(name: str) -> None:
+    image = decode(FILES[name], LIMITS)
+    assert image.size == (320, 240)
+    difference = np.asarray(image.convert("RGB"), int) - np.asarray(noisy(), int)
+    assert np.abs(difference).mean() < 8
+    expected = prepare(encoded(noisy(), "PNG"), LIMITS, "standard-1").astype(int)
+    assert np.abs(prepare(FILES[name], LIMITS, "standard-1") - expected).mean() < 8
+
+
+def test_a_heic_that_is_stored_turned_is_upright() -> None:
+    difference = prepare(TURNED, LIMITS, "standard-1").astype(int) - prepare(HEIC, LIMITS, "standard-1")
+    assert np.abs(difference).mean() < 8
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
+def test_every_kind_of_jpeg_xl_has_pixels(mode: str) -> None:
+    assert prepare(jpeg_xl(noisy(mode=mode)), LIMITS, "standard-1").shape == (224, 224, 3)
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+def test_one_that_breaks_off_is_truncated(name: str, share: float) -> None:
+    data = FILES[name]
+    error = rejected(data[: int(len(data) * share)])
+    # libjxl says the same of both.
+    assert str(error.reason) in ("Truncated", "Damaged" if name == "JPEG XL" else "Truncated"), error.message
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_one_that_is_too_large_is_refused_before_it_is_decoded(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
+
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("it was decoded")
+
+    monkeypatch.setattr(pylibjxl, "decode", never)
+    monkeypatch.setattr(Image.Image, "load", never)
+    assert str(rejected(FILES[name], DecodeLimits(pixels=320 * 240 - 1)).reason) == "TooLarge"
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        (b"\0\0\0\x18ftypavci\0\0\0\0mif1avci" + bytes(40), "HEIF"),
+        (b"\0\0\0\x18ftypmif2\0\0\0\0miafvvic" + bytes(40), "HEIF"),
+        (b"\0\0\0\x18ftypcrx \0\0\0\1crx isom" + bytes(40), "Canon"),
+        (b"\0\0\0\x18ftypisom\0\0\2\0isommp41" + bytes(40), "film"),
+        (b"\0\0\0\x14ftypqt  \0\0\0\0qt  " + bytes(40), "film"),
+        (b"\0\0\0\x18ftypmp42\0\0\0\0isommp42" + bytes(40), "film"),
+        (b"\0\0\0\x08wide\0\0\0\x10mdat" + bytes(40), "film"),
+        (b"\x1aE\xdf\xa3\x9fB\x86\x81\1B\xf7\x81\1webm" + bytes(40), "film"),
+        (b"RIFF\0\0\1\0AVI LIST" + bytes(40), "film"),
+        (b"\0\5\x16\7\0\2\0\0Mac OS X        " + bytes(40), "AppleDouble"),
+        (b"\x89PNG\r\n\x1a\n\0\0\0\4CgBI\x50\0\x20\6" + bytes(40), "CgBI"),
+        (b"II\xbc\1" + bytes(40), "JPEG XR"),
+        (b"FUJIFILMCCD-RAW 0201" + bytes(40), "Fujifilm"),
+    ],
+)
+def test_what_is_no_image_of_ours_is_unsupported_by_name(data: bytes, name: str) -> None:
+    error = rejected(data)
+    assert str(error.reason) == "Unsupported"
+    assert name in error.message
+    assert "No decoder knows these bytes" not in error.message
+
+
+def test_changed_bytes_end_in_an_image_or_a_reason() -> None:
+    random = np.random.RandomState(0)
+    for data in FILES.values():
+        for _ in range(60):
+            broken = bytearray(data)
+            for place in random.randint(0, min(len(data), 600 if random.rand() < 0.5 else len(data)), 3):
+                broken[place] = random.randint(256)
+            try:
+                decode(bytes(broken), LIMITS).load()
+            except ImageRejected as error:
+                assert error.message  # noqa: PT017 - some give an image after all
+
+
+def large_jpeg(width: int, height: int, *, progressive: bool) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (width, height), (90, 120, 30)).save(buffer, "JPEG", progressive=progressive, subsampling=2)
+    return buffer.getvalue()
+
+
+def test_a_photo_of_108_megapixels_is_judged_by_what_is_decoded_of_it() -> None:
+    limits = DecodeLimits(pixels=64_000_000)
+    data = large_jpeg(12_000, 9_000, progressive=False)
+    assert prepare(data, limits, "standard-1").shape == (224, 224, 3)
+    assert "12000 x 9000 = 108,000,000 pixels; the worker takes 64,000,000." in rejected(data, limits).message
+    # A progressive one needs its coefficients whole: 3 bytes a pixel in 4:2:0.
+    progressive = large_jpeg(6_000, 4_500, progressive=True)
+    needed = 750 * 563 + 2 * 6_000 * 4_500 * 6 // 4 // 12
+    assert decode_fast(progressive, DecodeLimits(pixels=needed), short_side=448).rgb is not None
+    with pytest.raises(ImageRejected, match=r"as much memory as 7,172,250 as it has to be decoded"):
+        decode_fast(progressive, DecodeLimits(pixels=needed - 1), short_side=448)
