@@ -77,7 +77,6 @@ class FolderEmbedder:
     folder: Path
     decode_seconds: float = 0.0
     embed_seconds: float = 0.0
-    batch_size: int = 8
     at_load: Callable[[], None] = field(default=lambda: None)
     bad_to_embed: Container[int] = ()
     bad_to_store: Container[int] = ()
@@ -89,7 +88,7 @@ class FolderEmbedder:
         self.running = "fake float32"
         table = self._table = FolderTable(self.folder)
         self._job = ShardJob(
-            ShardTask(context.run, MODEL, 4, "float32", context.reembed, self.batch_size),
+            ShardTask(context.run, MODEL, 4, "float32", context.reembed, context.settings.batch_size),
             table,
             hooks,
             fetch=self._fetch,

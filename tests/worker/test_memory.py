@@ -22,7 +22,7 @@ from stepvec_worker.processes.host import peak_memory_mb
 from tests.worker.test_supervisor import Run
 folder = Path(sys.argv[1])
 (folder / "table").mkdir()
-run = Run(folder / "table", (folder / "shard").read_bytes(), batch_size=32)
+run = Run(folder / "table", (folder / "shard").read_bytes(), settings={"batch_size": 32})
 assert run.supervisor.tally.embedded == int(sys.argv[2])
 own = peak_memory_mb()
 print(own, run.supervisor.usage.peak_memory_mb - own)

@@ -48,7 +48,7 @@ class Run:
         self.table = FolderTable(folder)
         self.termination = Termination()
         self.is_done: bool | None = None
-        options: dict[str, Any] = {"decode_seconds": 1.0, "stop_seconds": 10.0, **(settings or {})}
+        options: dict[str, Any] = {"batch_size": 8, "decode_seconds": 1.0, "stop_seconds": 10.0, **(settings or {})}
         body = shard if isinstance(shard, bytes) else dump_shard(shard)
         with open_shard(io.BytesIO(body), "shard") as shard_file:
             context = ShardContext(
