@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +24,21 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
 
 @pytest.fixture(scope="session")
 def assembly(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The app, synthesized once as `stepvec local` does it: in a process of its own, without AWS credentials."""
+    """The app, synthesized once as `stepvec local` does it: in a process of its own, without AWS credentials.
+
+    Once for all processes of pytest-xdist: CDK takes ten seconds of CPU. Whoever changes something in it, copies it.
+    """
     from local_pipeline.installation import synthesize
 
-    folder = tmp_path_factory.mktemp("assembly") / "cdk.out"
-    synthesize(folder)
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    folder, is_whole = shared / "assembly" / "cdk.out", shared / "assembly" / "is-whole"
+    folder.parent.mkdir(exist_ok=True)
+    with (folder.parent / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not is_whole.exists():
+            synthesize(folder)
+            is_whole.touch()
     return folder
 
 

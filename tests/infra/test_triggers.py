@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from local_pipeline.installation import synthesize
 from stacks.config import settings_of
 from stacks.triggers import START_TIMEOUT_SECONDS, key_patterns
 from stepvec import limits
 from stepvec.errors import ConfigurationError
+from tests.infra.conftest import Synthesize
 from tests.infra.test_templates import PIPELINE, listed, of_type, one, statements
 
 SETTINGS = {
@@ -27,16 +26,9 @@ SETTINGS = {
 TRIGGER_TYPES = ("AWS::Scheduler::Schedule", "AWS::SQS::Queue", "AWS::Lambda::EventSourceMapping")
 
 
-@pytest.fixture(scope="module")
-def synthesized(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    folder: Path = tmp_path_factory.mktemp("triggers") / "cdk.out"
-    synthesize(folder, SETTINGS)
-    return {stack: json.loads((folder / f"{stack}.template.json").read_text()) for stack in ("StepvecData", PIPELINE)}
-
-
 @pytest.fixture
-def template(synthesized: dict[str, Any]) -> dict[str, Any]:
-    return dict(synthesized[PIPELINE])
+def template(synthesized: Synthesize) -> dict[str, Any]:
+    return dict(synthesized(**SETTINGS).pipeline)
 
 
 def test_without_the_settings_there_are_no_triggers(templates: dict[str, Any]) -> None:
@@ -46,12 +38,13 @@ def test_without_the_settings_there_are_no_triggers(templates: dict[str, Any]) -
         assert "NotificationConfiguration" not in bucket
 
 
-def test_the_image_bucket_sends_events_without_a_custom_resource(synthesized: dict[str, Any]) -> None:
-    buckets = of_type(synthesized["StepvecData"], "AWS::S3::Bucket")
+def test_the_image_bucket_sends_events_without_a_custom_resource(synthesized: Synthesize) -> None:
+    templates = synthesized(**SETTINGS).templates
+    buckets = of_type(templates["StepvecData"], "AWS::S3::Bucket")
     sending = [name for name, bucket in buckets.items() if "NotificationConfiguration" in bucket]
     assert len(sending) == 1
     assert "Images" in sending[0]
-    kinds = {resource["Type"] for one_of in synthesized.values() for resource in one_of["Resources"].values()}
+    kinds = {resource["Type"] for one_of in templates.values() for resource in one_of["Resources"].values()}
     assert not [kind for kind in kinds if kind.startswith("Custom::")]
 
 

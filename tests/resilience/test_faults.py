@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -39,6 +40,12 @@ SCENARIOS = {
         Scenario("model-and-timeout", [KINDS[name] for name in ("lambda-timeout", "model-other")], 8, 1, moments=1),
     )
 }
+
+
+@pytest.fixture(scope="module")
+def assembly(assembly: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One of its own: some faults corrupt the model in it."""
+    return Path(shutil.copytree(assembly, tmp_path_factory.mktemp("faults") / "cdk.out"))
 
 
 @pytest.fixture(scope="module")
