@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
+import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
@@ -31,6 +33,16 @@ class Notifications(Construct):
     def __init__(self, scope: Construct, construct_id: str, *, data: DataStack, config: PipelineConfig) -> None:
         super().__init__(scope, construct_id)
         self.topic = sns.Topic(self, "Topic", master_key=data.key, enforce_ssl=True)
+        # The policy that enforces TLS replaces SNS's default one, which lets this account's alarms publish.
+        # https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Notify_Users_Alarm_Changes.html
+        self.topic.add_to_resource_policy(
+            iam.PolicyStatement(
+                principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
+                actions=["sns:Publish"],
+                resources=[self.topic.topic_arn],
+                conditions={"StringEquals": {"aws:SourceAccount": cdk.Aws.ACCOUNT_ID}},
+            )
+        )
         if config.alarm_email:
             self.topic.add_subscription(subscriptions.EmailSubscription(config.alarm_email))
 
@@ -54,6 +66,9 @@ class Alarms(Construct):
         self._action = actions.SnsAction(notifications.topic)
         machine, table = workflow.state_machine, data.table
         self.queue_blocked = _blocked_rule(self, compute, notifications)
+        # FILL, since alarms on AWS/DynamoDB ignore how missing data is to be treated and keep their state, and there is
+        # data only while the table throttles: the first period without would leave the alarm as it is, for good.
+        # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html (TreatMissingData)
         throttles = cloudwatch.MathExpression(
             expression="FILL(reads, 0) + FILL(writes, 0)",
             using_metrics={

@@ -18,11 +18,13 @@ from stacks.encryption import allow_use
 from stacks.instances import compute_environments
 from stacks.network import Network
 from stacks.telemetry import log_group
-from stepvec.exit_codes import DO_NOT_RETRY, TERMINATED, TRY_AGAIN
+from stepvec.exit_codes import DO_NOT_RETRY, UNHANDLED_ERROR, WRONG_ARGUMENTS
 from stepvec.rows.model import ModelIdentity
 
 JOB_ATTEMPTS: Final = 5
 JOB_ATTEMPT_HOURS: Final = 6
+FINAL_EXIT_CODES: Final = (DO_NOT_RETRY, UNHANDLED_ERROR, WRONG_ARGUMENTS)
+"""Another attempt would end the same way."""
 WORKER_USER: Final = "10001"
 """As in worker_image/Dockerfile: an unprivileged user."""
 SCRATCH_MIB: Final = 256
@@ -67,6 +69,8 @@ class Compute(Construct):
             retry_attempts=JOB_ATTEMPTS,
             retry_strategies=_retry_strategies(),
             timeout=cdk.Duration.hours(JOB_ATTEMPT_HOURS),
+            # A run that is going on submits the revision that it was started with.
+            skip_deregister_on_update=True,
         )
 
     def _container(
@@ -80,7 +84,8 @@ class Compute(Construct):
             target=hardware.image_target,
             platform=ecr_assets.Platform.LINUX_AMD64,
         )
-        linux = batch.LinuxParameters(self, "Linux")
+        # PID 1 passes signals on and reaps processes; the worker is its child.
+        linux = batch.LinuxParameters(self, "Linux", init_process_enabled=True)
         linux.add_tmpfs(
             batch.Tmpfs(
                 container_path="/tmp",  # noqa: S108 - the container's own, in memory
@@ -97,9 +102,9 @@ class Compute(Construct):
             gpu=hardware.gpus or None,
             command=["--shard", "Ref::shard", *hardware.arguments],
             environment={
-                # ECS agents before 1.104.0 set none, and botocore reads only the first.
-                "AWS_DEFAULT_REGION": cdk.Stack.of(self).region,
-                "AWS_REGION": cdk.Stack.of(self).region,
+                # ECS agents before 1.104.0 set no region, newer ones only if neither is set; botocore reads the first.
+                "AWS_DEFAULT_REGION": cdk.Aws.REGION,
+                "AWS_REGION": cdk.Aws.REGION,
                 "STEPVEC_IMAGE_BUCKET": data.image_bucket.bucket_name,
                 "STEPVEC_TABLE": data.table.table_name,
                 "STEPVEC_MODEL": str(model),
@@ -139,16 +144,15 @@ def _stuck_jobs() -> list[batch.JobStateTimeLimitAction]:
 
 
 def _retry_strategies() -> list[batch.RetryStrategy]:
-    """What Batch does with an attempt that failed; the first rule that matches counts, and no match would retry.
+    """What ends a job at once; everything else is retried: lost hosts, images that cannot be pulled, agents that fail.
 
-    https://docs.aws.amazon.com/batch/latest/userguide/job_retries.html
+    "If none of the listed conditions match, then the job is retried":
+    https://docs.aws.amazon.com/batch/latest/APIReference/API_RetryStrategy.html
     """
-    exit_rule = batch.RetryStrategy.of(batch.Action.EXIT, batch.Reason.custom(on_exit_code=str(DO_NOT_RETRY)))
-    spot = batch.RetryStrategy.of(batch.Action.RETRY, batch.Reason.SPOT_INSTANCE_RECLAIMED)
-    terminated = batch.RetryStrategy.of(batch.Action.RETRY, batch.Reason.custom(on_exit_code=str(TERMINATED)))
-    passing = batch.RetryStrategy.of(batch.Action.RETRY, batch.Reason.custom(on_exit_code=str(TRY_AGAIN)))
-    last = batch.RetryStrategy.of(batch.Action.EXIT, batch.Reason.custom(on_reason="*"))
-    return [exit_rule, spot, terminated, passing, last]
+    reasons = [batch.Reason.custom(on_exit_code=str(code)) for code in FINAL_EXIT_CODES]
+    # The container's memory is what the job definition says: another attempt would need as much.
+    reasons.append(batch.Reason.custom(on_reason="OutOfMemoryError*"))
+    return [batch.RetryStrategy.of(batch.Action.EXIT, reason) for reason in reasons]
 
 
 def _job_role(scope: Construct, data: DataStack) -> iam.Role:

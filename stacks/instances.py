@@ -65,6 +65,8 @@ def _environment(
         use_optimal_instance_classes=False,
         instance_classes=[ec2.InstanceClass[family.upper()] for family in config.hardware.families],
         images=[batch.EcsMachineImage(image_type=image_type)],
+        # With each change of its infrastructure, such as a new launch template: docs/operate.md.
+        update_to_latest_image_version=True,
     )
     resource = environment.node.default_child
     assert isinstance(resource, cdk.CfnResource)  # noqa: S101 - what the environment is made of

@@ -61,6 +61,7 @@ class PipelineStack(cdk.Stack):
             compute=compute,
             data=data,
             config=config,
+            model=model,
         )
         triggers = Triggers(self, "Triggers", functions=functions, workflow=workflow, data=data, config=config)
         alarms = Alarms(

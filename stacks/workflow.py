@@ -18,6 +18,7 @@ from stacks.config import PipelineConfig
 from stacks.data_stack import DataStack
 from stacks.encryption import allow_use
 from stacks.functions import Functions
+from stepvec.rows.model import ModelIdentity
 
 TOLERATED_FAILURE_PERCENTAGE: Final = 100
 """A failed shard does not stop others: VerifyRun, not the Map, decides whether the run is complete."""
@@ -41,6 +42,7 @@ class Workflow(Construct):
         compute: Compute,
         data: DataStack,
         config: PipelineConfig,
+        model: ModelIdentity,
     ) -> None:
         super().__init__(scope, construct_id)
         self.state_machine = stepfunctions.StateMachine(
@@ -59,6 +61,11 @@ class Workflow(Construct):
                 "WorkBucket": data.work_bucket.bucket_name,
                 "MaxConcurrency": str(config.map_concurrency),
                 "ToleratedFailurePercentage": str(TOLERATED_FAILURE_PERCENTAGE),
+                "Partition": cdk.Aws.PARTITION,
+                # A run keeps the definition that it was started with, and so these, when another version is deployed.
+                "Model": str(model),
+                "Table": data.table.table_name,
+                "VectorType": config.vector_type,
             },
         )
         self._grant(functions, compute, data)
@@ -66,15 +73,23 @@ class Workflow(Construct):
     def _grant(self, functions: Functions, compute: Compute, data: DataStack) -> None:
         stack = cdk.Stack.of(self)
         machine = self.state_machine
+        # "job-definition/NAME", the sixth part of the ARN, which ends with a revision.
+        definition = cdk.Fn.select(5, cdk.Fn.split(":", compute.job_definition.job_definition_arn))
+        revisions = stack.format_arn(
+            service="batch", resource=definition, resource_name="*", arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME
+        )
         rule = stack.format_arn(service="events", resource="rule", resource_name=BATCH_SYNC_RULE)
         for actions, resources in (
             (["lambda:InvokeFunction"], [function.function_arn for function in functions.all]),
             (
                 ["batch:SubmitJob"],
-                [compute.job_definition.job_definition_arn, compute.queue.job_queue_arn],
+                # Every revision: a run that another version started submits the revision of that version.
+                [revisions, compute.queue.job_queue_arn],
             ),
-            # These two have no resource-level permissions: docs.aws.amazon.com/service-authorization, AWS Batch.
-            (["batch:DescribeJobs", "batch:TerminateJob"], ["*"]),
+            # https://docs.aws.amazon.com/batch/latest/userguide/batch-supported-iam-actions-resources.html: a job for
+            # TerminateJob, and no resource-level permission for DescribeJobs.
+            (["batch:TerminateJob"], [stack.format_arn(service="batch", resource="job", resource_name="*")]),
+            (["batch:DescribeJobs"], ["*"]),
             (["events:PutTargets", "events:PutRule", "events:DescribeRule"], [rule]),
             (["s3:GetObject"], [data.work_bucket.arn_for_objects("runs/*/shards.json")]),
         ):

@@ -5,6 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 SUCCESS: Final = 0
+UNHANDLED_ERROR: Final = 1
+"""Python's own, for an exception that nobody caught."""
+WRONG_ARGUMENTS: Final = 2
+"""argparse's own."""
 DO_NOT_RETRY: Final = 64
 """Wrong model, wrong setting, a shard file that cannot be read: another attempt would fail the same way."""
 TRY_AGAIN: Final = 75

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +19,7 @@ from stepvec.adapters.telemetry import logger, measure, metrics
 from stepvec.adapters.vector_table import VectorTable
 from stepvec.metrics import IMAGES_UNCHANGED, SHARDS_MADE
 from stepvec.runs.layout import RunLayout
-from stepvec.runs.steps import ListingState, ShardingCounts, ShardingState
+from stepvec.runs.steps import ListingState, ShardingCounts, ShardingState, read_task_input
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +33,18 @@ class Settings:
 
 settings = read_environment(Settings, os.environ)
 store = ObjectStore(s3_client(connections=16))
-table = VectorTable(dynamodb_client(connections=8), settings.table)
+dynamodb = dynamodb_client(connections=8)
 
 
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handle(event: dict[str, Any], context: LambdaContext) -> Any:
-    """First invocation: the ListingState of ListImages. Later ones: the ShardingState that the one before returned."""
-    layout = RunLayout(settings.work_bucket, str(event["run"]))
-    sharder = Sharder(store, table, layout, read_run_input(store, layout), settings.model)
-    state = _state(event, sharder, layout)
+    """A TaskInput with the ListingState of ListImages at first, then with the ShardingState returned before."""
+    given = read_task_input(event, model=settings.model, table=settings.table)
+    layout = RunLayout(settings.work_bucket, str(given.state["run"]))
+    table = VectorTable(dynamodb, given.table)
+    sharder = Sharder(store, table, layout, read_run_input(store, layout), given.model)
+    state = _state(given.state, sharder, layout)
     after = sharder.run(state, time_is_short=lambda: context.get_remaining_time_in_millis() < STOP_BEFORE_MILLISECONDS)
     measure(IMAGES_UNCHANGED, after.counts.unchanged - state.counts.unchanged)
     measure(SHARDS_MADE, after.counts.shards - state.counts.shards)
@@ -49,7 +52,7 @@ def handle(event: dict[str, Any], context: LambdaContext) -> Any:
     return codec.to_document(after)
 
 
-def _state(event: dict[str, Any], sharder: Sharder, layout: RunLayout) -> ShardingState:
+def _state(event: Mapping[str, Any], sharder: Sharder, layout: RunLayout) -> ShardingState:
     if "shards_key" in event:
         return codec.from_document(ShardingState, event, where="state of ShardImages")
     listing = codec.from_document(ListingState, event, where="state of ListImages")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import IO, Final
 
@@ -14,6 +15,7 @@ from stepvec import codec
 from stepvec.adapters.object_store import ObjectStore
 from stepvec.adapters.run_files import read_run_input
 from stepvec.runs.layout import RunLayout
+from stepvec.runs.links import execution_link
 from stepvec.runs.outcome import ImageFailure
 from stepvec.runs.reports import RunReport, ShardReport, VerifiedShard
 from stepvec.runs.run_input import RunInput
@@ -22,8 +24,10 @@ from stepvec.runs.steps import ShardEntry, ShardingState, ShardingStep
 READ_THREADS: Final = 32
 
 
-def verify_run(store: ObjectStore, layout: RunLayout, state: ShardingState, pipeline: Pipeline) -> RunReport:
-    """Add up the run, write its failures and its report, and return the report."""
+def verify_run(
+    store: ObjectStore, layout: RunLayout, state: ShardingState, pipeline: Pipeline, *, execution: str = ""
+) -> RunReport:
+    """Add up the run of the ARN `execution`, write its failures and its report, and return the report."""
     run_input = read_run_input(store, layout)
     with store.open(layout.shards) as stream:
         entries = codec.from_json(list[ShardEntry], stream.read(), where=str(layout.shards))
@@ -43,7 +47,9 @@ def verify_run(store: ObjectStore, layout: RunLayout, state: ShardingState, pipe
         store.upload(layout.failures, failures)
     tally.record_unaccounted(state.listing.listed)
     sharded = store.version(layout.shards.bucket, layout.shards.key)
-    run_report = _report(layout, state, tally, pipeline, run_input, sharded=sharded.modified if sharded else None)
+    run_report = _report(
+        layout, state, tally, pipeline, run_input, execution, sharded=sharded.modified if sharded else None
+    )
     store.write_record(layout.report, run_report)
     return run_report
 
@@ -69,6 +75,7 @@ def _report(
     tally: Tally,
     pipeline: Pipeline,
     run_input: RunInput,
+    execution: str,
     *,
     sharded: datetime | None,
 ) -> RunReport:
@@ -109,4 +116,8 @@ def _report(
         cost=cost_of_run(tally, state.listing, run_input, pipeline, times),
         input=run_input.to_document(),
         planned=expected,
+        incomplete_shards=tuple(
+            shard if shard.execution else replace(shard, execution=execution_link(execution))
+            for shard in tally.incomplete_shards
+        ),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -21,7 +21,7 @@ from stepvec.metrics import IMAGES_FAILED_BY_REASON, RUN_IMAGES_PER_SECOND, RUN_
 from stepvec.rows.item import vector_type
 from stepvec.runs.layout import RunLayout
 from stepvec.runs.reports import RunReport
-from stepvec.runs.steps import ShardingState
+from stepvec.runs.steps import ShardingState, read_task_input
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +53,12 @@ pipeline = Pipeline(
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handle(event: dict[str, Any], context: LambdaContext) -> Any:  # noqa: ARG001 - the runtime passes it
-    """The ShardingState of ShardImages -> `{complete, message, report, counts...}`; writes the run's report."""
-    state = codec.from_document(ShardingState, event, where="state of VerifyRun")
+    """A TaskInput with a ShardingState -> `{complete, message, report, counts...}`; writes the run's report."""
+    given = read_task_input(event, model=settings.model, table=settings.table, vector_type=settings.vector_type)
+    state = codec.from_document(ShardingState, given.state, where="state of VerifyRun")
     layout = RunLayout(settings.work_bucket, state.run)
-    report = verify_run(store, layout, state, pipeline)
+    of_run = replace(pipeline, model=given.model, table=given.table, vector_type=vector_type(given.vector_type))
+    report = verify_run(store, layout, state, of_run, execution=given.execution)
     _measure(report)
     logger.info("run verified", run=report.run, complete=report.complete, answer=report.message)
     announce(topic, settings.topic_arn, report, where=str(layout.report))

@@ -9,12 +9,15 @@ from datetime import datetime
 from typing import Final
 
 from stepvec.errors import RecordError
+from stepvec.runs.links import execution_link
 from stepvec.runs.outcome import ImageFailure
-from stepvec.runs.reports import MISSING_NAMED, ShardReport, VerifiedShard
+from stepvec.runs.reports import MISSING_NAMED, IncompleteShard, ShardReport, VerifiedShard
 from stepvec.runs.steps import ShardEntry
 
 SHARD_ERRORS_NAMED: Final = 20
 """Shards whose error the report quotes; all are in verified/."""
+INCOMPLETE_SHARDS_NAMED: Final = 100
+"""Shards that the report names with links."""
 NOT_VERIFIED: Final = "VerifyShard did not run for this shard: see its child execution."
 
 
@@ -47,6 +50,7 @@ class Tally:
     stages: dict[str, float] = field(default_factory=dict)
     shard_errors: dict[str, str] = field(default_factory=dict)
     missing_sample: list[str] = field(default_factory=list)
+    incomplete_shards: list[IncompleteShard] = field(default_factory=list)
 
     def add_sharding(self, *, unchanged: int, duplicates: int, refused: tuple[ImageFailure, ...]) -> None:
         """Add what ShardImages decided itself. It found the unchanged rows in the table, by key."""
@@ -68,6 +72,7 @@ class Tally:
         if verified is None:
             self.missing += entry.images
             self._add_error(entry.shard, NOT_VERIFIED)
+            self._name(IncompleteShard(entry.shard, entry.images, entry.images, NOT_VERIFIED, "", ""))
             return
         # What is missing is computed, so that the sum holds whatever the shard's files say.
         missing = entry.images - verified.embedded - verified.unchanged - len(verified.failures)
@@ -90,6 +95,9 @@ class Tally:
         self.missing_sample += verified.missing_sample[: MISSING_NAMED - len(self.missing_sample)]
         if verified.error:
             self._add_error(entry.shard, verified.error)
+        if verified.error or missing:
+            link = execution_link(verified.execution)
+            self._name(IncompleteShard(entry.shard, entry.images, missing, verified.error, link, verified.log))
 
     def record_unaccounted(self, listed: int) -> None:
         """Compare the sum with what ListImages counted: an image that no shard knows is missing too.
@@ -128,6 +136,10 @@ class Tally:
         self.shards_failed += 1
         if len(self.shard_errors) < SHARD_ERRORS_NAMED:
             self.shard_errors[str(shard)] = error
+
+    def _name(self, shard: IncompleteShard) -> None:
+        if len(self.incomplete_shards) < INCOMPLETE_SHARDS_NAMED:
+            self.incomplete_shards.append(shard)
 
     def is_complete(self, max_failures: int) -> bool:
         """Complete only if nothing is missing and no more images failed than the user allowed."""

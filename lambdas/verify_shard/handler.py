@@ -10,7 +10,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from lambdas.verify_shard.job_failure import last_words, read_job_error
+from lambdas.verify_shard.job_failure import JobError, last_words, read_job_error
 from lambdas.verify_shard.verifier import Expectation, ImageOutcome, verify
 from stepvec import codec
 from stepvec.adapters.clients import dynamodb_client, logs_client, s3_client
@@ -22,9 +22,10 @@ from stepvec.adapters.vector_table import VectorTable
 from stepvec.metrics import IMAGES_EMBEDDED, IMAGES_FAILED, IMAGES_MISSING, SHARDS_VERIFIED
 from stepvec.rows.item import RowMetadata
 from stepvec.runs.layout import RunLayout
+from stepvec.runs.links import log_link
 from stepvec.runs.listing import read_shard
 from stepvec.runs.reports import ShardReport, VerifiedShard
-from stepvec.runs.steps import ShardEntry
+from stepvec.runs.steps import ShardEntry, read_task_input
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,23 +45,25 @@ store = ObjectStore(s3_client())
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handle(event: dict[str, Any], context: LambdaContext) -> Any:  # noqa: ARG001 - the runtime passes it
-    """`{run, shard: ShardEntry, error?: {Error, Cause}}` -> the VerifiedShard, without its failures.
+    """A TaskInput with `{run, shard: ShardEntry, error?: {Error, Cause}}` -> the VerifiedShard, without its failures.
 
     With them it is written to verified/<n>.json.
     """
     start = time.perf_counter()
-    entry = codec.from_document(ShardEntry, event["shard"], where="shard of VerifyShard")
-    layout = RunLayout(settings.work_bucket, str(event["run"]))
+    given = read_task_input(event, model=settings.model, table=settings.table)
+    entry = codec.from_document(ShardEntry, given.state["shard"], where="shard of VerifyShard")
+    layout = RunLayout(settings.work_bucket, str(given.state["run"]))
     uri = layout.shard(entry.shard)
     with store.open(uri) as stream:
         images = list(read_shard(stream, where=str(uri)))
     report = store.find_record(ShardReport, layout.shard_report(entry.shard))
-    table = VectorTable(dynamodb_client(connections=8), settings.table)
+    table = VectorTable(dynamodb_client(connections=8), given.table)
     metadata: dict[str, RowMetadata] = {}
     # Strongly consistent: these rows were written seconds ago, and this count is the proof.
     for batch in table.metadata((image.image_id for image in images), consistent=True):
         metadata.update(batch)
-    expected = Expectation(layout.run, settings.model, _embedded_again_since(layout))
+    expected = Expectation(layout.run, given.model, _embedded_again_since(layout))
+    job_error = read_job_error(given.state["error"]) if "error" in given.state else None
     verdict = verify(images, metadata, report.failures if report else (), expected)
     verified = VerifiedShard(
         run=layout.run,
@@ -74,9 +77,11 @@ def handle(event: dict[str, Any], context: LambdaContext) -> Any:  # noqa: ARG00
         wrong=verdict.wrong,
         missing_sample=verdict.missing_sample,
         read_units=table.read_units,
-        error=_explain(event["error"]) if "error" in event else "",
+        error=_explain(job_error) if job_error else "",
         seconds=round(time.perf_counter() - start, 3),
         failures=verdict.failures,
+        execution=given.execution,
+        log=log_link(given.execution, settings.worker_log_group, job_error.log_stream) if job_error else "",
     )
     store.write_record(layout.verified(entry.shard), verified)
     measure(SHARDS_VERIFIED, 1)
@@ -93,8 +98,7 @@ def _embedded_again_since(layout: RunLayout) -> datetime | None:
     return read_run_start(store, layout) if read_run_input(store, layout).reembed else None
 
 
-def _explain(error: dict[str, Any]) -> str:
-    job_error = read_job_error(error)
+def _explain(job_error: JobError) -> str:
     if not job_error.log_stream:
         return job_error.with_last_words("")
     return job_error.with_last_words(last_words(logs_client(), settings.worker_log_group, job_error.log_stream))

@@ -47,8 +47,8 @@ def fail_over_tolerance() -> None:
         for counter in counters:
             counter.total.count()
             counter.running.count()
-        began = datetime.now(UTC)
-        ending, error = _run_child(worker, env, job)
+        began, name = datetime.now(UTC), str(uuid.uuid4())
+        ending, error = _run_child(worker, env, job, f"{_child_executions(record)}:{name}")
         if worker._job_pool.get_worker_exception() is not None and ending == "succeeded":
             # Not its own success: the Map has failed meanwhile, which ended this child.
             ending = "aborted"
@@ -58,7 +58,7 @@ def fail_over_tolerance() -> None:
             if ending == "succeeded":
                 counter.results_written.count()
         job.job_output = (
-            env.states.get_input() if ending == "succeeded" else _failed_result(record, job, ending, error, began)
+            env.states.get_input() if ending == "succeeded" else _failed_result(record, job, ending, error, began, name)
         )
         if ending in ("failed", "timed_out") and _is_over_tolerance(record, worker._job_pool._jobs_number):
             job.job_output = map_failure(
@@ -70,8 +70,16 @@ def fail_over_tolerance() -> None:
     _Worker._eval_job = eval_job
 
 
-def _run_child(worker: Any, env: Any, job: Any) -> tuple[str, Mapping[str, Any]]:
-    """Runs one child workflow; the name of the counter it ends in, and its error and cause."""
+def _child_executions(record: Any) -> str:
+    """The beginning of the ARNs of a Map run's children."""
+    return str(record.map_state_machine_arn).replace(":stateMachine:", ":execution:", 1)
+
+
+def _run_child(worker: Any, env: Any, job: Any, execution: str) -> tuple[str, Mapping[str, Any]]:
+    """Runs one child workflow; the name of the counter it ends in, and its error and cause.
+
+    Its context names its own execution, as on AWS; its input was still selected with the parent's.
+    """
     env.states.context_object.context_object_data["Map"] = MapData(
         Item=ItemData(Index=job.job_index, Value=job.job_input)
     )
@@ -82,6 +90,8 @@ def _run_child(worker: Any, env: Any, job: Any) -> tuple[str, Mapping[str, Any]]
     except FailureEventException as failure:
         error, cause = failure.extract_error_cause_pair() or (None, None)
         return "failed", {"error": error, "cause": cause}
+    data = env.states.context_object.context_object_data
+    data["Execution"] = {**data["Execution"], "Id": execution, "Name": execution.rpartition(":")[2]}
     job.job_program.eval(env)
     state = env.program_state()
     if isinstance(state, ProgramError):
@@ -96,17 +106,17 @@ def _run_child(worker: Any, env: Any, job: Any) -> tuple[str, Mapping[str, Any]]
 _STATUSES: Final = {"failed": "FAILED", "timed_out": "TIMED_OUT", "aborted": "ABORTED"}
 
 
-def _failed_result(record: Any, job: Any, ending: str, error: Mapping[str, Any], began: datetime) -> Mapping[str, Any]:
+def _failed_result(
+    record: Any, job: Any, ending: str, error: Mapping[str, Any], began: datetime, name: str
+) -> Mapping[str, Any]:
     """What a child that failed gives to the Map's result, by the reading of AWS's page that is the largest.
 
     "If a child workflow execution fails, Step Functions returns its execution result unchanged. The results would be
     equivalent to having set Transformation to NONE", which is "the output of the child workflow executions unchanged,
     in addition to the workflow metadata": https://docs.aws.amazon.com/step-functions/latest/dg/input-output-resultwriter.html
     """
-    name = str(uuid.uuid4())
-    machine = record.map_state_machine_arn
     result = {
-        "ExecutionArn": f"{machine.replace(':stateMachine:', ':execution:', 1)}:{name}",
+        "ExecutionArn": f"{_child_executions(record)}:{name}",
         "Input": to_json_str(job.job_input, separators=(",", ":")),
         "InputDetails": {"Included": True},
         "Name": name,
@@ -114,7 +124,7 @@ def _failed_result(record: Any, job: Any, ending: str, error: Mapping[str, Any],
         "RedriveCount": 0,
         "RedriveStatus": "REDRIVABLE",
         "StartDate": _milliseconds(began),
-        "StateMachineArn": machine,
+        "StateMachineArn": record.map_state_machine_arn,
         "Status": _STATUSES[ending],
         "StopDate": _milliseconds(datetime.now(UTC)),
     }

@@ -94,6 +94,26 @@ class VerifiedShard:
     failures: tuple[ImageFailure, ...]
     seconds: float = 0.0
     """That VerifyShard took, up to the writing of this record."""
+    execution: str = ""
+    """ARN of the shard's child execution; "" in records of older versions."""
+    log: str = ""
+    """Page of the log of the job that failed; "" if it did not, or wrote none."""
+
+
+@dataclass(frozen=True, slots=True)
+class IncompleteShard:
+    """A shard that somebody may want to look at: with what is missing, why, and the console's pages about it.
+
+    `execution` is that of the shard's child execution, or of the run where the child is unknown; `log` is "" where the
+    job wrote none.
+    """
+
+    shard: int
+    images: int
+    missing: int
+    error: str
+    execution: str
+    log: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,3 +182,5 @@ class RunReport:
     input: Mapping[str, Any]
     planned: PlannedRun | None = None
     """None in reports of older versions."""
+    incomplete_shards: tuple[IncompleteShard, ...] = ()
+    """The first of those with missing images or a failed job; verified/ has all of them."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from stepvec.runs.outcome import ImageFailure
 
@@ -21,6 +21,30 @@ class RunStart:
     """When the execution began whose files these are (started.json), ISO 8601 as Step Functions says it."""
 
     started: str
+
+
+@dataclass(frozen=True, slots=True)
+class TaskInput:
+    """What the state machine passes to a function: the state, and what its own version of the pipeline works with.
+
+    A run keeps its definition, and so model, table and type, when another version is deployed meanwhile. execution:
+    the ARN of the execution, or of the Map's child; "" if unknown.
+    """
+
+    state: Mapping[str, Any]
+    model: str
+    table: str
+    vector_type: str
+    execution: str = ""
+
+
+def read_task_input(event: Mapping[str, Any], *, model: str, table: str, vector_type: str = "") -> TaskInput:
+    """The TaskInput in `event`. A definition of an older version passes the state alone: what is given here counts."""
+    if "state" not in event:
+        return TaskInput(event, model, table, vector_type)
+    return TaskInput(
+        event["state"], str(event["model"]), str(event["table"]), str(event["vector_type"]), str(event["execution"])
+    )
 
 
 @dataclass(frozen=True, slots=True)

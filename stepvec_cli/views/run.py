@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 import typer
 from rich.markup import escape
@@ -17,6 +17,9 @@ from stepvec.client.session import translate_aws_errors
 from stepvec.runs.reports import RunReport
 from stepvec_cli.console import errors
 from stepvec_cli.views.plan import ignored_lines
+
+SHARDS_SHOWN: Final = 5
+"""Incomplete shards that are printed; the report has more."""
 
 
 def progress_line() -> Progress:
@@ -114,6 +117,17 @@ def print_report(report: RunReport) -> None:
     for line in ignored_lines(report.ignored_by_suffix):
         errors.print(line, highlight=False, markup=False, soft_wrap=True)
     errors.print(f"Model {report.model}, {report.vector_type}", highlight=False)
+    for shard in report.incomplete_shards[:SHARDS_SHOWN]:
+        errors.print(
+            f"Shard {shard.shard}: {shard.missing} of {shard.images} images missing. {escape(shard.error)}",
+            highlight=False,
+            soft_wrap=True,
+        )
+        for page, link in (("execution", shard.execution), ("log", shard.log)):
+            if link:
+                errors.print(f"  {page}: {escape(link)}", highlight=False, soft_wrap=True)
+    if len(report.incomplete_shards) > SHARDS_SHOWN:
+        errors.print("More shards are in the report: stepvec report RUN --json, incomplete_shards.", highlight=False)
 
 
 def print_results(out: Path) -> None:

@@ -1,13 +1,17 @@
 """The state machine's file: what neither cfn-lint nor asl-validator catches, such as a misspelt error name."""
 
 import json
+import math
 import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from stepvec.limits import LAMBDA_TIMEOUT_SECONDS
+from stacks.config import PipelineConfig
+from stepvec.adapters.figures import load_throughput
+from stepvec.limits import EXECUTION_HISTORY_EVENTS, LAMBDA_TIMEOUT_SECONDS
+from stepvec.runs.run_input import MAX_SHARD_SIZE
 from tests.conftest import ROOT
 
 TEXT = (ROOT / "statemachine" / "embed_images.asl.json").read_text()
@@ -19,10 +23,18 @@ LAMBDA_SERVICE_ERRORS = {
     "Lambda.AWSLambdaException",
     "Lambda.SdkClientException",
     "Lambda.ClientExecutionTimeoutException",
-    # https://docs.aws.amazon.com/lambda/latest/dg/invocation-retries.html
-    "Lambda.TooManyRequestsException",
 }
-BATCH_SUBMIT_ERRORS = {"Batch.AWSBatchException", "Batch.ServerException", "Batch.SdkClientException"}
+LAMBDA_THROTTLES = {"Lambda.TooManyRequestsException"}
+"""https://docs.aws.amazon.com/lambda/latest/dg/invocation-retries.html"""
+BATCH_SUBMIT_ERRORS = {
+    # Names differ between AWS's pages and its own examples; all that may mean "again" are there.
+    "Batch.AWSBatchException",
+    "Batch.BatchException",
+    "Batch.ServerException",
+    "Batch.SdkClientException",
+    "Batch.TooManyRequestsException",
+    "AWS.Batch.TooManyRequestsException",
+}
 OWN_ERRORS = {"InvalidInputError"}
 STATE_FIELDS = {
     "Comment", "Type", "Next", "End", "Resource", "Parameters", "OutputPath", "ResultPath", "TimeoutSeconds", "Retry",
@@ -76,15 +88,43 @@ def test_every_state_ends_or_goes_on_and_has_only_known_fields(name: str) -> Non
 @pytest.mark.parametrize("name", TASKS)
 def test_every_task_has_a_timeout_and_a_retry_of_real_error_names_with_jitter(name: str) -> None:
     task = TASKS[name]
-    is_batch = task["Resource"] == "arn:aws:states:::batch:submitJob.sync"
-    assert is_batch or task["Resource"] == "arn:aws:states:::lambda:invoke"
+    is_batch = task["Resource"] == "arn:${Partition}:states:::batch:submitJob.sync"
+    assert is_batch or task["Resource"] == "arn:${Partition}:states:::lambda:invoke"
     assert task["TimeoutSeconds"] > (0 if is_batch else LAMBDA_TIMEOUT_SECONDS)
-    (retry,) = task["Retry"]
-    assert set(retry) == RETRY_FIELDS
-    assert set(retry["ErrorEquals"]) == (BATCH_SUBMIT_ERRORS if is_batch else LAMBDA_SERVICE_ERRORS)
-    assert retry["JitterStrategy"] == "FULL"
-    assert retry["BackoffRate"] > 1
-    assert retry["MaxAttempts"] >= 3
+    expected = [BATCH_SUBMIT_ERRORS] if is_batch else [LAMBDA_THROTTLES, LAMBDA_SERVICE_ERRORS]
+    assert [set(retry["ErrorEquals"]) for retry in task["Retry"]] == expected
+    for retry in task["Retry"]:
+        assert set(retry) == RETRY_FIELDS
+        assert retry["JitterStrategy"] == "FULL"
+        assert retry["BackoffRate"] > 1
+        assert retry["MaxAttempts"] >= 3
+
+
+def test_no_partition_is_written_by_hand() -> None:
+    assert "arn:aws:" not in TEXT
+
+
+@pytest.mark.parametrize("images", [PipelineConfig().shard_size, MAX_SHARD_SIZE])
+def test_64_shards_that_end_at_once_are_verified_with_a_lambda_concurrency_of_10(images: int) -> None:
+    """New accounts have 10: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+
+    The last of them waits while the others run, ten at a time. A retrier with full jitter waits each time for
+    something between nothing and its delay: for n such waits of at most d seconds n*d/2 in the mean, with a standard
+    deviation of d*sqrt(n/12). It must outlast the others even five deviations below the mean.
+    """
+    (retry, _) = STATES["VerifyShard"]["Retry"]
+    steps = load_throughput().steps
+    each = steps.function_start_seconds + images / steps.verify_rows_per_second
+    others = math.ceil((64 - 1) / 10) * each
+    delays = [
+        min(retry["MaxDelaySeconds"], retry["IntervalSeconds"] * retry["BackoffRate"] ** attempt)
+        for attempt in range(retry["MaxAttempts"])
+    ]
+    mean, deviation = sum(delays) / 2, math.sqrt(sum(delay**2 for delay in delays) / 12)
+    # Between two invocations a slot stays empty until the next of those that wait tries again: at most a delay.
+    assert mean - 5 * deviation > others + math.ceil((64 - 1) / 10) * retry["MaxDelaySeconds"]
+    # Three events a retry: a child must stay far from the end of its history.
+    assert 3 * retry["MaxAttempts"] < EXECUTION_HISTORY_EVENTS / 10
 
 
 def test_containers_are_retried_by_batch_and_only_the_submission_by_step_functions() -> None:
@@ -107,7 +147,8 @@ def test_error_names_of_ours_are_classes_of_ours() -> None:
 
 def test_failures_say_what_failed() -> None:
     fails = {name: state for name, state in STATES.items() if state["Type"] == "Fail"}
-    assert set(fails) == {"Incomplete", "InvalidInput", "ShardIncomplete"}
+    # No state of the Map's children: a failed child's result carries its metadata, and 258 of them pass 256 KiB.
+    assert set(fails) == {"Incomplete", "InvalidInput"}
     for state in fails.values():
         assert state["Error"]
         assert state["CausePath"]
@@ -115,7 +156,16 @@ def test_failures_say_what_failed() -> None:
 
 def test_children_answer_nothing_since_the_maps_result_must_stay_small() -> None:
     # ResultPath null does not help: the result is made, and measured, before it is dropped.
-    assert STATES["ShardComplete"]["OutputPath"] is None
+    children = STATES["EmbedShards"]["ItemProcessor"]["States"]
+    ends = {name: state for name, state in children.items() if state["Type"] == "Succeed"}
+    assert set(ends) == {"ShardComplete", "ShardIncomplete", "ShardNotVerified"}
+    assert all(state["OutputPath"] is None for state in ends.values())
+
+
+def test_no_child_fails_whatever_becomes_of_its_shard() -> None:
+    children = STATES["EmbedShards"]["ItemProcessor"]["States"]
+    for task in (state for state in children.values() if state["Type"] == "Task"):
+        assert [catch["ErrorEquals"] for catch in task["Catch"]] == [["States.ALL"]]
 
 
 def test_the_map_is_distributed_with_standard_children() -> None:

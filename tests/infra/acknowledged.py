@@ -22,8 +22,9 @@ class Acknowledged:
         return bool(re.fullmatch(self.rule, rule) and re.fullmatch(self.path, path))
 
 
-IMAGES = r"(StepvecData:\w*Images\w*|arn:.*:s3:::[\w.-]+)"
-WORK = r"StepvecData:\w*Work\w*"
+OUTPUT = r'\{{"Fn::GetStackOutput":\{{"StackName":"StepvecData",.*"OutputName":"\w*{}\w*"\}}\}}'
+IMAGES = rf"({OUTPUT.format('Images')}|arn:.*:s3:::[\w.-]+)"
+WORK = OUTPUT.format("Work")
 
 ACKNOWLEDGED = [
     Acknowledged(
@@ -76,7 +77,12 @@ ACKNOWLEDGED = [
     Acknowledged(
         r"AwsSolutions-IAM5\[Resource::\*\]",
         r"StepvecPipeline/Workflow/EmbedImages/Role/DefaultPolicy/Resource",
-        "batch:DescribeJobs and batch:TerminateJob (and X-Ray's actions) know no resource that exists beforehand.",
+        "batch:DescribeJobs (and X-Ray's actions) know no resource.",
+    ),
+    Acknowledged(
+        r"AwsSolutions-IAM5\[Resource::arn:<AWS::Partition>:batch:.*:(job/|\{.*\}:)\*\]",
+        r"StepvecPipeline/Workflow/EmbedImages/Role/DefaultPolicy/Resource",
+        "Jobs are terminated by ids not known beforehand; every revision of the one job definition may be submitted.",
     ),
     Acknowledged(
         r"AwsSolutions-IAM5\[Resource::\*\]",

@@ -1,6 +1,6 @@
 """The templates of cdk.json's settings as files, so that a review shows what a change of the app deploys.
 
-    STEPVEC_UPDATE=1 .venv/bin/python -m pytest tests/infra/test_snapshots.py
+    STEPVEC_UPDATE=1 .venv/bin/python -m pytest tests/infra/test_snapshots.py tests/infra/test_watching.py
 
 writes them, and the generated tables of docs/configuration.md and docs/operate.md, again.
 """
@@ -22,7 +22,10 @@ from tests.infra.conftest import Synthesize
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 IS_UPDATE = bool(os.environ.get("STEPVEC_UPDATE"))
-REMEDY = "If that is meant: STEPVEC_UPDATE=1 .venv/bin/python -m pytest tests/infra/test_snapshots.py"
+REMEDY = (
+    "If that is meant: STEPVEC_UPDATE=1 .venv/bin/python -m pytest tests/infra/test_snapshots.py "
+    "tests/infra/test_watching.py"
+)
 TABLES = {
     "configuration.md": ("<!-- settings: from stacks/config.py -->\n", "<!-- end of settings -->", configuration_table),
     "operate.md": ("<!-- metrics: from stepvec/metrics.py -->\n", "<!-- end of metrics -->", metrics_table),

@@ -9,6 +9,7 @@ from typing import Any, get_type_hints
 
 import pytest
 
+from localaws.batch.retry import AttemptEnd, is_retried
 from stacks.config import PipelineConfig, read_config
 from stepvec import limits
 from stepvec.adapters.environment import PREFIX
@@ -150,7 +151,7 @@ def test_only_what_knows_no_resources_is_allowed_on_all_of_them(templates: dict[
         if "*" in listed(statement["Resource"])
         for action in listed(statement["Action"])
     }
-    assert on_all == {"batch:DescribeJobs", "batch:TerminateJob", "ecr:GetAuthorizationToken"}
+    assert on_all == {"batch:DescribeJobs", "ecr:GetAuthorizationToken"}
 
 
 def test_each_function_has_a_role_and_a_log_group_of_its_own(templates: dict[str, Any]) -> None:
@@ -182,19 +183,58 @@ def test_each_function_gets_every_variable_that_its_settings_need(templates: dic
     assert needed == {name for name in given if name.startswith(PREFIX)}
 
 
-def test_the_job_retries_hosts_lost_and_ends_on_anything_else(templates: dict[str, Any]) -> None:
+def test_the_job_is_retried_after_everything_but_what_would_end_the_same_way(templates: dict[str, Any]) -> None:
     job = one(templates[PIPELINE], "AWS::Batch::JobDefinition")
     assert job["RetryStrategy"]["Attempts"] <= limits.MAX_JOB_ATTEMPTS
     rules = job["RetryStrategy"]["EvaluateOnExit"]
     assert len(rules) <= limits.EVALUATE_ON_EXIT_RULES
-    assert {rule.get("OnExitCode"): rule["Action"] for rule in rules if "OnExitCode" in rule} == {
-        str(DO_NOT_RETRY): "EXIT",
-        str(TERMINATED): "RETRY",
-        str(TRY_AGAIN): "RETRY",
-    }
-    assert {"Action": "RETRY", "OnStatusReason": "Host EC2*"} in rules
-    assert rules[-1] == {"Action": "EXIT", "OnReason": "*"}
+    assert {rule["Action"] for rule in rules} == {"EXIT"}
     assert job["Timeout"]["AttemptDurationSeconds"] >= limits.MIN_JOB_TIMEOUT_SECONDS
+    strategy = {"evaluateOnExit": [{key[0].lower() + key[1:]: value for key, value in rule.items()} for rule in rules]}
+    for end, retried in (
+        (AttemptEnd(DO_NOT_RETRY, "", ""), False),
+        (AttemptEnd(1, "Essential container in task exited", ""), False),
+        (AttemptEnd(2, "", ""), False),
+        (AttemptEnd(137, "OutOfMemoryError: Container killed due to memory usage", ""), False),
+        # dockerd gives 15 s after SIGTERM when Spot takes the instance back.
+        (AttemptEnd(137, "", "Host EC2 (instance i-0123456789abcdef0) terminated."), True),
+        (AttemptEnd(TERMINATED, "", ""), True),
+        (AttemptEnd(TRY_AGAIN, "", ""), True),
+        (AttemptEnd(None, "CannotPullContainerError: context deadline exceeded", "Task failed to start"), True),
+        (AttemptEnd(None, "DockerTimeoutError: Could not transition to started", ""), True),
+        (AttemptEnd(None, "AGENT", "Host EC2 (instance i-0) terminated."), True),
+    ):
+        assert is_retried(strategy, end) is retried, end
+
+
+def test_the_job_has_its_region_and_an_init_process_and_its_old_revisions_stay(templates: dict[str, Any]) -> None:
+    job = one(templates[PIPELINE], "AWS::Batch::JobDefinition")
+    environment = {entry["Name"]: entry["Value"] for entry in job["ContainerProperties"]["Environment"]}
+    # AWS_REGION alone would keep newer ECS agents from setting the other, which is the one that botocore reads.
+    assert environment["AWS_DEFAULT_REGION"] == environment["AWS_REGION"] == {"Ref": "AWS::Region"}
+    assert job["ContainerProperties"]["LinuxParameters"]["InitProcessEnabled"] is True
+    assert job["ResourceRetentionPolicy"] == {"SkipDeregisterOnUpdate": True}
+
+
+def test_a_run_may_submit_every_revision_of_the_job_definition(templates: dict[str, Any]) -> None:
+    (statement,) = (one for one in statements(templates[PIPELINE]) if "batch:SubmitJob" in listed(one["Action"]))
+    text = json.dumps(statement["Resource"])
+    (definition,) = of_type(templates[PIPELINE], "AWS::Batch::JobDefinition")
+    part = json.dumps({"Fn::Select": [5, {"Fn::Split": [":", {"Ref": definition}]}]})
+    assert f'{part}, ":*"' in text
+
+
+def test_no_stack_exports_what_another_imports(templates: dict[str, Any]) -> None:
+    assert not [name for name, output in templates["StepvecData"]["Outputs"].items() if "Export" in output]
+    assert "Fn::ImportValue" not in json.dumps(templates[PIPELINE])
+    assert "Fn::GetStackOutput" in json.dumps(templates[PIPELINE])
+
+
+def test_compute_environments_take_new_images_when_they_are_updated(templates: dict[str, Any]) -> None:
+    for environment in of_type(templates[PIPELINE], "AWS::Batch::ComputeEnvironment").values():
+        assert environment["ComputeResources"]["UpdateToLatestImageVersion"] is True
+        # With true, CloudFormation would replace the environment instead of updating it.
+        assert environment["ReplaceComputeEnvironment"] is False
 
 
 def test_the_jobs_environment_fills_the_workers_settings(templates: dict[str, Any]) -> None:
@@ -203,7 +243,9 @@ def test_the_jobs_environment_fills_the_workers_settings(templates: dict[str, An
 
     job = one(templates[PIPELINE], "AWS::Batch::JobDefinition")["ContainerProperties"]
     names = {entry["Name"] for entry in job["Environment"]}
-    assert names - {"POWERTOOLS_SERVICE_NAME"} <= {PREFIX + name.upper() for name in get_type_hints(Settings)}
+    assert names - {"POWERTOOLS_SERVICE_NAME", "AWS_REGION", "AWS_DEFAULT_REGION"} <= {
+        PREFIX + name.upper() for name in get_type_hints(Settings)
+    }
     assert names >= {"STEPVEC_IMAGE_BUCKET", "STEPVEC_TABLE", "STEPVEC_MODEL"}
     assert job["Command"] == ["--shard", "Ref::shard"]
 
@@ -282,7 +324,7 @@ def test_two_deployments_of_one_account_share_no_name(tmp_path: Path) -> None:
     app = build_app(tmp_path / "staging", outdir=tmp_path / "out", overrides={"name": "Second"})
     app.synth()
     text = (tmp_path / "out" / "SecondPipeline.template.json").read_text()
-    assert "SecondData:Exports" in text
+    assert "SecondData" in text
     assert "StepvecData" not in text
 
 

@@ -112,11 +112,12 @@ class Sample:
         )
         return str(execution["executionArn"])
 
-    def ended(self, execution: str) -> dict[str, Any]:
+    def ended(self, execution: str, *, seconds: float = DEADLINE_SECONDS) -> dict[str, Any]:
         """DescribeExecution once it has ended, its output parsed."""
         answer = wait_for(
             lambda: (one := self.states.describe_execution(executionArn=execution))["status"] != "RUNNING" and one,
             "the end of the execution",
+            seconds=seconds,
         )
         return {**answer, "output": json.loads(answer["output"]) if "output" in answer else None}
 

@@ -113,7 +113,7 @@ class World:
             return answer
 
     def _number(self, function: str, event: Any) -> int:
-        return int(event["shard"]["shard"]) if function == "VerifyShard" else self.rounds[function]
+        return int(event["state"]["shard"]["shard"]) if function == "VerifyShard" else self.rounds[function]
 
     def _trouble(self, function: str, name: str, event: Any) -> Trouble:
         scenario, number = self.scenario, int(name.split()[1])
@@ -236,6 +236,7 @@ class Machine:
         self._names = (f"scenario-{number}" for number in itertools.count())
         text = (ROOT / "statemachine" / "embed_images.asl.json").read_text()
         values = {"WorkBucket": "work", "JobQueue": "queue", "JobDefinition": "definition", "MaxConcurrency": "3"}
+        values |= {"Partition": "aws", "Model": MODEL, "Table": "table", "VectorType": "float32"}
         values |= {"ToleratedFailurePercentage": "100", **{f"{name}Function": name for name in FUNCTIONS}}
         for name, value in values.items():
             text = text.replace(f"${{{name}}}", value)
@@ -253,18 +254,18 @@ class Machine:
         self.world = world
         for handler in HANDLERS.values():
             self._patch.setattr(handler, "store", world.store)
-        self._patch.setattr(HANDLERS["ShardImages"], "table", world.table)
-        self._patch.setattr(HANDLERS["VerifyShard"], "VectorTable", lambda *_: world.table)
+        for function in ("ShardImages", "VerifyShard"):
+            self._patch.setattr(HANDLERS[function], "VectorTable", lambda *_: world.table)
         options = {"ShardSize": world.scenario.shard_size, "MaxFailures": world.scenario.max_failures}
         started = self._sample.states.start_execution(
             stateMachineArn=self._arn, name=name, input=json.dumps({"Paths": ["images"], **options})
         )
         return str(started["executionArn"])
 
-    def run(self, scenario: Scenario) -> tuple[World, Any]:
-        """The world after the run, and DescribeExecution's answer with the run's report, if it has one."""
+    def run(self, scenario: Scenario, *, seconds: float = 40) -> tuple[World, Any]:
+        """The world after a run of `seconds` at most, and DescribeExecution's answer with its report, if it has one."""
         world, name = World(scenario), next(self._names)
-        ended = self._sample.ended(self.begin(world, name))
+        ended = self._sample.ended(self.begin(world, name), seconds=seconds)
         report = world.store.files.get(("work", f"runs/{name}/report.json"))
         return world, {**ended, "report": json.loads(report) if report else None}
 

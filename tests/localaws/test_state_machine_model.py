@@ -17,6 +17,8 @@ from hypothesis import strategies as st
 from tests.localaws.state_machine_world import Kind, Machine, Scenario, ShardScript, Trouble, World, machine
 
 LAMBDA_RETRIES: Final = 6
+THROTTLE_RETRIES: Final = 240
+"""Of a function that is throttled: other invocations take their time."""
 SUBMIT_RETRIES: Final = 10
 ERRORS: Final = {
     "service": "Lambda.ServiceException",
@@ -47,13 +49,18 @@ def attempts(trouble: Trouble, retries: int) -> tuple[int, bool]:
     return min(trouble.times, retries) + 1, trouble.times <= retries
 
 
+def invocations(trouble: Trouble) -> tuple[int, bool]:
+    """How often a function is tried, and whether it goes well in the end."""
+    return attempts(trouble, THROTTLE_RETRIES if trouble.kind == "throttled" else LAMBDA_RETRIES)
+
+
 def predict(scenario: Scenario, shard_sizes: list[int]) -> Expected:
     """What docs/architecture.md says of this run, once its images are cut into shards of these sizes."""
     calls: Counter[str] = Counter()
     for function, troubles in (("ListImages", scenario.list_images), ("ShardImages", scenario.shard_images)):
         # When time is short, no function is done in one round.
         for number in range(2 if scenario.time_is_short else 1):
-            calls[f"{function} {number}"], goes_well = attempts(troubles[number], LAMBDA_RETRIES)
+            calls[f"{function} {number}"], goes_well = invocations(troubles[number])
             if not goes_well:
                 return Expected(ERRORS[troubles[number].kind], None, calls)
             if not scenario.images:
@@ -62,7 +69,7 @@ def predict(scenario: Scenario, shard_sizes: list[int]) -> Expected:
     for number, images in enumerate(shard_sizes):
         script = scenario.shard(number)
         calls[f"SubmitJob {number}"], is_submitted = attempts(script.submit, SUBMIT_RETRIES)
-        calls[f"VerifyShard {number}"], is_verified = attempts(script.verify, LAMBDA_RETRIES)
+        calls[f"VerifyShard {number}"], is_verified = invocations(script.verify)
         outcomes = {
             "embeds all": Counter(embedded=images),
             "some fail": Counter(failed=1, embedded=images - 1),
@@ -71,7 +78,7 @@ def predict(scenario: Scenario, shard_sizes: list[int]) -> Expected:
             "another model": Counter(missing=images),
         }
         counts += outcomes[script.job] if is_submitted and is_verified else Counter(missing=images)
-    calls["VerifyRun 0"], goes_well = attempts(scenario.verify_run, LAMBDA_RETRIES)
+    calls["VerifyRun 0"], goes_well = invocations(scenario.verify_run)
     if not goes_well:
         return Expected(ERRORS[scenario.verify_run.kind], None, calls)
     is_complete = not counts["missing"] and counts["failed"] <= scenario.max_failures
@@ -88,7 +95,10 @@ def troubles(retries: int, *kinds: Any) -> st.SearchStrategy[Trouble]:
     return st.just(NONE) | st.just(NONE) | some
 
 
-ROUND: Final = troubles(LAMBDA_RETRIES, "service", "throttled", "no answer", "ran, no answer", "raised", "refused")
+ROUND: Final = st.one_of(
+    *[troubles(LAMBDA_RETRIES, "service", "no answer", "ran, no answer", "raised", "refused")] * 4,
+    troubles(THROTTLE_RETRIES, "throttled"),
+)
 MOSTLY_GOOD: Final = st.one_of(*[st.just(NONE)] * 4, ROUND)
 SHARDS: Final = st.builds(
     ShardScript,
@@ -139,7 +149,7 @@ RETRIED: Final[tuple[Kind, ...]] = ("service", "throttled", "no answer", "ran, n
 def last_tries(turn: int) -> Scenario:
     """Every call goes well at the last try there is. In four turns each call meets each error that is retried."""
     kinds = [RETRIED[(turn + number) % 4] for number in range(4)]
-    tries = [Trouble(LAMBDA_RETRIES, kind) for kind in kinds]
+    tries = [Trouble(THROTTLE_RETRIES if kind == "throttled" else LAMBDA_RETRIES, kind) for kind in kinds]
     submit = Trouble(SUBMIT_RETRIES, ("service", "throttled")[turn % 2])
     return Scenario(
         images=8,

@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 from hypothesis import event, given
@@ -128,7 +128,9 @@ class Written:
             verdict = verify(images, metadata, reported, expected)
             failed_ids = {one.image_id for one in reported}
             self.outcomes.update(outcome(image, metadata.get(image.key), failed_ids, expected) for image in images)
-            counts = {outcome.name.lower(): verdict.outcomes.get(outcome, 0) for outcome in ImageOutcome}
+            counts: dict[str, Any] = {
+                outcome.name.lower(): verdict.outcomes.get(outcome, 0) for outcome in ImageOutcome
+            }
             verified = VerifiedShard(
                 "r",
                 number,
