@@ -154,6 +154,11 @@ second-opinion: setup $(STAMPS)/second-opinion ## Replay runs and create the sta
 field: setup ## Some 60 inputs as people have them, each with its public source and its outcome (half a minute)
 	PYTHONPATH=.:worker_image .venv-worker/bin/python -m resilience.field
 
+.PHONY: damage
+damage: setup ## Damage photos in every format, and see what is embedded all the same (PHOTOS=folder, COUNT=, RECORD=1)
+	PYTHONPATH=.:worker_image .venv-worker/bin/python -m resilience.damage $(PHOTOS) \
+	  $(if $(COUNT),--photos $(COUNT)) $(if $(RECORD),--record)
+
 .PHONY: policies
 policies: setup ## Take each permission statement away and see that some run misses it
 	$(PYTHON) -m resilience.policies

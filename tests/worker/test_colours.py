@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, TiffImagePlugin
 from stepvec_worker.images.colours import to_rgb
 from stepvec_worker.images.decoding import DecodeLimits, decode
 from stepvec_worker.images.preprocessing import preprocess
@@ -132,3 +132,32 @@ def test_a_cmyk_jpeg_has_its_colours() -> None:
         found = np.asarray(to_rgb(decode(data, LIMITS)))[8, 8].astype(int)
 
         assert np.abs(found - np.asarray(Image.new("RGB", (1, 1), colour))[0, 0]).max() < 12, colour
+
+
+@pytest.mark.parametrize("bits", [10, 12, 14])
+def test_fewer_bits_than_16_in_16_are_not_nearly_black(bits: int) -> None:
+    white = 2**bits - 1
+    assert grey_of(Image.fromarray(np.array([[0, white // 2, white]], np.uint16)))[:, 0].tolist() == [0, 127, 255]
+
+
+def test_white_is_what_a_tiff_says_it_is() -> None:
+    values = np.array([[0, 1_000, 2_000]], np.uint16)
+    image = decode(encoded(Image.fromarray(values), "TIFF", tiffinfo={281: 2_000}), LIMITS)
+    assert grey_of(image)[:, 0].tolist() == [0, 128, 255]
+    # It is not believed where values go beyond it.
+    image = decode(encoded(Image.fromarray(values), "TIFF", tiffinfo={281: 1_500}), LIMITS)
+    assert grey_of(image)[:, 0].tolist() == [0, 62, 125]
+
+
+def test_pixels_without_data_do_not_count_for_the_range() -> None:
+    """A float GeoTIFF of heights, -9999 where nothing was measured: the heights were all one white."""
+    heights = np.array([[-9999, 812.5, 1_012.5, 1_212.5]], np.float32)
+    info = TiffImagePlugin.ImageFileDirectory_v2()
+    info[42113] = "-9999"
+    info.tagtype[42113] = 2
+    image = decode(encoded(Image.fromarray(heights), "TIFF", tiffinfo=info), LIMITS)
+    assert grey_of(image)[:, 0].tolist() == [0, 0, 127, 255]
+    below = np.where(heights < 0, heights, -heights)
+    image = decode(encoded(Image.fromarray(below), "TIFF", tiffinfo=info), LIMITS)
+    assert grey_of(image)[:, 0].tolist() == [0, 255, 127, 0]
+    assert grey_of(Image.fromarray(np.array([[np.nan, np.nan]], np.float32)))[:, 0].tolist() == [0, 0]

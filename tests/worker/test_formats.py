@@ -69,6 +69,18 @@ def test_one_that_breaks_off_is_truncated(name: str, share: float) -> None:
 
 
 @pytest.mark.parametrize("name", FILES)
+def test_zeros_for_the_rest_are_refused_and_zeros_behind_the_file_are_not(name: str) -> None:
+    data = FILES[name]
+    for share in (0.5, 0.9):
+        kept = data[: int(len(data) * share)]
+        assert str(rejected(kept + bytes(len(data) - len(kept))).reason) in ("Truncated", "Damaged")
+    prepare(data + bytes(500), LIMITS, "standard-1")
+    flat = Image.new("RGB", (1_000, 800), "white")
+    for quality in (10, 100):
+        prepare(encoded(flat, "AVIF", speed=10, quality=quality), LIMITS, "standard-1")
+
+
+@pytest.mark.parametrize("name", FILES)
 def test_one_that_is_too_large_is_refused_before_it_is_decoded(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
 

@@ -42,32 +42,70 @@ def _over_white(image: Image.Image) -> Image.Image:
     return white
 
 
-def _eight_bits(image: Image.Image) -> NDArray[np.uint8]:
-    """Grey values of more than 8 bits as 0..255.
+_WHITES: Final = (255.0, 1023.0, 4095.0, 16383.0, 65535.0)
+"""White of 8, 10, 12, 14 and 16 bits: cameras, scanners and X-rays put fewer bits than 16 into 16."""
+_MAX_SAMPLE_VALUE: Final = 281
+_GDAL_NODATA: Final = 42113
+"""GDAL's tag for the value of pixels that were not measured, in ASCII: https://gdal.org/drivers/raster/gtiff.html."""
 
-    16 bits are divided by 257. Modes I and F do not say what white is: the smallest of the usual ranges that holds
-    the values is used (F: 0..1; then 0..255, 0..65535), and beyond these the values' own range.
+
+def _eight_bits(image: Image.Image) -> NDArray[np.uint8]:
+    """Grey values of more than 8 bits as 0..255, those that are no data black.
+
+    White is what a TIFF says (MaxSampleValue), if its values keep to it. Otherwise it is the least of the usual ones
+    that holds the values (1 of floats, then _WHITES), and beyond these, and where some pixels are no data, the values'
+    own range is stretched.
     """
     pixels = np.asarray(image)
-    low, white = _range(image.mode, pixels)
+    tags = getattr(image, "tag_v2", {})
+    nodata = _number(tags.get(_GDAL_NODATA))
+    low, white = _range(image.mode, pixels, nodata, _number(tags.get(_MAX_SAMPLE_VALUE)))
     out = np.empty(pixels.shape, np.uint8)
     # In bands: float64 of a whole picture of 64 megapixels, several times over, is more than a vCPU's memory.
     for band, scaled in zip(_bands(pixels), _bands(out), strict=True):
-        values = (_finite(band) - low) * (255.0 / white)
+        values = (_measured(band, nodata, low) - low) * (255.0 / white)
         scaled[:] = np.rint(np.clip(values, 0, 255))
     return out
 
 
-def _range(mode: str, pixels: NDArray[Any]) -> tuple[float, float]:
+def _range(mode: str, pixels: NDArray[Any], nodata: float | None, said: float | None) -> tuple[float, float]:
     """The value that becomes black, and how far above it white is."""
-    if mode.startswith("I;16"):
-        return 0.0, 65535.0
-    extremes = [(band.min(), band.max()) for band in map(_finite, _bands(pixels))]
+    extremes = [
+        (part.min(), part.max())
+        for band in _bands(pixels)
+        if len(part := band[np.isfinite(band) & (band != nodata)] if _may_lack(band, nodata) else band)
+    ]
+    if not extremes:
+        return 0.0, 1.0
     low, high = float(min(least for least, _ in extremes)), float(max(most for _, most in extremes))
-    ranges = (1.0, 255.0, 65535.0) if mode == "F" else (255.0, 65535.0)
-    fitting = [limit for limit in ranges if low >= 0 and high <= limit]
+    if low >= 0 and said and high <= said:
+        return 0.0, said
+    whites = (1.0, *_WHITES) if mode == "F" else _WHITES
+    # What has a value for "no data" is a measurement, not a photo: it has no white.
+    fitting = [white for white in whites if low >= 0 and high <= white] if nodata is None else []
     # A picture of a single value has no range of its own; any will do.
     return (0.0, fitting[0]) if fitting else (low, high - low or 1.0)
+
+
+def _may_lack(band: NDArray[Any], nodata: float | None) -> bool:
+    return nodata is not None or band.dtype.kind == "f"
+
+
+def _measured(band: NDArray[Any], nodata: float | None, instead: float) -> NDArray[np.float64]:
+    """`band` in float64, with `instead` where there is no number or no data."""
+    values = band.astype(np.float64)
+    if _may_lack(band, nodata):
+        values[~np.isfinite(values) | (band == nodata)] = instead
+    return values
+
+
+def _number(tag: object) -> float | None:
+    """The number that a tag gives, alone, as text or first of several; None if there is none."""
+    first = tag[0] if isinstance(tag, tuple) and tag else tag
+    try:
+        return float(first.strip("\0 ") if isinstance(first, str) else first)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return None
 
 
 def _bands(pixels: NDArray[Any]) -> Iterator[NDArray[Any]]:
@@ -75,10 +113,6 @@ def _bands(pixels: NDArray[Any]) -> Iterator[NDArray[Any]]:
     flat = pixels.reshape(-1)
     for start in range(0, len(flat), BAND_PIXELS):
         yield flat[start : start + BAND_PIXELS]
-
-
-def _finite(values: NDArray[Any]) -> NDArray[np.float64]:
-    return np.nan_to_num(values.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
 
 
 def _lab_to_rgb(image: Image.Image) -> Image.Image:

@@ -85,21 +85,21 @@ def _breaks_off(data: bytes) -> bool:
         order: str = "little" if data.startswith(b"II") else "big"
         return int.from_bytes(data[4:8], order) >= len(data)  # type: ignore[arg-type]
     if data[4:8] == b"ftyp":
-        return _last_box_ends(data) > len(data)
+        return last_box_ends(data) > len(data)
     if data.startswith(b"GIF8"):
         return not data.rstrip(b"\0").endswith(b";")
     return False
 
 
-def _last_box_ends(data: bytes) -> int:
-    """Where the boxes of an ISO base media file end, by their lengths."""
+def last_box_ends(data: bytes) -> int:
+    """Where the boxes of an ISO base media file end, by their lengths; what follows them is padding."""
     at = 0
     while at + 8 <= len(data):
         length = int.from_bytes(data[at : at + 4], "big")
         if length == 1:
             length = int.from_bytes(data[at + 8 : at + 16], "big")
         if length < 8:  # 0: to the end of the file
-            return len(data)
+            return len(data) if data[at + 4 : at + 8].isalnum() else at
         at += length
     return at
 

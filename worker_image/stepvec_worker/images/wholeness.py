@@ -14,7 +14,7 @@ from typing import Final
 from PIL import Image, TiffImagePlugin
 
 from stepvec.runs.outcome import FailureReason
-from stepvec_worker.images.rejection import ImageRejected, ends_in_filler
+from stepvec_worker.images.rejection import FILLER_BYTES, ImageRejected, ends_in_filler, last_box_ends
 
 SPARE_BYTES: Final = 8
 """What may be taken off the end of a WebP picture's data with nothing lost: an encoder writes up to 2 bytes more than
@@ -29,6 +29,8 @@ def check_before_loading(image: Image.Image, data: bytes) -> None:
     """Raises ImageRejected (Truncated or Damaged) for what loading `image`, opened from `data`, would not notice."""
     if image.format == "WEBP":
         _check_webp(data)
+    elif image.format in ("AVIF", "HEIF"):
+        _check_boxes(data)
     elif image.format == "PNG":
         _check_png(data)
     elif image.format == "TIFF" and image.info.get("compression") in _DEFLATE:
@@ -64,6 +66,17 @@ def _shortened_webp(data: bytes) -> bytes | None:
             chunks = data[12 : start - 4] + kept.to_bytes(4, "little") + body + data[end + ((end - start) & 1) :]
             return b"RIFF" + (4 + len(chunks)).to_bytes(4, "little") + b"WEBP" + chunks
     return None
+
+
+def _check_boxes(data: bytes) -> None:
+    """AV1's decoder takes any bytes. But 64 equal ones at the end of arithmetic-coded data, or 64 zeros in it, are
+    none of its own: not in flat areas either (HEVC forbids even three, H.265, 7.4.2). Exif, which may be padded with
+    zeros, lies in the same box.
+    """
+    media, end = data.find(b"mdat"), min(last_box_ends(data), len(data))
+    has_hole = b"Exif" not in data[:media] and data.find(bytes(FILLER_BYTES), media, end) >= 0
+    if has_hole or len(set(data[end - FILLER_BYTES : end])) == 1:
+        raise _damaged(data, "bytes that are no picture stand in its place")
 
 
 def _check_png(data: bytes) -> None:
