@@ -20,6 +20,7 @@ from botocore.exceptions import (
 
 from stepvec.adapters.aws_errors import ACCESS_DENIED_CODES, error_code
 from stepvec.errors import AccessDeniedError, ConfigurationError, StepvecError, StorageError
+from stepvec.runs.links import console
 
 _CONFIG: Final = Config(retries={"mode": "standard", "total_max_attempts": 5}, connect_timeout=5)
 
@@ -69,9 +70,8 @@ def console_url(region: str, page: str, *, query: str = "") -> str:
 
     https://docs.aws.amazon.com/awsconsolehelpdocs/latest/gsg/console-help-gsg.html
     """
-    host = "amazonaws.cn" if region.startswith("cn-") else "aws.amazon.com"
-    host = "amazonaws-us-gov.com" if region.startswith("us-gov-") else host
-    return f"https://{region}.console.{host}/{page}?{query or f'region={region}'}"
+    partition = "aws-cn" if region.startswith("cn-") else "aws-us-gov" if region.startswith("us-gov-") else "aws"
+    return f"{console(partition, region)}/{page}?{query or f'region={region}'}"
 
 
 @contextmanager

@@ -15,7 +15,7 @@ def execution_link(execution_arn: str) -> str:
     if not execution_arn:
         return ""
     _, partition, _, region, *_ = execution_arn.split(":")
-    return f"{_console(partition, region)}/states/home?region={region}#/v2/executions/details/{execution_arn}"
+    return f"{console(partition, region)}/states/home?region={region}#/v2/executions/details/{execution_arn}"
 
 
 def log_link(execution_arn: str, group: str, stream: str) -> str:
@@ -24,10 +24,11 @@ def log_link(execution_arn: str, group: str, stream: str) -> str:
         return ""
     _, partition, _, region, *_ = execution_arn.split(":")
     page = f"log-groups/log-group/{_fragment(group)}/log-events/{_fragment(stream)}"
-    return f"{_console(partition, region)}/cloudwatch/home?region={region}#logsV2:{page}"
+    return f"{console(partition, region)}/cloudwatch/home?region={region}#logsV2:{page}"
 
 
-def _console(partition: str, region: str) -> str:
+def console(partition: str, region: str) -> str:
+    """The beginning of every page of the console in `region`."""
     return f"https://{region}.{_CONSOLES.get(partition, 'console.aws.amazon.com')}"
 
 

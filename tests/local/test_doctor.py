@@ -278,7 +278,7 @@ def test_deploy_names_what_another_model_would_cost(pipeline: Pipeline) -> None:
     told = " ".join(deploy.stderr.split())
     assert deploy.returncode == 1
     assert "Not deployed" in told
-    assert f"deployed model: {pipeline.deployment.model} would become" in told
+    assert f"stop deployed model: {pipeline.deployment.model} would become" in told
     assert "openvino-bf16. Some" in told
     assert "add --change-model" in told
     meant = stepvec(pipeline, "deploy", "--change-model", STEPVEC_SETTINGS=settings)
