@@ -78,6 +78,7 @@ def run_function(storage: Storage, function: str, event: Any, *, keys: int, tabl
         "STEPVEC_SHARD_SIZE": str(SHARD_SIZE),
         "STEPVEC_TABLE": table,
         "STEPVEC_MODEL": MODEL,
+        "STEPVEC_WORKER_VERSION": "1",
     }
     before = storage.counts().cpu_seconds
     process = subprocess.run(

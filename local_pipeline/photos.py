@@ -10,8 +10,7 @@ from typing import Any, Final
 
 from stepvec.errors import InvalidInputError
 from stepvec.limits import KEY_BYTES
-from stepvec.runs.images import IMAGE_SUFFIXES, is_image, suffix
-from stepvec.runs.steps import NO_SUFFIX
+from stepvec.runs.images import IMAGE_SUFFIXES, ONLY_IMAGES, is_image
 
 PREFIX: Final = "photos/"
 NOT_A_FILE: Final = "(not a file)"
@@ -97,7 +96,7 @@ def _below(folder: Path, ignored: Counter[str] | None) -> list[Path]:
             found.append(entry)
             continue
         else:
-            end = suffix(entry.name) or NO_SUFFIX
+            end = ONLY_IMAGES.ignored_as(entry.name, 1)
         if ignored is not None:
             ignored[end] += 1
     return sorted(found)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
 from typing import Final
 
@@ -62,10 +64,29 @@ class Compute(Construct):
         )
         self.log_group = log_group(self, "Logs", config, data.key)
         self.job_role = _job_role(self, data)
+        self._image = ecr_assets.DockerImageAsset(
+            self,
+            "Image",
+            directory=str(worker_context),
+            target=config.hardware.image_target,
+            platform=ecr_assets.Platform.LINUX_AMD64,
+        )
+        self._environment = {
+            # ECS agents before 1.104.0 set no region, newer ones only if neither is set; botocore reads the first.
+            "AWS_DEFAULT_REGION": cdk.Aws.REGION,
+            "AWS_REGION": cdk.Aws.REGION,
+            "STEPVEC_IMAGE_BUCKET": data.image_bucket.bucket_name,
+            "STEPVEC_TABLE": data.table.table_name,
+            "STEPVEC_MODEL": str(model),
+            "STEPVEC_VECTOR_TYPE": config.vector_type,
+            # ECS gives a container CPU shares, which it cannot read, and no quota.
+            "STEPVEC_VCPUS": str(config.hardware.vcpus),
+            "POWERTOOLS_SERVICE_NAME": cdk.Stack.of(self).stack_name,
+        }
         self.job_definition = batch.EcsJobDefinition(
             self,
             "Job",
-            container=self._container(data, config, model, worker_context),
+            container=self._container(config),
             retry_attempts=JOB_ATTEMPTS,
             retry_strategies=_retry_strategies(),
             timeout=cdk.Duration.hours(JOB_ATTEMPT_HOURS),
@@ -73,17 +94,15 @@ class Compute(Construct):
             skip_deregister_on_update=True,
         )
 
-    def _container(
-        self, data: DataStack, config: PipelineConfig, model: ModelIdentity, worker_context: Path
-    ) -> batch.EcsEc2ContainerDefinition:
+    @property
+    def worker_version(self) -> str:
+        """What a new worker, or other settings of it, changes: images that failed before are tried again."""
+        settings = {name: value for name, value in self._environment.items() if not cdk.Token.is_unresolved(value)}
+        described = json.dumps([self._image.asset_hash, settings], sort_keys=True)
+        return hashlib.sha256(described.encode()).hexdigest()
+
+    def _container(self, config: PipelineConfig) -> batch.EcsEc2ContainerDefinition:
         hardware = config.hardware
-        image = ecr_assets.DockerImageAsset(
-            self,
-            "Image",
-            directory=str(worker_context),
-            target=hardware.image_target,
-            platform=ecr_assets.Platform.LINUX_AMD64,
-        )
         # PID 1 passes signals on and reaps processes; the worker is its child.
         linux = batch.LinuxParameters(self, "Linux", init_process_enabled=True)
         linux.add_tmpfs(
@@ -96,23 +115,12 @@ class Compute(Construct):
         return batch.EcsEc2ContainerDefinition(
             self,
             "Container",
-            image=ecs.ContainerImage.from_docker_image_asset(image),
+            image=ecs.ContainerImage.from_docker_image_asset(self._image),
             cpu=hardware.vcpus,
             memory=cdk.Size.mebibytes(hardware.memory_mib),
             gpu=hardware.gpus or None,
             command=["--shard", "Ref::shard", *hardware.arguments],
-            environment={
-                # ECS agents before 1.104.0 set no region, newer ones only if neither is set; botocore reads the first.
-                "AWS_DEFAULT_REGION": cdk.Aws.REGION,
-                "AWS_REGION": cdk.Aws.REGION,
-                "STEPVEC_IMAGE_BUCKET": data.image_bucket.bucket_name,
-                "STEPVEC_TABLE": data.table.table_name,
-                "STEPVEC_MODEL": str(model),
-                "STEPVEC_VECTOR_TYPE": config.vector_type,
-                # ECS gives a container CPU shares, which it cannot read, and no quota.
-                "STEPVEC_VCPUS": str(hardware.vcpus),
-                "POWERTOOLS_SERVICE_NAME": cdk.Stack.of(self).stack_name,
-            },
+            environment=self._environment,
             job_role=self.job_role,
             logging=ecs.LogDriver.aws_logs(stream_prefix="worker", log_group=self.log_group),
             user=WORKER_USER,

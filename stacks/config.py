@@ -16,12 +16,15 @@ from stepvec.estimate.capacity import Capacity
 from stepvec.limits import (
     LOG_RETENTION_DAYS,
     MAP_CONCURRENCY,
+    MAP_ITEMS,
+    QUEUE_BATCH_MESSAGES,
     QUEUE_BATCH_WINDOW_SECONDS,
     SCHEDULE_WINDOW_MINUTES,
 )
 from stepvec.rows.item import VECTOR_TYPES, VectorType
 from stepvec.rows.model import ENGINES, PRECISIONS, PREPROCESSINGS, Engine, Precision, Preprocessing, check_engine
-from stepvec.runs.run_input import MAX_SHARD_SIZE, parse_run_input
+from stepvec.runs.images import SuffixRule
+from stepvec.runs.run_input import MAX_SHARD_SIZE, parse_run_input, parse_suffixes
 from stepvec.schedules import parse_schedule
 
 NetworkKind = Literal["public", "private"]
@@ -129,11 +132,19 @@ class PipelineConfig:
         "Your price of a vCPU-hour, for plans and reports. 0: list price on demand; unknown with Spot.",
         bounds=(0, 1_000),
     )
+    suffixes: tuple[str, ...] = setting(
+        (),
+        'Suffixes of images beside those of the formats that are read: `["raw"]`; `["(none)"]` for keys without one, '
+        '`["*"]` for all keys. `Suffixes` of an input replace them.',
+    )
     schedule: str = setting("", "When to start runs: `rate(1 day)` or `cron(0 3 * * ? *)`. Empty: no schedule.")
     schedule_timezone: str = setting("UTC", "Time zone of the schedule.")
     schedule_paths: tuple[str, ...] = setting((), "`Paths` of the scheduled runs.")
     schedule_window_minutes: int = setting(
         0, "How much later a scheduled run may start. 0: on time.", bounds=(0, SCHEDULE_WINDOW_MINUTES)
+    )
+    schedule_max_failures: int = setting(
+        0, "How many images may newly fail before a scheduled run does (`MaxFailures`).", bounds=(0, MAP_ITEMS)
     )
     upload_trigger: bool = setting(
         False,
@@ -141,9 +152,19 @@ class PipelineConfig:
         "send its events to EventBridge: turn that on in the bucket's properties.",
     )
     upload_prefixes: tuple[str, ...] = setting((), "Only uploads under these prefixes. Empty: the whole bucket.")
+    upload_max_failures: int = setting(
+        -1,
+        "How many of a run's uploads may newly fail before it does. -1: all of them, since the report names each.",
+        bounds=(-1, QUEUE_BATCH_MESSAGES),
+    )
     upload_window_seconds: int = setting(
         60, "How long uploads are collected before they start a run.", bounds=(1, QUEUE_BATCH_WINDOW_SECONDS)
     )
+
+    @property
+    def suffix_rule(self) -> SuffixRule:
+        """`suffixes` as listings read them. Raises InvalidInputError."""
+        return parse_suffixes(self.suffixes)
 
     @property
     def data_stack(self) -> str:
@@ -264,6 +285,7 @@ def check_triggers(config: PipelineConfig) -> None:
             parse_schedule(config.schedule, config.schedule_timezone)
         for paths in (config.schedule_paths, config.upload_prefixes):
             prefixes_of(paths)
+        parse_suffixes(config.suffixes)
     except (ConfigurationError, InvalidInputError) as error:
         raise ConfigurationError(f"{WHERE}: {error.message}", remedy=error.remedy) from error
 

@@ -39,6 +39,7 @@ class Functions(Construct):
         config: PipelineConfig,
         model: ModelIdentity,
         worker_logs: logs.ILogGroup,
+        worker_version: str,
         topic: sns.ITopic,
     ) -> None:
         super().__init__(scope, construct_id)
@@ -46,15 +47,20 @@ class Functions(Construct):
         self._key = data.key
         self._code = lambda_.Code.from_asset(str(code))
         images, work, table = data.image_bucket, data.work_bucket, data.table
-        run_files = work.arn_for_objects("runs/*")
+        run_files, known_failures = work.arn_for_objects("runs/*"), work.arn_for_objects("known-failures/*")
         buckets = {"STEPVEC_IMAGE_BUCKET": images.bucket_name, "STEPVEC_WORK_BUCKET": work.bucket_name}
+        version = {"STEPVEC_WORKER_VERSION": worker_version}
         stored = {"STEPVEC_TABLE": table.table_name, "STEPVEC_MODEL": str(model)}
         read_marks = _allow("dynamodb:BatchGetItem", table.table_arn)
         # Without ListBucket S3 answers 403, not 404, for a file that is not there yet.
         know_files = _allow("s3:ListBucket", work.bucket_arn)
         self.list_images = self.create(
             "ListImages",
-            environment={**buckets, "STEPVEC_SHARD_SIZE": str(config.shard_size)},
+            environment={
+                **buckets,
+                "STEPVEC_SHARD_SIZE": str(config.shard_size),
+                "STEPVEC_SUFFIXES": ",".join(config.suffix_rule.more),
+            },
             statements=[
                 _allow("s3:ListBucket", images.bucket_arn),
                 # Manifests may lie in both buckets; HeadObject of the images they name is GetObject, too.
@@ -65,8 +71,13 @@ class Functions(Construct):
         )
         self.shard_images = self.create(
             "ShardImages",
-            environment={"STEPVEC_WORK_BUCKET": work.bucket_name, **stored},
-            statements=[_allow("s3:GetObject", run_files), _allow("s3:PutObject", run_files), read_marks],
+            environment={"STEPVEC_WORK_BUCKET": work.bucket_name, **stored, **version},
+            statements=[
+                _allow("s3:GetObject", run_files, known_failures),
+                know_files,
+                _allow("s3:PutObject", run_files),
+                read_marks,
+            ],
         )
         self.verify_shard = self.create(
             "VerifyShard",
@@ -95,12 +106,14 @@ class Functions(Construct):
             },
             statements=[
                 _allow("sns:Publish", topic.topic_arn),
-                _allow("s3:GetObject", run_files),
+                # HeadObject, to know whether the file is there, is GetObject, too.
+                _allow("s3:GetObject", run_files, known_failures),
                 know_files,
                 _allow(
                     "s3:PutObject",
                     work.arn_for_objects("runs/*/failures.jsonl"),
                     work.arn_for_objects("runs/*/report.json"),
+                    known_failures,
                 ),
             ],
         )

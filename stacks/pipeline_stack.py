@@ -51,6 +51,7 @@ class PipelineStack(cdk.Stack):
             config=config,
             model=model,
             worker_logs=compute.log_group,
+            worker_version=compute.worker_version,
             topic=notifications.topic,
         )
         workflow = Workflow(

@@ -28,7 +28,7 @@ from stepvec.limits import (
     QUEUE_RETENTION_DAYS,
     QUEUE_VISIBILITY_TIMEOUTS,
 )
-from stepvec.runs.images import IMAGE_SUFFIXES
+from stepvec.runs.images import ALL_SUFFIXES, IMAGE_SUFFIXES, NO_SUFFIX, ONLY_IMAGES, SuffixRule
 
 START_TIMEOUT_SECONDS: Final = 60
 """StartOnUpload reads a batch, writes one file and makes one request: seconds, even for 10,000 messages."""
@@ -79,7 +79,9 @@ class Triggers(Construct):
             # CDK adds to the role what it needs: to start this machine, to send to these dead letters.
             target=scheduler_targets.StepFunctionsStartExecution(
                 machine,
-                input=scheduler.ScheduleTargetInput.from_object({"Paths": list(config.schedule_paths)}),
+                input=scheduler.ScheduleTargetInput.from_object(
+                    {"Paths": list(config.schedule_paths), "MaxFailures": config.schedule_max_failures}
+                ),
                 role=role,
                 dead_letter_queue=dead_letters,
                 retry_attempts=SCHEDULE_RETRIES,
@@ -110,7 +112,7 @@ class Triggers(Construct):
                 detail_type=["Object Created"],
                 detail={
                     "bucket": {"name": [data.image_bucket.bucket_name]},
-                    "object": {"key": key_patterns(config.upload_prefixes)},
+                    "object": {"key": key_patterns(config.upload_prefixes, config.suffix_rule)},
                 },
             ),
         )
@@ -131,6 +133,8 @@ class Triggers(Construct):
                 "STEPVEC_IMAGE_BUCKET": data.image_bucket.bucket_name,
                 "STEPVEC_WORK_BUCKET": work.bucket_name,
                 "STEPVEC_STATE_MACHINE_ARN": machine.state_machine_arn,
+                "STEPVEC_SUFFIXES": ",".join(config.suffix_rule.more),
+                "STEPVEC_MAX_FAILURES": str(config.upload_max_failures),
             },
             statements=[
                 iam.PolicyStatement(actions=consume, resources=[queue.queue_arn]),
@@ -165,15 +169,19 @@ class Triggers(Construct):
         return queue
 
 
-def key_patterns(prefixes: tuple[str, ...]) -> list[dict[str, Any]]:
+def key_patterns(prefixes: tuple[str, ...], suffixes: SuffixRule = ONLY_IMAGES) -> list[dict[str, Any]]:
     """Patterns of an event's key: under one of the prefixes, or, without prefixes, with the suffix of an image.
 
-    A pattern cannot ask for both (docs/decisions/0020); StartOnUpload skips what is not an image. Raises
+    Of any key, where keys without a suffix are images, or all keys are, or where a prefix is "/". A pattern cannot ask
+    for both (docs/decisions/0020); StartOnUpload skips what is not an image. Raises
     ConfigurationError for more prefixes than a rule can hold.
     """
     patterns: list[dict[str, Any]] = [{"prefix": prefix} for prefix in prefixes_of(prefixes)]
-    if not patterns or {"prefix": ""} in patterns:
-        patterns = [{"suffix": {"equals-ignore-case": f".{suffix}"}} for suffix in sorted(IMAGE_SUFFIXES)]
+    if not patterns:
+        wanted = sorted({*IMAGE_SUFFIXES, *suffixes.more})
+        patterns = [{"suffix": {"equals-ignore-case": f".{suffix}"}} for suffix in wanted]
+        if {ALL_SUFFIXES, NO_SUFFIX} & set(wanted):
+            patterns = [{"prefix": ""}]
     # Half of the pattern's limit: the other half is for the bucket's name, and more than it needs.
     if len(json.dumps(patterns)) > EVENT_PATTERN_CHARACTERS // 2:
         raise ConfigurationError(

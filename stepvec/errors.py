@@ -46,9 +46,5 @@ class StorageError(StepvecError):
     """S3 or DynamoDB did not take or give what was asked, after all retries."""
 
 
-class ObjectRefusedError(StorageError):
-    """S3 refused one object, for a reason that says nothing about the others."""
-
-
 class AccessDeniedError(StorageError):
     """AWS refused a call for want of a permission. Trying again does not help."""

@@ -65,6 +65,9 @@ NEW_TABLE_READ_UNITS_PER_SECOND: Final = 12_000
 # --- Amazon S3 ---------------------------------------------------------------------------------------------
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
 KEY_BYTES: Final = 1_024
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
+OBJECT_BYTES: Final = 50 * 1024**4
+"""Since December 2025; 5 TB before."""
 # https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
 LIST_PAGE_KEYS: Final = 1_000
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/optimizing-performance.html

@@ -50,8 +50,8 @@ class MemoryStore(ObjectStore):
             return ListedImage(key, len(self.files[bucket, key]), "file")
         return None
 
-    def look_up(self, bucket: str, key: str) -> ListedImage | None:
-        return self.head(bucket, key)
+    def look_up(self, bucket: str, key: str) -> ListedImage:
+        return self.head(bucket, key) or ListedImage(key, 0, "")
 
     def version(self, bucket: str, key: str) -> ObjectVersion | None:
         found = self.head(bucket, key)

@@ -19,7 +19,7 @@ from stepvec.adapters.run_files import claim_run, read_run_input, write_run_inpu
 from stepvec.adapters.telemetry import logger, measure, metrics
 from stepvec.metrics import IMAGES_LISTED
 from stepvec.runs.layout import RunLayout
-from stepvec.runs.run_input import RunInput, parse_run_input
+from stepvec.runs.run_input import RunInput, parse_run_input, read_suffixes
 from stepvec.runs.steps import ListingCounts, ListingCursor, ListingState
 
 
@@ -30,6 +30,8 @@ class Settings:
     image_bucket: str
     work_bucket: str
     shard_size: int
+    suffixes: str = ""
+    """Suffixes beside those of images, separated by commas, where an input names none."""
 
 
 settings = read_environment(Settings, os.environ)
@@ -53,6 +55,7 @@ def handle(event: dict[str, Any], context: LambdaContext) -> Any:
             image_bucket=settings.image_bucket,
             work_bucket=settings.work_bucket,
             default_shard_size=settings.shard_size,
+            default_suffixes=read_suffixes(settings.suffixes),
         )
         claim_run(store, layout, str(event["started"]))
         write_run_input(store, layout, run_input)
@@ -62,6 +65,7 @@ def handle(event: dict[str, Any], context: LambdaContext) -> Any:
         _source(run_input),
         store,
         layout,
+        suffixes=run_input.suffixes,
         time_is_short=lambda: context.get_remaining_time_in_millis() < STOP_BEFORE_MILLISECONDS,
     )
     measure(IMAGES_LISTED, after.counts.listed - state.counts.listed)
@@ -71,7 +75,13 @@ def handle(event: dict[str, Any], context: LambdaContext) -> Any:
 
 def _source(run_input: RunInput) -> ImageSource:
     if run_input.manifest is None:
-        return PrefixSource(store, settings.image_bucket, run_input.prefixes)
+        return PrefixSource(
+            store,
+            settings.image_bucket,
+            run_input.prefixes,
+            objects=run_input.objects,
+            suffixes=run_input.suffixes,
+        )
     return open_manifest(
         store,
         run_input.manifest,

@@ -7,11 +7,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final, Protocol
 
-from lambdas.list_images.sources import ImageSource
-from stepvec.runs.images import IMAGE_SUFFIXES, suffix
+from lambdas.list_images.sources import ADD_SUFFIXES, ImageSource, SourcePage
+from stepvec.errors import InvalidInputError
+from stepvec.runs.images import ONLY_IMAGES, SuffixRule
 from stepvec.runs.layout import RunLayout, S3Uri
 from stepvec.runs.listing import LISTING_FILE_LINES, ListedImage, dump_listing
-from stepvec.runs.steps import NO_SUFFIX, ListingCounts, ListingCursor, ListingState
+from stepvec.runs.steps import ListingCounts, ListingCursor, ListingState, summary_of_ignored
 
 STOP_BEFORE_MILLISECONDS: Final = 60_000
 """An invocation stops when less than this is left of the function's time: enough to write the last listing file."""
@@ -31,6 +32,7 @@ def list_images(
     writer: FileWriter,
     layout: RunLayout,
     *,
+    suffixes: SuffixRule = ONLY_IMAGES,
     time_is_short: Callable[[], bool],
     lines_per_file: int = LISTING_FILE_LINES,
 ) -> ListingState:
@@ -42,26 +44,35 @@ def list_images(
     done = True
     for page in source.pages(cursor):
         cursor = replace(page.cursor, files=cursor.files)
-        counts = _take(page.objects, buffer, counts)
+        counts = _take(page, buffer, counts, suffixes)
         if len(buffer) >= lines_per_file:
             cursor = _write(buffer, writer, layout, cursor)
         if time_is_short():
             done = False
             break
     cursor = _write(buffer, writer, layout, cursor)
+    if done and not counts.listed:
+        raise InvalidInputError(
+            f"There is nothing to embed: all {counts.ignored} keys are of other kinds "
+            f"({summary_of_ignored(counts.ignored_by_suffix)}).",
+            remedy=f"If they are images, {ADD_SUFFIXES}.",
+        )
     return replace(state, cursor=cursor, counts=counts, done=done)
 
 
-def _take(objects: tuple[ListedImage, ...], buffer: list[ListedImage], counts: ListingCounts) -> ListingCounts:
-    """Add the images of `objects` to `buffer`, and return `counts` with theirs and those of the others."""
+def _take(page: SourcePage, buffer: list[ListedImage], counts: ListingCounts, suffixes: SuffixRule) -> ListingCounts:
+    """Add the images of `page` to `buffer`, and return `counts` with theirs and those of the others."""
     before = len(buffer)
     ignored: Counter[str] = Counter()
-    for entry in objects:
-        end = suffix(entry.key)
-        if end in IMAGE_SUFFIXES:
-            buffer.append(entry)
-        else:
-            ignored[end or NO_SUFFIX] += 1
+    if page.named:
+        buffer += page.objects
+    else:
+        for entry in page.objects:
+            kind = suffixes.ignored_as(entry.key, entry.size)
+            if kind:
+                ignored[kind] += 1
+            else:
+                buffer.append(entry)
     size = sum(buffer[position].size for position in range(before, len(buffer)))
     return counts.add(listed=len(buffer) - before, size=size, ignored=ignored)
 

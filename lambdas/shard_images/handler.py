@@ -29,6 +29,7 @@ class Settings:
     work_bucket: str
     table: str
     model: str
+    worker_version: str
 
 
 settings = read_environment(Settings, os.environ)
@@ -43,7 +44,8 @@ def handle(event: dict[str, Any], context: LambdaContext) -> Any:
     given = read_task_input(event, model=settings.model, table=settings.table)
     layout = RunLayout(settings.work_bucket, str(given.state["run"]))
     table = VectorTable(dynamodb, given.table)
-    sharder = Sharder(store, table, layout, read_run_input(store, layout), given.model)
+    run_input = read_run_input(store, layout)
+    sharder = Sharder(store, table, layout, run_input, given.model, worker=settings.worker_version)
     state = _state(given.state, sharder, layout)
     after = sharder.run(state, time_is_short=lambda: context.get_remaining_time_in_millis() < STOP_BEFORE_MILLISECONDS)
     measure(IMAGES_UNCHANGED, after.counts.unchanged - state.counts.unchanged)

@@ -10,15 +10,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Final
 
-from lambdas.shard_images.window import balance, identify, partition_of, refuse_taken_ids, shard_count
+from lambdas.shard_images.window import Identified, balance, identify, partition_of, refuse_taken_ids, shard_count
 from stepvec.adapters.object_store import ObjectStore
 from stepvec.adapters.vector_table import VectorTable
 from stepvec.errors import InvalidInputError
 from stepvec.rows.item import RowMetadata
+from stepvec.runs.known_failures import KnownFailures, known_failures_uri
 from stepvec.runs.layout import RunLayout, S3Uri
 from stepvec.runs.listing import (
     SHARD_BYTES,
@@ -30,7 +32,7 @@ from stepvec.runs.listing import (
     read_listing,
     read_shard,
 )
-from stepvec.runs.outcome import ImageFailure
+from stepvec.runs.outcome import FailureReason, ImageFailure
 from stepvec.runs.run_input import MAX_SHARDS, RunInput
 from stepvec.runs.steps import ShardEntry, ShardingCounts, ShardingCursor, ShardingState, ShardingStep
 
@@ -44,18 +46,38 @@ long as S3 allows). Files and requests of the first pass grow with the square of
 partition for 100 million images, where one listing file at a time would make 2,000."""
 FILE_THREADS: Final = 16
 
+FAILED_BEFORE: Final = "As in an earlier run over the same paths; RetryFailures tries it again."
+
+
+@dataclass(frozen=True, slots=True)
+class _Decided:
+    """What becomes of a window's images: to be embedded, failed at once, known to fail; and how many are stored."""
+
+    pending: list[ShardImage]
+    refused: list[ImageFailure]
+    failed_before: list[ImageFailure]
+    unchanged: int
+
 
 class Sharder:
     """Shards one run. Every file's name follows from the state alone, so an invocation can be repeated."""
 
     def __init__(
-        self, store: ObjectStore, table: VectorTable, layout: RunLayout, run_input: RunInput, model: str
+        self,
+        store: ObjectStore,
+        table: VectorTable,
+        layout: RunLayout,
+        run_input: RunInput,
+        model: str,
+        *,
+        worker: str = "",
     ) -> None:
         self._store = store
         self._table = table
         self._layout = layout
         self._input = run_input
         self._model = model
+        self._worker = worker
 
     @property
     def first_cursor(self) -> ShardingCursor:
@@ -105,16 +127,22 @@ class Sharder:
     def _shard_one_window(self, state: ShardingState) -> ShardingState:
         window, step = state.cursor.file, state.cursor.steps
         identified = identify(self._window(state, window), self._input.image_id)
-        pending, refused, unchanged = self._leave_out_stored(identified.images)
-        pending = [*self._carried(step), *pending]
+        decided = self._decide(identified)
+        pending = [*self._carried(step), *decided.pending]
         is_last = window + 1 == self._windows(state)
         shards, carry = self._cut(pending, is_last=is_last)
         entries = self._write_shards(shards, first=state.counts.shards)
         self._store.write(self._layout.carry(step), dump_shard(carry), content_type="application/gzip")
-        refused = [*identified.refused, *refused]
         self._store.write_record(
             self._layout.sharding_step(step),
-            ShardingStep(tuple(entries), tuple(refused), unchanged, identified.duplicates),
+            ShardingStep(
+                tuple(entries),
+                tuple(decided.refused),
+                decided.unchanged,
+                identified.duplicates,
+                tuple(decided.failed_before),
+                self._worker,
+            ),
         )
         counts = state.counts
         return replace(
@@ -122,12 +150,38 @@ class Sharder:
             cursor=replace(state.cursor, file=window + 1, steps=step + 1),
             counts=ShardingCounts(
                 to_embed=counts.to_embed + sum(entry.images for entry in entries),
-                unchanged=counts.unchanged + unchanged,
-                refused=counts.refused + len(refused),
+                unchanged=counts.unchanged + decided.unchanged,
+                refused=counts.refused + len(decided.refused),
                 duplicates=counts.duplicates + identified.duplicates,
                 shards=counts.shards + len(entries),
+                failed_before=counts.failed_before + len(decided.failed_before),
             ),
         )
+
+    def _decide(self, identified: Identified) -> _Decided:
+        images, taken, unchanged = self._leave_out_stored(identified.images)
+        decided = _Decided([], [*identified.refused, *taken], [], unchanged)
+        with self._known_failures() as known:
+            for image in images:
+                refusal = identified.unreadable.get(image.image_id)
+                reason = known.reason(image.key, image.etag) if known and refusal is None else None
+                if refusal is not None:
+                    decided.refused.append(_failure(image, refusal.reason, refusal.message))
+                elif reason is not None:
+                    failure = _failure(image, reason, FAILED_BEFORE)
+                    decided.failed_before.append(replace(failure, etag=image.etag, failed_before=True))
+                else:
+                    decided.pending.append(image)
+        return decided
+
+    @contextmanager
+    def _known_failures(self) -> Iterator[KnownFailures | None]:
+        uri = known_failures_uri(self._layout.bucket, self._input)
+        if self._input.reembed or self._input.retry_failures or not self._store.exists(uri):
+            yield None
+        else:
+            with self._store.open(uri) as stream:
+                yield KnownFailures(stream, worker=self._worker)
 
     def _window(self, state: ShardingState, window: int) -> Iterator[ListedImage]:
         if not self._needs_partitions:
@@ -207,3 +261,7 @@ class Sharder:
         with ThreadPoolExecutor(FILE_THREADS, thread_name_prefix="write") as pool:
             for _ in pool.map(lambda file: self._store.write(file[0], file[1], content_type="application/gzip"), files):
                 """Each result is awaited, so that an error of any file is raised here."""
+
+
+def _failure(image: ShardImage, reason: FailureReason, message: str) -> ImageFailure:
+    return ImageFailure(image.key, image.image_id, reason, message)

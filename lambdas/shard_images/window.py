@@ -13,7 +13,7 @@ from stepvec.errors import InvalidInputError
 from stepvec.rows.item import RowMetadata
 from stepvec.runs.images import ImageIdScheme, image_id
 from stepvec.runs.listing import ListedImage, ShardImage
-from stepvec.runs.outcome import FailureReason, ImageFailure
+from stepvec.runs.outcome import FailureReason, ImageFailure, Refusal
 
 MAX_WINDOW_IMAGES: Final = 250_000
 """Most distinct keys of one window: five times a partition's average."""
@@ -21,11 +21,15 @@ MAX_WINDOW_IMAGES: Final = 250_000
 
 @dataclass(frozen=True, slots=True)
 class Identified:
-    """Images with an id of their own, those refused, and how many lines named a key again."""
+    """Images with an id of their own, those refused, and how many lines named a key again.
+
+    `unreadable` says, by their ids, which of `images` the listing found to be so.
+    """
 
     images: list[ShardImage]
     refused: list[ImageFailure]
     duplicates: int
+    unreadable: dict[str, Refusal]
 
 
 def partition_of(listed: ListedImage, scheme: ImageIdScheme, partitions: int) -> int:
@@ -53,12 +57,16 @@ def identify(listed: Iterable[ListedImage], scheme: ImageIdScheme) -> Identified
         by_id[image_id(entry.key, scheme)].append(entry)
     images: list[ShardImage] = []
     refused: list[ImageFailure] = []
+    unreadable: dict[str, Refusal] = {}
     for identity, entries in by_id.items():
         if len(entries) == 1:
-            images.append(ShardImage(entries[0].key, entries[0].size, entries[0].etag, identity))
+            (entry,) = entries
+            images.append(ShardImage(entry.key, entry.size, entry.etag, identity))
+            if entry.refused is not None:
+                unreadable[identity] = entry.refused
         else:
             refused += [_conflict(entry.key, identity, entries[entry is entries[0]].key) for entry in entries]
-    return Identified(images, refused, duplicates)
+    return Identified(images, refused, duplicates, unreadable)
 
 
 def refuse_taken_ids(

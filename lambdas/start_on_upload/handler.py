@@ -18,6 +18,7 @@ from stepvec.adapters.object_store import ObjectStore
 from stepvec.adapters.telemetry import logger, measure, metrics
 from stepvec.metrics import UPLOAD_EXECUTIONS_STARTED, UPLOAD_MESSAGES_UNREAD, UPLOADS_RECEIVED
 from stepvec.runs.layout import S3Uri
+from stepvec.runs.run_input import read_suffixes
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
@@ -30,6 +31,10 @@ class Settings:
     image_bucket: str
     work_bucket: str
     state_machine_arn: str
+    suffixes: str = ""
+    """Suffixes beside those of images, separated by commas."""
+    max_failures: int = -1
+    """How many uploads of a run may newly fail before it does; below 0: all of them."""
 
 
 settings = read_environment(Settings, os.environ)
@@ -45,7 +50,7 @@ def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # 
     Not Powertools' BatchProcessor: that handles message by message, and here all of them become one execution. If
     S3 or Step Functions refuse, the error is raised, and SQS delivers the whole batch again.
     """
-    batch = read_batch(event["Records"], bucket=settings.image_bucket)
+    batch = read_batch(event["Records"], bucket=settings.image_bucket, suffixes=read_suffixes(settings.suffixes))
     for message_id, problem in batch.unread.items():
         logger.error("message not read", message_id=message_id, problem=problem)
     started = bool(batch.images) and _start(batch)
@@ -59,12 +64,14 @@ def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # 
 def _start(batch: Batch) -> bool:
     manifest = S3Uri(settings.work_bucket, f"uploads/{batch.name}.jsonl")
     # Before the execution, which reads it; a redelivery writes the same bytes again.
-    store.write(manifest, dump_manifest(batch.images), content_type="application/x-ndjson")
+    store.write(
+        manifest, dump_manifest(batch.images, bucket=settings.image_bucket), content_type="application/x-ndjson"
+    )
     run_input = {
         "Manifest": str(manifest),
         # An upload may be gone, overwritten or broken by now, which should not alarm anybody: the report names
         # it, and the others are embedded. What is missing still fails the run (docs/decisions/0021).
-        "MaxFailures": len(batch.images),
+        "MaxFailures": len(batch.images) if settings.max_failures < 0 else settings.max_failures,
     }
     return start_once(states, settings.state_machine_arn, name=batch.name, run_input=json.dumps(run_input))
 

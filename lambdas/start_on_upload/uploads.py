@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from stepvec.errors import RecordError
-from stepvec.limits import KEY_BYTES
-from stepvec.runs.images import is_image
-from stepvec.runs.listing import ListedImage
+from stepvec.limits import KEY_BYTES, OBJECT_BYTES
+from stepvec.runs.images import ONLY_IMAGES, SuffixRule
+from stepvec.runs.layout import S3Uri
+from stepvec.runs.listing import ListedImage, is_etag
 
 EVENT_SOURCE: Final = "aws.s3"
 EVENT_TYPE: Final = "Object Created"
@@ -44,8 +45,13 @@ class Batch:
     ignored: int
 
 
-def read_batch(records: Iterable[Mapping[str, Any]], *, bucket: str) -> Batch:
-    """The uploads to `bucket` in the records of an SQS event."""
+def read_batch(
+    records: Iterable[Mapping[str, Any]],
+    *,
+    bucket: str,
+    suffixes: SuffixRule = ONLY_IMAGES,
+) -> Batch:
+    """The uploads to `bucket` in the records of an SQS event, as far as `suffixes` takes them for images."""
     latest: dict[str, Upload] = {}
     unread: dict[str, str] = {}
     ignored = 0
@@ -56,7 +62,7 @@ def read_batch(records: Iterable[Mapping[str, Any]], *, bucket: str) -> Batch:
             unread[record["messageId"]] = error.message
             continue
         key = upload.image.key
-        if not is_image(key) or not upload.image.size:
+        if suffixes.ignored_as(key, upload.image.size) or not upload.image.size:
             ignored += 1
         elif key not in latest or _is_later(upload.sequencer, latest[key].sequencer):
             latest[key] = upload
@@ -82,17 +88,25 @@ def parse_upload(body: str, *, bucket: str) -> Upload:
     if kind != (EVENT_SOURCE, EVENT_TYPE, bucket):
         raise RecordError(f"The message is about {kind!r}, not about uploads to {bucket}.", remedy=_REMEDY)
     texts = all(isinstance(value, str) for value in (key, etag, sequencer))
-    if not texts or type(size) is not int or not 0 < key_bytes <= KEY_BYTES:
+    is_object = texts and is_etag(etag.strip('"')) and type(size) is int and 0 <= size <= OBJECT_BYTES
+    if not is_object or not 0 < key_bytes <= KEY_BYTES:
         raise RecordError(f"The message's object is {stored!r:.200}.", remedy=_REMEDY)
     return Upload(ListedImage(key, size, etag.strip('"')), sequencer)
 
 
-def dump_manifest(images: Iterable[ListedImage]) -> bytes:
+def dump_manifest(images: Iterable[ListedImage], *, bucket: str) -> bytes:
     """A manifest that ListImages reads: JSON Lines, the same bytes for the same images."""
-    lines = (
-        json.dumps({"key": image.key, "size": image.size, "etag": image.etag}, ensure_ascii=False) for image in images
-    )
-    return "".join(f"{line}\n" for line in lines).encode()
+    return b"".join(map(_manifest_line, (replace(image, key=_named(image.key, bucket)) for image in images)))
+
+
+def _manifest_line(image: ListedImage) -> bytes:
+    line = {"key": image.key, "size": image.size, "etag": image.etag}
+    return json.dumps(line, ensure_ascii=False).encode() + b"\n"
+
+
+def _named(key: str, bucket: str) -> str:
+    # A key that looks like a URI is written as one, or it would be read as one.
+    return str(S3Uri(bucket, key)) if key.startswith("s3://") else key
 
 
 def _is_later(one: str, other: str) -> bool:

@@ -10,11 +10,13 @@ from datetime import UTC, datetime
 from typing import IO, Final
 
 from lambdas.verify_run.cost import Pipeline, RunTimes, cost_of_run, plan_of
+from lambdas.verify_run.record_sorter import RecordSorter
 from lambdas.verify_run.tally import Tally
 from stepvec import codec
 from stepvec.adapters.object_store import ObjectStore
 from stepvec.adapters.run_files import read_run_input
-from stepvec.runs.layout import RunLayout
+from stepvec.runs.known_failures import dump_known, known_failures_uri, record_of
+from stepvec.runs.layout import RunLayout, S3Uri
 from stepvec.runs.links import execution_link
 from stepvec.runs.outcome import ImageFailure
 from stepvec.runs.reports import RunReport, ShardReport, VerifiedShard
@@ -32,17 +34,20 @@ def verify_run(
     with store.open(layout.shards) as stream:
         entries = codec.from_json(list[ShardEntry], stream.read(), where=str(layout.shards))
     tally = Tally()
+    known, worker = RecordSorter(), ""
     with tempfile.TemporaryFile() as failures, ThreadPoolExecutor(READ_THREADS) as pool:
         steps = pool.map(
             lambda number: store.read_record(ShardingStep, layout.sharding_step(number)), range(state.cursor.steps)
         )
         for step in steps:
-            tally.add_sharding(unchanged=step.unchanged, duplicates=step.duplicates, refused=step.refused)
-            _append(failures, step.refused)
+            worker = step.worker
+            tally.add_sharding(step)
+            _append(failures, step.refused, known)
+            _append(failures, step.failed_before, known)
         for entry, verified, report in pool.map(lambda entry: _shard_files(store, layout, entry), entries):
             tally.add_shard(entry, verified, report)
             if verified is not None:
-                _append(failures, verified.failures)
+                _append(failures, verified.failures, known)
         failures.seek(0)
         store.upload(layout.failures, failures)
     tally.record_unaccounted(state.listing.listed)
@@ -51,7 +56,18 @@ def verify_run(
         layout, state, tally, pipeline, run_input, execution, sharded=sharded.modified if sharded else None
     )
     store.write_record(layout.report, run_report)
+    _remember(store, known_failures_uri(layout.bucket, run_input), known, worker)
     return run_report
+
+
+def _remember(store: ObjectStore, uri: S3Uri, known: RecordSorter, worker: str) -> None:
+    """Write what later runs over the same paths need not try again; no file where there never was anything."""
+    if not known.count and not store.exists(uri):
+        return
+    with tempfile.TemporaryFile() as stream:
+        stream.writelines(dump_known(known.sorted(), worker=worker))
+        stream.seek(0)
+        store.upload(uri, stream)
 
 
 def _shard_files(
@@ -64,8 +80,10 @@ def _shard_files(
     )
 
 
-def _append(stream: IO[bytes], failures: Iterable[ImageFailure]) -> None:
+def _append(stream: IO[bytes], failures: Iterable[ImageFailure], known: RecordSorter) -> None:
     for failure in failures:
+        if record := record_of(failure):
+            known.add(record)
         stream.write(codec.to_json(failure).encode("utf-8", "surrogatepass") + b"\n")
 
 
@@ -86,7 +104,7 @@ def _report(
     return RunReport(
         run=layout.run,
         complete=tally.is_complete(run_input.max_failures),
-        message=tally.message(run_input.max_failures),
+        message=tally.message(run_input.max_failures, state.listing),
         listed=tally.listed,
         embedded=tally.embedded,
         unchanged=tally.unchanged,
@@ -120,4 +138,6 @@ def _report(
             shard if shard.execution else replace(shard, execution=execution_link(execution))
             for shard in tally.incomplete_shards
         ),
+        failed_before=tally.failed_before,
+        failed_before_by_reason=dict(sorted(tally.failed_before_by_reason.items())),
     )

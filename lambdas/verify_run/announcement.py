@@ -35,12 +35,21 @@ def subject_of(report: RunReport) -> str:
 
 
 def text_of(report: RunReport, *, where: str) -> str:
-    """The counts, failures by reason, speed, and where the report is."""
-    reasons = [f"  {reason}: {count}" for reason, count in report.failed_by_reason.items()]
+    """The counts, failures by reason, what was ignored by suffix, speed, and where the report is."""
+    parts = {
+        "Failed by reason:": report.failed_by_reason,
+        "Failed in an earlier run, and not tried again:": report.failed_before_by_reason,
+        "Ignored by suffix:": report.ignored_by_suffix,
+    }
     return "\n".join(
         [
             report.message,
-            *(["Failed by reason:", *reasons] if reasons else []),
+            *(
+                line
+                for title, counts in parts.items()
+                if counts
+                for line in (title, *(f"  {name}: {count}" for name, count in counts.items()))
+            ),
             f"{report.images_per_second} images/s, {report.seconds} seconds.",
             f"{report.shards} shards, {report.shards_failed} with an error.",
             f"Model {report.model}, table {report.table}.",

@@ -71,8 +71,11 @@ def handle(event: dict[str, Any], context: LambdaContext) -> Any:  # noqa: ARG00
         "embedded": report.embedded,
         "unchanged": report.unchanged,
         "failed": report.failed,
+        "failed_before": report.failed_before,
         "missing": report.missing,
         "found": report.found,
+        "ignored": report.ignored,
+        "ignored_by_suffix": report.ignored_by_suffix,
         "seconds": report.seconds,
         "images_per_second": report.images_per_second,
     }

@@ -12,7 +12,7 @@ from stepvec.errors import RecordError
 from stepvec.runs.links import execution_link
 from stepvec.runs.outcome import ImageFailure
 from stepvec.runs.reports import MISSING_NAMED, IncompleteShard, ShardReport, VerifiedShard
-from stepvec.runs.steps import ShardEntry
+from stepvec.runs.steps import ListingCounts, ShardEntry, ShardingStep, summary_of_ignored
 
 SHARD_ERRORS_NAMED: Final = 20
 """Shards whose error the report quotes; all are in verified/."""
@@ -23,12 +23,13 @@ NOT_VERIFIED: Final = "VerifyShard did not run for this shard: see its child exe
 
 @dataclass(slots=True)
 class Tally:
-    """Counts added up so far. Invariant: listed = embedded + unchanged + failed + missing."""
+    """Counts added up so far. Invariant: listed = embedded + unchanged + failed + failed_before + missing."""
 
     listed: int = 0
     embedded: int = 0
     unchanged: int = 0
     failed: int = 0
+    failed_before: int = 0
     missing: int = 0
     found: int = 0
     wrong: int = 0
@@ -47,18 +48,21 @@ class Tally:
     shards: int = 0
     shards_failed: int = 0
     failed_by_reason: Counter[str] = field(default_factory=Counter)
+    failed_before_by_reason: Counter[str] = field(default_factory=Counter)
     stages: dict[str, float] = field(default_factory=dict)
     shard_errors: dict[str, str] = field(default_factory=dict)
     missing_sample: list[str] = field(default_factory=list)
     incomplete_shards: list[IncompleteShard] = field(default_factory=list)
 
-    def add_sharding(self, *, unchanged: int, duplicates: int, refused: tuple[ImageFailure, ...]) -> None:
+    def add_sharding(self, step: ShardingStep) -> None:
         """Add what ShardImages decided itself. It found the unchanged rows in the table, by key."""
-        self.listed += unchanged + len(refused)
-        self.unchanged += unchanged
-        self.found += unchanged
-        self.duplicates += duplicates
-        self._add_failures(refused)
+        self.listed += step.unchanged + len(step.refused) + len(step.failed_before)
+        self.unchanged += step.unchanged
+        self.found += step.unchanged
+        self.duplicates += step.duplicates
+        self._add_failures(step.refused)
+        self.failed_before += len(step.failed_before)
+        self.failed_before_by_reason.update(failure.reason.value for failure in step.failed_before)
 
     def add_shard(self, entry: ShardEntry, verified: VerifiedShard | None, report: ShardReport | None) -> None:
         """Add one shard. All images of a shard that was not verified are missing, whatever its worker reported.
@@ -145,11 +149,13 @@ class Tally:
         """Complete only if nothing is missing and no more images failed than the user allowed."""
         return self.missing == 0 and self.failed <= max_failures
 
-    def message(self, max_failures: int) -> str:
-        """The run's answer in a sentence: the counts, and what to do where it is not complete."""
+    def message(self, max_failures: int, listing: ListingCounts) -> str:
+        """The run's result in a sentence: the counts, and what to do where it is not complete."""
+        before = f"failed before {self.failed_before}, " if self.failed_before else ""
+        others = f", ignored {listing.ignored} ({summary_of_ignored(listing.ignored_by_suffix)})"
         counts = (
             f"listed {self.listed}, embedded {self.embedded}, unchanged {self.unchanged}, failed {self.failed}, "
-            f"missing {self.missing}, found {self.found}."
+            f"{before}missing {self.missing}, found {self.found}{others if listing.ignored else ''}."
         )
         if self.missing:
             error = next(iter(self.shard_errors.values()), "")

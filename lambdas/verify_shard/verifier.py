@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum, auto
 
@@ -56,7 +56,7 @@ def outcome(
 class Verdict:
     """Outcomes counted, rows found with the right ETag and Model, rows with another, and a few missing keys.
 
-    `failures` has one for each image that failed.
+    `failures` has one for each image that failed, with its ETag.
     """
 
     outcomes: Mapping[ImageOutcome, int]
@@ -85,7 +85,7 @@ def verify(
         if result is ImageOutcome.MISSING and len(missing) < MISSING_NAMED:
             missing.append(image.key)
         if result is ImageOutcome.FAILED:
-            failures.append(by_id[image.image_id])
+            failures.append(replace(by_id[image.image_id], etag=image.etag))
         elif row is not None:
             is_right = row.is_embedding_of(image.etag, expected.model)
             found += is_right

@@ -6,7 +6,7 @@ import gzip
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from stepvec import codec
 from stepvec.adapters.aws_errors import (
+    ACCESS_DENIED_CODES,
     BODY_ATTEMPTS,
     BROKEN_BODY,
     EXISTING_CODES,
@@ -26,11 +27,11 @@ from stepvec.adapters.aws_errors import (
     refusal_message,
 )
 from stepvec.adapters.list_objects import shorten_listing_answers
-from stepvec.errors import ObjectRefusedError, StorageError
 from stepvec.limits import LIST_PAGE_KEYS
 from stepvec.pacing import backoff_seconds
 from stepvec.runs.layout import S3Uri
-from stepvec.runs.listing import ListedImage
+from stepvec.runs.listing import ARCHIVE_CLASSES, ListedImage, archived
+from stepvec.runs.outcome import FailureReason, Refusal
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -66,16 +67,18 @@ class ObjectStore:
 
     def list_page(self, bucket: str, prefix: str, after: str) -> ObjectPage:
         """The objects under `prefix` whose keys come after `after` ("" from the start), up to 1,000 of them."""
-        request: dict[str, Any] = {"Bucket": bucket, "Prefix": prefix, "MaxKeys": LIST_PAGE_KEYS}
+        request: dict[str, Any] = {
+            "Bucket": bucket,
+            "Prefix": prefix,
+            "MaxKeys": LIST_PAGE_KEYS,
+            "OptionalObjectAttributes": ["RestoreStatus"],
+        }
         if after:
             # StartAfter rather than a continuation token: it never expires, so an invocation can be repeated.
             request["StartAfter"] = after
         with _storage_errors(f"listing s3://{bucket}/{prefix}"):
             page = self._client.list_objects_v2(**request)
-        objects = tuple(
-            ListedImage(entry["Key"], entry["Size"], entry["ETag"].strip('"')) for entry in page.get("Contents", [])
-        )
-        return ObjectPage(objects, is_last=not page["IsTruncated"])
+        return ObjectPage(tuple(map(_listed, page.get("Contents", []))), is_last=not page["IsTruncated"])
 
     def list_pages(self, bucket: str, prefix: str) -> Iterator[ObjectPage]:
         """All pages of the listing of `prefix`."""
@@ -95,13 +98,28 @@ class ObjectStore:
             raise as_storage_error("S3", f"looking at s3://{bucket}/{key}", error) from error
         return ListedImage(key, head["ContentLength"], head["ETag"].strip('"'))
 
-    def look_up(self, bucket: str, key: str) -> ListedImage | None:
-        """As `head`. Raises ObjectRefusedError where S3 refuses this one object, StorageError for S3 as a whole."""
+    def look_up(self, bucket: str, key: str) -> ListedImage:
+        """One object as a listing would show it. One that does not exist has no ETag; one that S3 refuses is refused.
+
+        Raises StorageError for S3's trouble as a whole.
+        """
+        what = f"looking at s3://{bucket}/{key}"
         try:
-            return self.head(bucket, key)
-        except StorageError as error:
-            if not isinstance(error.__cause__, ClientError):
-                raise
+            head = self._client.head_object(Bucket=bucket, Key=key)
+        except ClientError as error:
+            return ListedImage(key, 0, "") if error_code(error) in MISSING_CODES else self._asked_why(bucket, key)
+        except BotoCoreError as error:
+            raise as_storage_error("S3", what, error) from error
+        restore = head.get("Restore", "")
+        refused = archived(
+            head.get("StorageClass", "STANDARD"),
+            head.get("ArchiveStatus", ""),
+            is_restored='ongoing-request="false"' in restore,
+            is_restoring='ongoing-request="true"' in restore,
+        )
+        return ListedImage(key, head["ContentLength"], head["ETag"].strip('"'), refused)
+
+    def _asked_why(self, bucket: str, key: str) -> ListedImage:
         # An answer to HEAD has no body to say why: an object encrypted by SSE-C and an expired token are both a bare
         # 400 (boto/boto3#1482 saw 500 for the former). GET tells.
         try:
@@ -109,14 +127,13 @@ class ObjectStore:
             answer["Body"].close()
         except (ClientError, BotoCoreError) as error:
             if error_code(error) in MISSING_CODES:
-                return None
-            if is_object_refusal(error):
-                raise ObjectRefusedError(
-                    f"s3://{bucket}/{key}: {refusal_message(error)}", remedy="Leave it out, or make it readable."
-                ) from error
-            raise as_storage_error("S3", f"looking at s3://{bucket}/{key}", error) from error
-        size = int(answer["ContentRange"].rpartition("/")[2])
-        return ListedImage(key, size, answer["ETag"].strip('"'))
+                return ListedImage(key, 0, "")
+            if not is_object_refusal(error):
+                raise as_storage_error("S3", f"looking at s3://{bucket}/{key}", error) from error
+            is_denied = error_code(error) in ACCESS_DENIED_CODES
+            reason = FailureReason.ACCESS_DENIED if is_denied else FailureReason.UNREADABLE
+            return ListedImage(key, 0, "", Refusal(reason, refusal_message(error)))
+        return ListedImage(key, int(answer["ContentRange"].rpartition("/")[2]), answer["ETag"].strip('"'))
 
     def version(self, bucket: str, key: str) -> ObjectVersion | None:
         """The version of an object that is there now, or None."""
@@ -198,6 +215,14 @@ class ObjectStore:
     def write_record(self, uri: S3Uri, record: Any) -> None:
         """Write a record as JSON."""
         self.write(uri, codec.to_json(record).encode())
+
+
+def _listed(entry: Mapping[str, Any]) -> ListedImage:
+    refused, storage_class = None, entry.get("StorageClass", "")
+    if storage_class in ARCHIVE_CLASSES or "RestoreStatus" in entry:
+        restoring = entry.get("RestoreStatus", {}).get("IsRestoreInProgress")
+        refused = archived(storage_class, is_restored=restoring is False, is_restoring=restoring is True)
+    return ListedImage(entry["Key"], entry["Size"], entry["ETag"].strip('"'), refused)
 
 
 @contextmanager

@@ -19,9 +19,8 @@ from stepvec.audit.compare import Finding, FindingKind, MatchedRow, compare_vect
 from stepvec.client.deployment import Deployment
 from stepvec.errors import RecordError
 from stepvec.rows.item import METADATA_ATTRIBUTES, PARTITION_KEY, RowMetadata, VectorItem, decode_item, decode_metadata
-from stepvec.runs.images import is_image, suffix
+from stepvec.runs.images import ONLY_IMAGES, is_image
 from stepvec.runs.listing import ListedImage
-from stepvec.runs.steps import NO_SUFFIX
 
 _NAMES: Final = {f"#{name}": name for name in METADATA_ATTRIBUTES}
 _CHANGED: Final = frozenset({"PreconditionFailed", "412", *MISSING_CODES})
@@ -79,7 +78,7 @@ def list_images(deployment: Deployment, prefixes: tuple[str, ...], reading: Read
                     reading.images += 1
                     yield entry
                 else:
-                    reading.ignored[suffix(entry.key) or NO_SUFFIX] += 1
+                    reading.ignored[ONLY_IMAGES.ignored_as(entry.key, entry.size)] += 1
 
 
 def check_vectors(

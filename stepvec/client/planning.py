@@ -17,8 +17,7 @@ from stepvec.rows.model import (
     ModelIdentity,
     Precision,
 )
-from stepvec.runs.images import is_image, suffix
-from stepvec.runs.steps import NO_SUFFIX
+from stepvec.runs.images import ONLY_IMAGES, is_image
 
 UNKNOWN_HASH: Final = "0" * WEIGHTS_HASH_CHARACTERS
 """In the place of the weights' hash, where nobody knows it yet."""
@@ -41,7 +40,9 @@ def count_images(
         for page in store.list_pages(bucket, prefix):
             images = [entry for entry in page.objects if is_image(entry.key)]
             if ignored is not None:
-                ignored.update(suffix(entry.key) or NO_SUFFIX for entry in page.objects if not is_image(entry.key))
+                ignored.update(
+                    ONLY_IMAGES.ignored_as(entry.key, entry.size) for entry in page.objects if not is_image(entry.key)
+                )
             size += sum(entry.size for entry in images)
             key_bytes.update(len(entry.key.encode("utf-8", "surrogatepass")) for entry in images)
             on_progress(key_bytes.total())

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import IO, Final
 
 from stepvec.errors import RecordError
+from stepvec.runs.outcome import FailureReason, Refusal
 
 LISTING_FILE_LINES: Final = 50_000
 """Images of one listing file: about 15 MB of memory in ListImages and ShardImages, whatever the run's size."""
@@ -19,13 +21,51 @@ SHARD_BYTES: Final = 20 * 1024**3
 _ENCODER: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
+_ETAG: Final = re.compile(r"[!#-~]{1,64}")
+"""Visible ASCII without quotes. S3's have up to 38 characters; other stores' may be longer."""
+ARCHIVE_CLASSES: Final = frozenset({"GLACIER", "DEEP_ARCHIVE"})
+"""Storage classes whose objects cannot be read before they are restored. GLACIER_IR's can.
+
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/archived-objects.html
+"""
+ARCHIVE_TIERS: Final = frozenset({"ARCHIVE", "ARCHIVE_ACCESS", "DEEP_ARCHIVE", "DEEP_ARCHIVE_ACCESS"})
+"""Tiers of INTELLIGENT_TIERING of which the same is true, as HeadObject (..._ACCESS) and inventories name them."""
+
+
+def is_etag(text: str) -> bool:
+    """Whether `text` can be an ETag without its quotes. It becomes part of a request's headers."""
+    return _ETAG.fullmatch(text) is not None
+
+
+def archived(
+    storage_class: str, tier: str = "", *, is_restored: bool = False, is_restoring: bool = False
+) -> Refusal | None:
+    """Why an object of that class, and of that tier of INTELLIGENT_TIERING, cannot be read; None if it can."""
+    is_archived = storage_class in ARCHIVE_CLASSES or tier in ARCHIVE_TIERS
+    if is_restored or not (is_archived or is_restoring):
+        return None
+    where = f"{storage_class}, {tier}" if tier else storage_class
+    if is_restoring:
+        message = f"It is archived ({where}) and being restored: start again when that is done."
+    else:
+        message = (
+            f"It is archived ({where}): restore it (aws s3api restore-object), or copy it to another class, "
+            "then start again."
+        )
+    return Refusal(FailureReason.ARCHIVED, message)
+
+
 @dataclass(frozen=True, slots=True)
 class ListedImage:
-    """An image as S3 lists it. `etag` has no quotes; it is "" where a manifest names a key that does not exist."""
+    """An image as S3 lists it. `etag` has no quotes; it is "" where a manifest names a key that does not exist.
+
+    `refused` says why it cannot be read, where the listing tells: archived objects, for example.
+    """
 
     key: str
     size: int
     etag: str
+    refused: Refusal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +80,10 @@ class ShardImage:
 
 def listing_line(image: ListedImage) -> bytes:
     """The line of a listing file that holds `image`."""
-    return _line({"key": image.key, "size": image.size, "etag": image.etag})
+    fields: dict[str, object] = {"key": image.key, "size": image.size, "etag": image.etag}
+    if image.refused is not None:
+        fields["refused"] = [image.refused.reason.value, image.refused.message]
+    return _line(fields)
 
 
 def shard_line(image: ShardImage) -> bytes:
@@ -69,8 +112,14 @@ def read_listing(stream: IO[bytes], *, where: str) -> Iterator[ListedImage]:
     for number, line in enumerate(gzip.GzipFile(fileobj=stream, mode="rb"), 1):
         try:
             fields = json.loads(line.decode("utf-8", "surrogatepass"))
-            yield ListedImage(fields["key"], fields["size"], fields["etag"])
-        except (ValueError, KeyError, TypeError) as error:
+            refused = fields.get("refused")
+            yield ListedImage(
+                fields["key"],
+                fields["size"],
+                fields["etag"],
+                Refusal(FailureReason(refused[0]), refused[1]) if refused else None,
+            )
+        except (ValueError, KeyError, TypeError, IndexError) as error:
             raise _line_error(where, number, error) from error
 
 

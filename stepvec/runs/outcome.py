@@ -52,6 +52,14 @@ FAILURE_MESSAGE_CHARACTERS: Final = 300
 
 
 @dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why an image cannot be read, where that is known without fetching it."""
+
+    reason: FailureReason
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class ImageFailure:
     """One line of failures.jsonl: an image without a vector, and why."""
 
@@ -59,6 +67,10 @@ class ImageFailure:
     image_id: str
     reason: FailureReason
     message: str
+    etag: str = ""
+    """Of the object as it was listed; "" where nobody needs it."""
+    failed_before: bool = False
+    """Whether it is known from an earlier run, and was not fetched again."""
 
     def __post_init__(self) -> None:
         if len(self.message) > FAILURE_MESSAGE_CHARACTERS:

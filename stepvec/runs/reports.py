@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from stepvec.runs.outcome import ImageFailure
@@ -143,7 +143,7 @@ class PlannedRun:
 
 @dataclass(frozen=True, slots=True)
 class RunReport:
-    """The run's result: listed = embedded + unchanged + failed + missing.
+    """The run's result: listed = embedded + unchanged + failed + failed_before + missing.
 
     `found` counts rows in DynamoDB, by key, with the right ETag and Model: found = embedded + unchanged when nothing
     is missing. `missing_sample` names a few keys that have neither row nor failure.
@@ -184,3 +184,6 @@ class RunReport:
     """None in reports of older versions."""
     incomplete_shards: tuple[IncompleteShard, ...] = ()
     """The first of those with missing images or a failed job; verified/ has all of them."""
+    failed_before: int = 0
+    """Images left out since an earlier run over the same paths could not embed them, for a reason that lasts."""
+    failed_before_by_reason: Mapping[str, int] = field(default_factory=dict)

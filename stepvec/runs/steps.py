@@ -13,7 +13,8 @@ SUFFIXES_COUNTED: Final = 50
 SUFFIX_CHARACTERS: Final = 16
 """A longer suffix is cut: a key of 1,024 bytes may be nearly all suffix."""
 OTHER_SUFFIXES: Final = "(other)"
-NO_SUFFIX: Final = "(none)"
+IGNORED_NAMED: Final = 5
+"""Suffixes of ignored objects that a sentence names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,13 @@ class ListingCounts:
         )
 
 
+def summary_of_ignored(by_suffix: Mapping[str, int]) -> str:
+    """The most frequent suffixes of ignored objects, as in `txt 3, csv 2`."""
+    most = sorted(by_suffix.items(), key=lambda item: (-item[1], item[0]))
+    more = ["..."] if len(most) > IGNORED_NAMED else []
+    return ", ".join([*(f"{suffix} {count}" for suffix, count in most[:IGNORED_NAMED]), *more])
+
+
 @dataclass(frozen=True, slots=True)
 class ListingCursor:
     """Where the listing goes on.
@@ -100,13 +108,14 @@ class ListingState:
 
 @dataclass(frozen=True, slots=True)
 class ShardingCounts:
-    """What the sharding has decided so far. listed = to_embed + unchanged + refused + duplicates."""
+    """What the sharding has decided so far. listed = to_embed + unchanged + refused + failed_before + duplicates."""
 
     to_embed: int = 0
     unchanged: int = 0
     refused: int = 0
     duplicates: int = 0
     shards: int = 0
+    failed_before: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,3 +158,6 @@ class ShardingStep:
     refused: tuple[ImageFailure, ...]
     unchanged: int
     duplicates: int
+    failed_before: tuple[ImageFailure, ...] = ()
+    worker: str = ""
+    """Version of the worker that gets the shards: a run that is going on keeps the one that it was started with."""

@@ -12,6 +12,7 @@ from stacks.config import settings_of
 from stacks.triggers import START_TIMEOUT_SECONDS, key_patterns
 from stepvec import limits
 from stepvec.errors import ConfigurationError
+from stepvec.runs.images import SuffixRule
 from tests.infra.conftest import Synthesize
 from tests.infra.test_templates import PIPELINE, listed, of_type, one, statements
 
@@ -76,7 +77,7 @@ def test_the_schedule_starts_the_machine_with_its_input(template: dict[str, Any]
     assert schedule["ScheduleExpressionTimezone"] == "Europe/Vienna"
     assert schedule["FlexibleTimeWindow"] == {"MaximumWindowInMinutes": 15, "Mode": "FLEXIBLE"}
     target = schedule["Target"]
-    assert json.loads(target["Input"]) == {"Paths": ["images", "more"]}
+    assert json.loads(target["Input"]) == {"Paths": ["images", "more"], "MaxFailures": 0}
     assert target["RetryPolicy"]["MaximumRetryAttempts"] > 0
     assert "Arn" in target["DeadLetterConfig"]
     (resource,) = (one_of for one_of in template["Resources"].values() if one_of["Type"] == "AWS::Scheduler::Schedule")
@@ -108,9 +109,12 @@ def test_each_role_may_do_what_it_needs_and_no_more(template: dict[str, Any]) ->
 
 def test_a_pattern_is_of_prefixes_or_of_suffixes() -> None:
     suffixes = key_patterns(())
+    raw = {"suffix": {"equals-ignore-case": ".raw"}}
+    assert key_patterns((), SuffixRule(("raw",))) == sorted([*suffixes, raw], key=str)
+    assert key_patterns((), SuffixRule(("*",))) == key_patterns((), SuffixRule(("(none)",))) == [{"prefix": ""}]
     assert {"suffix": {"equals-ignore-case": ".jpg"}} in suffixes
-    assert key_patterns(("/",)) == suffixes
-    assert key_patterns(("images", "images/sub", "/more/")) == [{"prefix": "images/"}, {"prefix": "more/"}]
+    assert key_patterns(("/",)) == [{"prefix": ""}]
+    assert key_patterns(("images", "images/sub", "/more/")) == [{"prefix": "/more/"}, {"prefix": "images/"}]
     with pytest.raises(ConfigurationError, match="300 prefixes"):
         key_patterns(tuple(f"prefix-{number:03}" for number in range(300)))
 

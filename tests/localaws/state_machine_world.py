@@ -220,6 +220,7 @@ _ENVIRONMENT: Final = {
     "STEPVEC_TABLE": "table",
     "STEPVEC_MODEL": MODEL,
     "STEPVEC_VECTOR_TYPE": "float32",
+    "STEPVEC_WORKER_VERSION": "1",
     "STEPVEC_WORKER_LOG_GROUP": "logs",
     "STEPVEC_CAPACITY": codec.to_json(
         Capacity("cpu", 4, 1, ("c7i",), 30, spot=True, shard_size=5_000, vcpu_hour_usd=0.03)

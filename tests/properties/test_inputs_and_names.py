@@ -80,7 +80,7 @@ def test_no_prefix_lies_within_another_and_none_is_lost(paths: list[str], key: s
     except InvalidInputError:
         assume(False)
         raise
-    wanted = [f"{path.strip('/')}/" if path.strip("/") else "" for path in paths]
+    wanted = [path if not path or path.endswith("/") else f"{path}/" for path in paths]
     for probe in (key, *(prefix + key for prefix in wanted)):
         holding = [prefix for prefix in prefixes if probe.startswith(prefix)]
         assert len(holding) == any(probe.startswith(prefix) for prefix in wanted)

@@ -22,7 +22,7 @@ from lambdas.list_images.sources import ImageSource, PrefixSource
 from stepvec import codec
 from stepvec.errors import InvalidInputError
 from stepvec.limits import STATE_PAYLOAD_BYTES
-from stepvec.runs.images import is_image, suffix
+from stepvec.runs.images import IMAGE_SUFFIXES, is_image, suffix
 from stepvec.runs.layout import S3Uri
 from stepvec.runs.listing import ListedImage, read_listing
 from stepvec.runs.run_input import RunInput, parse_run_input
@@ -65,17 +65,22 @@ def run_rounds(
     return state, [image for file in files for image in read_listing(io.BytesIO(file), where="x")]
 
 
-def is_under(key: str, path: str) -> bool:
-    folder = path.strip("/")
-    return not folder or key.startswith(f"{folder}/")
+def prefix_of(path: str) -> str:
+    return path if not path or path.endswith("/") else f"{path}/"
+
+
+def under(keys: set[str], path: str) -> set[str]:
+    """The keys that a path means: those under exactly its prefix, or the one object whose key it is."""
+    found = {key for key in keys if key.startswith(prefix_of(path))}
+    return found or {key for key in keys if key == path}
 
 
 @st.composite
 def keys_and_paths(draw: st.DrawFn) -> tuple[set[str], list[str]]:
     """Some keys, and Paths that are mostly folders of theirs."""
     keys = draw(st.sets(KEYS, min_size=1, max_size=25))
-    folders = sorted({key[: key.rfind("/") + 1] or "/" for key in keys})
-    return keys, draw(st.lists(st.sampled_from([*folders, "/"]) | PATHS, min_size=1, max_size=4))
+    folders = sorted({key[: key.rfind("/") + 1] for key in keys})
+    return keys, draw(st.lists(st.sampled_from([*folders, "", *sorted(keys)]) | PATHS, min_size=1, max_size=4))
 
 
 def parse(paths: list[str]) -> RunInput:
@@ -93,18 +98,22 @@ def test_every_image_under_any_prefix_is_listed_once(
     store = MemoryStore(page_size=page_size)
     for number, key in enumerate(keys):
         store.add_image("images", key, size=number)
-    prefixes = parse(paths).prefixes
-    empty = [prefix for prefix in prefixes if not any(is_image(key) and key.startswith(prefix) for key in keys)]
-    event(f"a prefix without an image: {bool(empty)}")
+    run_input = parse(paths)
+    source = PrefixSource(store, "images", run_input.prefixes, objects=run_input.objects)
+    # A path within another is dropped, so what it names is found by the other.
+    kept = [path for path in paths if prefix_of(path) in run_input.prefixes]
+    named = {path for path in kept if under(keys, path) == {path} and not path.endswith("/")}
+    empty = [path for path in kept if path not in named and not any(map(is_image, under(keys, path)))]
+    event(f"a prefix without an image: {bool(empty)}, an object: {bool(named)}")
     if empty:
         with pytest.raises(InvalidInputError, match="no image under"):
-            run_rounds(store, PrefixSource(store, "images", prefixes), clock, lines_per_file)
+            run_rounds(store, source, clock, lines_per_file)
         return
-    state, images = run_rounds(store, PrefixSource(store, "images", prefixes), clock, lines_per_file)
-    wanted = {key for key in keys if any(is_under(key, path) for path in paths)}
+    state, images = run_rounds(store, source, clock, lines_per_file)
+    wanted = {key for path in kept for key in under(keys, path)}
     by_key = {image.key: image for image in images}
     assert len(by_key) == len(images)
-    assert set(by_key) == {key for key in wanted if is_image(key)}
+    assert set(by_key) == {key for key in wanted if is_image(key) or key in named}
     assert all(store.etags["images", key] == (image.size, image.etag) for key, image in by_key.items())
     assert (state.counts.listed, state.counts.bytes) == (len(images), sum(image.size for image in images))
     assert state.counts.ignored == len(wanted) - len(images) == sum(state.counts.ignored_by_suffix.values())
@@ -113,11 +122,21 @@ def test_every_image_under_any_prefix_is_listed_once(
 @PROPERTY
 @given(KEYS)
 def test_a_suffix_is_what_splitext_says(key: str) -> None:
-    assert suffix(key) == posixpath.splitext(posixpath.basename(key))[1][1:].lower()
+    said = posixpath.splitext(posixpath.basename(key))[1][1:].lower()
+    # What was a URL may go on after an image's suffix.
+    assert suffix(key) == said or (suffix(key) in IMAGE_SUFFIXES and any(mark in key for mark in "?#;:!&@%"))
+
+
+@PROPERTY
+@given(KEYS.filter(is_image), st.sampled_from(["?v=2", "?v=2.1&x=a/b", ":large", "%3Fv=2", "#top", "!w300"]))
+def test_an_image_whose_key_was_a_url_is_one(key: str, rest: str) -> None:
+    assert is_image(key + rest.replace("/", ""))
 
 
 def json_line(key: str, form: int) -> str:
-    return json.dumps([key, {"key": key}, {"key": key, "size": 7, "etag": '"e"'}][form])
+    # A key that looks like a URI is named by its URI.
+    name = f"s3://images/{key}" if key.startswith("s3://") else key
+    return json.dumps([name, {"key": name}, {"key": name, "size": 7, "etag": '"e"'}][form])
 
 
 def csv_rows(keys: list[str]) -> bytes:
@@ -174,7 +193,13 @@ def test_every_line_of_a_manifest_is_listed_in_its_order(
     keys = [key for part in parts for key in part]
     for key in keys:
         store.add_image("images", key, size=7, etag="e")
+    # A manifest of keys means each of them; an inventory lists all that is there.
+    wanted = keys if opened is open_lines else [key for key in keys if is_image(key)]
+    if not wanted:
+        with pytest.raises(InvalidInputError, match="nothing to embed"):
+            run_rounds(store, opened(store, parts, form), clock, 4)
+        return
     state, images = run_rounds(store, opened(store, parts, form), clock, 4)
-    assert images == [ListedImage(key, 7, "e") for key in keys if is_image(key)]
+    assert images == [ListedImage(key, 7, "e") for key in wanted]
     assert state.counts.listed + state.counts.ignored == len(keys)
-    assert Counter(image.key for image in images) == Counter(key for key in keys if is_image(key))
+    assert Counter(image.key for image in images) == Counter(wanted)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -19,9 +20,11 @@ from lambdas.verify_shard.verifier import Expectation, ImageOutcome, outcome, ve
 from stepvec.errors import RecordError
 from stepvec.estimate.capacity import Capacity
 from stepvec.rows.item import RowMetadata
+from stepvec.runs.known_failures import KnownFailures, known_failures_uri
 from stepvec.runs.listing import ShardImage
 from stepvec.runs.outcome import FailureReason, ImageFailure
 from stepvec.runs.reports import RunReport, ShardReport, StageSeconds, VerifiedShard
+from stepvec.runs.run_input import parse_normal_form
 from stepvec.runs.steps import ListingCounts, ShardEntry, ShardingCounts, ShardingCursor, ShardingState, ShardingStep
 from tests.fakes import LAYOUT, MODEL, MemoryStore
 from tests.properties.strategies import PROPERTY
@@ -52,6 +55,8 @@ class Run:
     shards: tuple[Shard, ...]
     unchanged: int
     refused: int
+    before: int
+    """Images that are known to fail, and were left out."""
     duplicates: int
     forgotten: int
     """Images that were listed and that no shard has."""
@@ -74,7 +79,12 @@ SHARDS = st.builds(
 )
 SMALL = st.integers(0, 2)
 RUNS = st.builds(
-    Run, st.lists(SHARDS, max_size=4).map(tuple), SMALL, SMALL, SMALL, st.sampled_from([0, 0, 1]), st.booleans(), SMALL
+    Run,
+    st.lists(SHARDS, max_size=4).map(tuple),
+    *[SMALL] * 4,
+    st.sampled_from([0, 0, 1]),
+    st.booleans(),
+    SMALL,
 )
 
 
@@ -108,10 +118,14 @@ class Written:
         )
         self.store.write_record(LAYOUT.shards, entries)
         refused = tuple(failure(f"refused-{number}", FailureReason.ID_CONFLICT) for number in range(run.refused))
-        step = ShardingStep(tuple(entries), refused, run.unchanged, run.duplicates)
+        before = tuple(
+            replace(failure(f"before-{number}", FailureReason.EMPTY), etag="e", failed_before=True)
+            for number in range(run.before)
+        )
+        step = ShardingStep(tuple(entries), refused, run.unchanged, run.duplicates, before, worker="w")
         self.store.write_record(LAYOUT.sharding_step(0), step)
         self.in_shards = sum(entry.images for entry in entries)
-        self.listed = self.in_shards + run.unchanged + run.refused + run.forgotten
+        self.listed = self.in_shards + run.unchanged + run.refused + run.before + run.forgotten
 
     def _write_shard(self, number: int, shard: Shard) -> ShardEntry:
         names = [f"{number}-{position}" for position in range(len(shard.images))]
@@ -189,7 +203,8 @@ def test_every_image_is_counted_once_whatever_became_of_the_files(run: Run) -> N
     answer = written.verify()
     event(f"complete: {answer.complete}")
     assert answer.listed == written.listed
-    assert answer.listed == answer.embedded + answer.unchanged + answer.failed + answer.missing
+    assert answer.listed == (answer.embedded + answer.unchanged + answer.failed + answer.failed_before + answer.missing)
+    assert answer.failed_before == run.before == sum(answer.failed_before_by_reason.values())
     assert answer.embedded == written.outcomes[ImageOutcome.EMBEDDED]
     assert answer.unchanged == written.outcomes[ImageOutcome.UNCHANGED] + run.unchanged
     assert answer.failed == written.outcomes[ImageOutcome.FAILED] + run.refused
@@ -206,8 +221,25 @@ def test_every_failure_is_named_once_with_its_reason(run: Run) -> None:
     written = Written(run)
     answer = written.verify()
     lines = [json.loads(line) for line in written.store.files["work", LAYOUT.failures.key].splitlines()]
-    assert len(lines) == len({line["key"] for line in lines}) == answer.failed
-    assert answer.failed_by_reason == dict(Counter(line["reason"] for line in lines))
+    assert len(lines) == len({line["key"] for line in lines}) == answer.failed + answer.failed_before
+    new = [line for line in lines if not line["failed_before"]]
+    assert answer.failed_by_reason == dict(Counter(line["reason"] for line in new))
+    assert len(new) == answer.failed
+
+
+@PROPERTY
+@given(RUNS)
+def test_what_failed_for_a_lasting_reason_is_known_afterwards(run: Run) -> None:
+    written = Written(run)
+    written.verify()
+    lines = [json.loads(line) for line in written.store.files["work", LAYOUT.failures.key].splitlines()]
+    lasting = {line["key"] for line in lines if line["reason"] in ("Truncated", "Empty")}
+    run_input = parse_normal_form(written.store.files["work", LAYOUT.input.key], where="input.json")
+    uri = known_failures_uri("work", run_input)
+    assert ("work", uri.key) in written.store.files or not lasting
+    if lasting:
+        known = KnownFailures(io.BytesIO(written.store.files["work", uri.key]), worker="w")
+        assert {line["key"] for line in lines if known.reason(line["key"], "e")} == lasting
 
 
 @PROPERTY
@@ -223,7 +255,7 @@ def test_an_image_counted_twice_never_hides_one_that_is_missing(run: Run, surplu
 @given(st.lists(SHARDS, min_size=1, max_size=3), st.integers(1, 3))
 def test_a_shard_that_counts_more_images_than_it_has_is_refused(shards: list[Shard], surplus: int) -> None:
     written = Written(
-        Run((*(replace(shard, is_verified=True) for shard in shards),), 0, 0, 0, 0, reembed=False, max_failures=9)
+        Run((*(replace(shard, is_verified=True) for shard in shards),), 0, 0, 0, 0, 0, reembed=False, max_failures=9)
     )
     verified = written.store.read_record(VerifiedShard, LAYOUT.verified(0))
     entry = ShardEntry(0, str(LAYOUT.shard(0)), verified.images)

@@ -18,15 +18,19 @@ from stepvec import codec
 from stepvec.limits import STATE_PAYLOAD_BYTES
 from stepvec.rows.item import RowMetadata
 from stepvec.runs.images import ImageIdScheme, image_id
+from stepvec.runs.known_failures import dump_known, known_failures_uri, record_of
 from stepvec.runs.layout import S3Uri
 from stepvec.runs.listing import ListedImage, ShardImage, dump_listing, read_shard
-from stepvec.runs.outcome import FailureReason
+from stepvec.runs.outcome import FailureReason, ImageFailure, Refusal
 from stepvec.runs.run_input import parse_run_input
 from stepvec.runs.steps import ListingCounts, ShardingCounts, ShardingState
 from tests.fakes import LAYOUT, MODEL, MemoryStore, MemoryTable
 from tests.properties.strategies import IMAGE_KEYS, ODD_IMAGE_KEYS, PROPERTY, listed
 
 Stored = Literal["nothing", "same", "older object", "other model", "other key", "sample's"]
+
+
+ARCHIVED = Refusal(FailureReason.ARCHIVED, "restore it")
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,12 @@ class Case:
     shard_size: int
     partition_files: int
     in_rounds: bool
+    archived: frozenset[str]
+    """Keys that the listing found to be archived."""
+    known: frozenset[str]
+    """Keys that failed before, with the ETag that they have."""
+    is_new_worker: bool
+    retry_failures: bool
 
     @property
     def distinct(self) -> dict[str, ListedImage]:
@@ -66,7 +76,11 @@ def cases(draw: st.DrawFn) -> Case:
     by_manifest = draw(st.booleans())
     scheme: ImageIdScheme = draw(st.sampled_from(["key", "stem"]))
     keys = draw(st.lists(IMAGE_KEYS | ODD_IMAGE_KEYS, unique=not by_manifest, max_size=30))
-    images = [listed(key, draw(st.integers(0, 100))) for key in keys]
+    archived = draw(st.frozensets(st.sampled_from(sorted(set(keys))), max_size=3)) if keys else frozenset()
+    known = draw(st.frozensets(st.sampled_from(sorted(set(keys))))) if keys else frozenset()
+    images = [
+        replace(listed(key, draw(st.integers(0, 100))), refused=ARCHIVED if key in archived else None) for key in keys
+    ]
     cuts = sorted(draw(st.lists(st.integers(0, len(images)), max_size=4)))
     files = [images[start:end] for start, end in zip([0, *cuts], [*cuts, len(images)], strict=True)]
     kinds: tuple[Stored, ...] = ("nothing", "same", "older object", "other model", "sample's")
@@ -75,7 +89,10 @@ def cases(draw: st.DrawFn) -> Case:
     kinds += ("other key",) if scheme == "stem" else ()
     stored = {identity: draw(st.sampled_from(kinds)) for identity in identities}
     numbers = draw(st.tuples(st.integers(1, 7), st.integers(1, 3)))
-    return Case(files, stored, scheme, by_manifest, draw(st.booleans()), *numbers, in_rounds=draw(st.booleans()))
+    flags = [draw(st.booleans()) for _ in range(3)]
+    reembed, is_new_worker, retry = draw(st.sampled_from([(False, False, False)] * 3 + [tuple(flags)]))
+    in_rounds = draw(st.booleans())
+    return Case(files, stored, scheme, by_manifest, reembed, *numbers, in_rounds, archived, known, is_new_worker, retry)
 
 
 class Sharded:
@@ -89,11 +106,20 @@ class Sharded:
         for number, images in enumerate(case.files):
             self.store.write(LAYOUT.listing(number), dump_listing(images))
         where = {"Manifest": "s3://work/m"} if case.by_manifest else {"Paths": ["/"]}
-        options = {"ImageId": case.scheme, "ShardSize": case.shard_size, "Reembed": case.reembed}
+        options = {
+            "ImageId": case.scheme,
+            "ShardSize": case.shard_size,
+            "Reembed": case.reembed,
+            "RetryFailures": case.retry_failures,
+        }
         run_input = parse_run_input(
             {**where, **options}, image_bucket="images", work_bucket="work", default_shard_size=1
         )
-        self.sharder = Sharder(self.store, self.table, LAYOUT, run_input, MODEL)
+        failures = [ImageFailure(key, key, FailureReason.TRUNCATED, "m", case.distinct[key].etag) for key in case.known]
+        records = sorted(filter(None, map(record_of, failures)))
+        worker = "before" if case.is_new_worker else "now"
+        self.store.write(known_failures_uri("work", run_input), b"".join(dump_known(records, worker=worker)))
+        self.sharder = Sharder(self.store, self.table, LAYOUT, run_input, MODEL, worker="now")
         state = ShardingState(
             run="r",
             started="2026-11-25T00:00:00Z",
@@ -127,9 +153,13 @@ class Sharded:
         return [list(read_shard(io.BytesIO(self.store.files["work", uri.key]), where=str(uri))) for uri in uris]
 
     @property
-    def refused(self) -> list[str]:
-        failures = [failure for step in self.steps for failure in step["refused"]]
-        assert {failure["reason"] for failure in failures} <= {FailureReason.ID_CONFLICT}
+    def refused(self) -> list[tuple[str, str]]:
+        return [(failure["key"], failure["reason"]) for step in self.steps for failure in step["refused"]]
+
+    @property
+    def failed_before(self) -> list[str]:
+        failures = [failure for step in self.steps for failure in step["failed_before"]]
+        assert all(failure["failed_before"] and failure["reason"] == "Truncated" for failure in failures)
         return [failure["key"] for failure in failures]
 
 
@@ -147,31 +177,39 @@ def sharded(case: Case) -> Sharded:
         return Sharded(case)
 
 
-def expected_fate(case: Case) -> tuple[set[str], set[str], set[str]]:
-    """Keys to embed, unchanged and refused, by the words of docs/architecture.md."""
+def expected_fate(case: Case) -> tuple[set[str], set[str], set[tuple[str, str]], set[str]]:
+    """Keys to embed, unchanged, refused with their reason, and left out as before, by docs/architecture.md."""
     sharing = Counter(image_id(key, case.scheme) for key in case.distinct)
-    embed, unchanged, refused = set(), set(), set()
+    embed, unchanged, before = set(), set(), set()
+    refused: set[tuple[str, str]] = set()
+    is_known = not (case.reembed or case.retry_failures or case.is_new_worker)
     for key, image in case.distinct.items():
         identity = image_id(key, case.scheme)
         row = case.row(identity)
         if sharing[identity] > 1 or (row is not None and row.key not in ("", key)):
-            refused.add(key)
+            refused.add((key, "IdConflict"))
         elif row is not None and (row.etag, row.model) == (image.etag, MODEL) and not case.reembed:
             unchanged.add(key)
+        elif key in case.archived:
+            refused.add((key, "Archived"))
+        elif key in case.known and is_known:
+            before.add(key)
         else:
             embed.add(key)
-    return embed, unchanged, refused
+    return embed, unchanged, refused, before
 
 
 @PROPERTY
 @given(cases())
 def test_each_listed_image_has_one_fate(case: Case) -> None:
     run = sharded(case)
-    embed, unchanged, refused = expected_fate(case)
-    event(f"refused: {bool(refused)}, shards: {min(len(run.shards), 3)}")
+    embed, unchanged, refused, before = expected_fate(case)
+    event(f"refused: {bool(refused)}, before: {bool(before)}, shards: {min(len(run.shards), 3)}")
     images = list(chain.from_iterable(run.shards))
     assert Counter(image.key for image in images) == Counter(embed)
     assert Counter(run.refused) == Counter(refused)
+    assert Counter(run.failed_before) == Counter(before)
+    assert run.counts.failed_before == len(before)
     assert sum(step["unchanged"] for step in run.steps) == run.counts.unchanged == len(unchanged)
     duplicates = sum(map(len, case.files)) - len(case.distinct)
     assert sum(step["duplicates"] for step in run.steps) == run.counts.duplicates == duplicates

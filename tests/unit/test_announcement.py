@@ -45,6 +45,12 @@ def test_the_message_has_the_counts_the_reasons_and_where_the_report_is() -> Non
         assert part in message["Message"]
 
 
+def test_what_was_ignored_and_what_failed_before_is_in_the_message() -> None:
+    text = text_of(report(ignored_by_suffix={"heif": 7}, failed_before_by_reason={"Truncated": 2}), where="here")
+    assert "Ignored by suffix:\n  heif: 7" in text
+    assert "Failed in an earlier run, and not tried again:\n  Truncated: 2" in text
+
+
 def test_an_incomplete_run_is_seen_in_the_subject() -> None:
     assert "INCOMPLETE" in subject_of(report(complete=False))
 

@@ -102,7 +102,7 @@ def test_the_rest_of_the_answer_is_botocores(encoding: str) -> None:
     ours, theirs = (Service().answers((200, page(entries, encoding=encoding))).client for _ in range(2))
     shorten_listing_answers(ours)
     short, full = (client.list_objects_v2(Bucket="b", Prefix="p/") for client in (ours, theirs))
-    wanted = ("Key", "Size", "ETag")
+    wanted = ("Key", "Size", "ETag", "StorageClass")
     assert short.pop("Contents") == [{name: entry[name] for name in wanted} for entry in full.pop("Contents")]
     for answer in (short, full):
         del answer["ResponseMetadata"]
@@ -128,3 +128,31 @@ def test_two_stores_may_share_a_client(service: Service) -> None:
     service.answers((200, page(entries)), (200, page(entries)))
     stores = [ObjectStore(service.client), ObjectStore(service.client)]
     assert [store.list_page("b", "p/", "").objects for store in stores] == [tuple(entries)] * 2
+
+
+@pytest.mark.parametrize("shortened", [True, False])
+def test_archived_objects_are_told_by_their_class_and_restoration(shortened: bool) -> None:
+    storage = {
+        "glacier.jpg": ("GLACIER", ""),
+        "deep.jpg": ("DEEP_ARCHIVE", ""),
+        "instant.jpg": ("GLACIER_IR", ""),
+        "restored.jpg": (
+            "GLACIER",
+            ("<RestoreStatus><IsRestoreInProgress>false</IsRestoreInProgress>"
+            "<RestoreExpiryDate>2029-12-21T00:00:00.000Z</RestoreExpiryDate></RestoreStatus>"),
+        ),
+        "restoring.jpg": (
+            "DEEP_ARCHIVE", "<RestoreStatus><IsRestoreInProgress>true</IsRestoreInProgress></RestoreStatus>"
+        ),
+    }  # fmt: skip
+    body = page([ListedImage(key, 1, "e") for key in storage]).decode()
+    for kind, status in storage.values():
+        body = body.replace("<StorageClass>STANDARD</StorageClass>", f"<StorageClass>{kind}</StorageClass>{status}", 1)
+    service = Service().answers((200, body.encode()))
+    store = ObjectStore(service.client)
+    if not shortened:
+        service.client.meta.events.unregister("before-parse.s3.ListObjectsV2", unique_id="stepvec-listing-answer")
+    refused = {entry.key: entry.refused.message for entry in store.list_page("b", "", "").objects if entry.refused}
+    assert sorted(refused) == ["deep.jpg", "glacier.jpg", "restoring.jpg"]
+    assert "restore it" in refused["glacier.jpg"]
+    assert "being restored" in refused["restoring.jpg"]

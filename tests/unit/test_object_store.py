@@ -7,12 +7,14 @@ from typing import Any, cast
 from unittest.mock import Mock
 
 import pytest
-from botocore.exceptions import ResponseStreamingError
+from botocore.exceptions import ClientError, ResponseStreamingError
 
 from stepvec.adapters.aws_errors import BODY_ATTEMPTS
 from stepvec.adapters.object_store import ObjectStore
 from stepvec.errors import StorageError
 from stepvec.runs.layout import S3Uri
+from stepvec.runs.listing import ListedImage
+from stepvec.runs.outcome import FailureReason
 
 URI = S3Uri("work", "runs/r/input.json")
 CONTENT = b"the whole file" * 100
@@ -62,3 +64,48 @@ def test_a_body_that_always_breaks_off_is_a_storage_error() -> None:
     with pytest.raises(StorageError, match=r"reading s3://work/runs/r/input\.json"), store_of(client, []).open(URI):
         pass
     assert client.reads == BODY_ATTEMPTS
+
+
+def looked_up(head: dict[str, Any] | Exception, get: Exception | None = None) -> ListedImage:
+    client = Mock()
+    client.head_object.side_effect = [head]
+    client.get_object.side_effect = [get]
+    return ObjectStore(client).look_up("images", "a.jpg")
+
+
+def answer(code: str, status: int) -> ClientError:
+    response: Any = {"Error": {"Code": code, "Message": "no"}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return ClientError(response, "HeadObject")
+
+
+RESTORED = 'ongoing-request="false", expiry-date="Fri, 21 Dec 2029 00:00:00 GMT"'
+
+
+@pytest.mark.parametrize(
+    ("fields", "is_archived"),
+    [
+        ({}, False),
+        ({"StorageClass": "GLACIER_IR"}, False),
+        ({"StorageClass": "GLACIER"}, True),
+        ({"StorageClass": "DEEP_ARCHIVE", "Restore": 'ongoing-request="true"'}, True),
+        ({"StorageClass": "DEEP_ARCHIVE", "Restore": RESTORED}, False),
+        ({"StorageClass": "INTELLIGENT_TIERING"}, False),
+        ({"StorageClass": "INTELLIGENT_TIERING", "ArchiveStatus": "ARCHIVE_ACCESS"}, True),
+    ],
+)
+def test_archived_objects_are_known_by_their_head(fields: dict[str, str], is_archived: bool) -> None:
+    found = looked_up({"ContentLength": 5, "ETag": '"e"', **fields})
+    assert (found.size, found.etag) == (5, "e")
+    assert (found.refused is not None and found.refused.reason is FailureReason.ARCHIVED) is is_archived
+
+
+def test_a_head_that_is_refused_is_that_objects_own() -> None:
+    assert looked_up(answer("404", 404)) == ListedImage("a.jpg", 0, "")
+    for code, status, reason in (("400", 400, "Unreadable"), ("403", 403, "AccessDenied")):
+        said = answer("AccessDenied" if status == 403 else "InvalidRequest", status)
+        found = looked_up(answer(code, status), said)
+        assert found.refused is not None
+        assert found.refused.reason == reason
+    for code, status in (("503", 503), ("SlowDown", 503), ("ExpiredToken", 400), ("301", 301)):
+        with pytest.raises(StorageError):
+            looked_up(answer(str(status), status), answer(code, status))

@@ -1,3 +1,4 @@
+import json
 from typing import Any
 
 import pytest
@@ -5,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stepvec.errors import InvalidInputError, RecordError
-from stepvec.runs.run_input import normalise_prefixes, parse_normal_form, parse_run_input
+from stepvec.runs.run_input import FIELDS, normalise_prefixes, parse_normal_form, parse_run_input
 
 
 def parse(document: Any) -> Any:
@@ -22,7 +23,11 @@ def test_the_original_samples_input_works_as_is() -> None:
     ("paths", "prefixes"),
     [
         (["a", "b/"], ("a/", "b/")),
-        (["/a/"], ("a/",)),
+        (["/a/"], ("/a/",)),
+        (["/a", "a//b"], ("/a/", "a//b/")),
+        (["s3://images//a/"], ("/a/",)),
+        (["s3://images//"], ("/",)),
+        (["//"], ("//",)),
         (["a/b", "a"], ("a/",)),
         (["a", "ab"], ("a/", "ab/")),
         (["a", "a/"], ("a/",)),
@@ -93,6 +98,40 @@ def test_the_normal_form_is_itself_a_valid_input_of_the_same_meaning(document: A
     assert parse(parsed.to_document()) == parsed
 
 
+@pytest.mark.parametrize("path", ["a", "/a", "s3://images//a", "s3://images//", "s3://x://y", "//", "a//", "/"])
+def test_a_path_means_the_same_when_the_run_reads_it_again(path: str) -> None:
+    try:
+        once = parse({"Paths": [path]})
+    except InvalidInputError:
+        # Of another bucket, without its URI.
+        once = parse({"Paths": [f"s3://images/{path}"]})
+    again = parse_normal_form(json.dumps(once.to_document()).encode(), where="input.json")
+    assert (again.prefixes, again.objects) == (once.prefixes, once.objects)
+    assert (once.objects == frozenset()) is path.endswith("/")
+
+
+@pytest.mark.parametrize(
+    ("suffixes", "more"),
+    [
+        ("*", ("*",)),
+        (["*", "raw"], ("*",)),
+        ([".RAW", "jpg", "raw"], ("raw",)),
+        (["(none)"], ("(none)",)),
+        ([], ()),
+    ],
+)
+def test_suffixes_are_read_in_any_spelling(suffixes: Any, more: tuple[str, ...]) -> None:
+    parsed = parse({"Paths": ["a"], "Suffixes": suffixes})
+    assert parsed.suffixes.more == more
+    assert parse(parsed.to_document()).suffixes == parsed.suffixes
+
+
+@pytest.mark.parametrize("suffixes", [5, [5], [""], ["a b"], ["tar.gz"], ["x/y"], ["a,b"], ["x" * 17], {"a": 1}, None])
+def test_what_is_not_a_suffix_is_refused(suffixes: Any) -> None:
+    with pytest.raises(InvalidInputError, match="^Suffixes"):
+        parse({"Paths": ["a"], "Suffixes": suffixes})
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -118,7 +157,7 @@ def nested(depth: int) -> Any:
 
 
 @pytest.mark.parametrize("value", ["x" * 200_000, nested(900), ["y" * 50_000] * 4, {"z" * 100_000: 1}, 10**4000])
-@pytest.mark.parametrize("field", ["Paths", "Manifest", "ImageId", "ShardSize", "Reembed", "MaxFailures"])
+@pytest.mark.parametrize("field", FIELDS)
 def test_an_error_is_short_however_long_or_deep_the_input_is(field: str, value: Any) -> None:
     document = {"Paths": ["a"], field: value}
     if field == "Manifest":

@@ -3,6 +3,7 @@
 import io
 import tracemalloc
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,9 +16,10 @@ from lambdas.shard_images.sharder import Sharder
 from lambdas.shard_images.window import balance, identify, shard_count
 from stepvec.errors import InvalidInputError
 from stepvec.rows.item import RowMetadata
+from stepvec.runs.known_failures import dump_known, known_failures_uri, record_of
 from stepvec.runs.layout import S3Uri
-from stepvec.runs.listing import ListedImage, ShardImage, dump_listing, read_shard
-from stepvec.runs.outcome import FailureReason
+from stepvec.runs.listing import ListedImage, ShardImage, archived, dump_listing, read_shard
+from stepvec.runs.outcome import FailureReason, ImageFailure
 from stepvec.runs.run_input import parse_run_input
 from stepvec.runs.steps import ListingCounts, ShardingCounts, ShardingState
 from tests.fakes import LAYOUT, MODEL, MemoryStore, MemoryTable
@@ -30,7 +32,9 @@ def listed(*keys: str) -> list[ListedImage]:
 class Run:
     """One sharding run over listing files in memory."""
 
-    def __init__(self, files: list[list[ListedImage]], table: MemoryTable | None = None, **options: Any) -> None:
+    def __init__(
+        self, files: list[list[ListedImage]], table: MemoryTable | None = None, *, worker: str = "", **options: Any
+    ) -> None:
         self.store, self.table = MemoryStore(), table or MemoryTable()
         for number, images in enumerate(files):
             self.store.write(LAYOUT.listing(number), dump_listing(images))
@@ -38,7 +42,7 @@ class Run:
         run_input = parse_run_input(
             {**where, **options}, image_bucket="images", work_bucket="work", default_shard_size=5000
         )
-        self.sharder = Sharder(self.store, self.table, LAYOUT, run_input, MODEL)
+        self.sharder = Sharder(self.store, self.table, LAYOUT, run_input, MODEL, worker=worker)
         self.state = ShardingState(
             run="r",
             started="2026-11-22T00:00:00Z",
@@ -234,3 +238,39 @@ def test_memory_does_not_grow_with_the_number_of_images(
     options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert peak_bytes(16, monkeypatch, **options) < 1.5 * peak_bytes(4, monkeypatch, **options)
+
+
+def test_archived_images_are_refused_without_being_fetched_unless_their_row_is_there() -> None:
+    refused = archived("DEEP_ARCHIVE")
+    images = [replace(image, refused=refused) for image in listed("a.jpg", "b.jpg")] + listed("c.jpg")
+    table = MemoryTable(stored={"a.jpg": RowMetadata("a.jpg", "a.jpg", "etag-of-a.jpg", MODEL, "r0")})
+    run = Run([images], table).finish()
+    (failure,) = run.store.document(LAYOUT.sharding_step(0))["refused"]
+    assert (failure["key"], failure["reason"]) == ("b.jpg", "Archived")
+    assert "restore it" in failure["message"]
+    assert (run.state.counts.unchanged, run.state.counts.to_embed) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("options", "worker", "tried"),
+    [
+        ({}, "w", ["new.jpg"]),
+        ({"RetryFailures": True}, "w", ["bad.jpg", "new.jpg"]),
+        ({"Reembed": True}, "w", ["bad.jpg", "new.jpg"]),
+        ({}, "a newer one", ["bad.jpg", "new.jpg"]),
+        ({"Paths": ["b"]}, "w", ["bad.jpg", "new.jpg"]),
+    ],
+)
+def test_what_failed_before_is_not_fetched_again(options: dict[str, Any], worker: str, tried: list[str]) -> None:
+    run = Run([listed("bad.jpg", "new.jpg")], worker="w", **options)
+    known = ImageFailure("bad.jpg", "bad.jpg", FailureReason.TRUNCATED, "m", "etag-of-bad.jpg")
+    uri = known_failures_uri(
+        "work",
+        parse_run_input({"Paths": ["a"]}, image_bucket="images", work_bucket="work", default_shard_size=1),
+    )
+    run.store.write(uri, b"".join(dump_known(filter(None, [record_of(known)]), worker=worker)))
+    run.finish()
+    assert run.keys == tried
+    step = run.store.document(LAYOUT.sharding_step(0))
+    assert [failure["key"] for failure in step["failed_before"]] == ([] if "bad.jpg" in tried else ["bad.jpg"])
+    assert run.state.counts.failed_before == len(step["failed_before"])

@@ -116,7 +116,7 @@ def test_the_manifest_is_read_as_it_was_written(keys: list[str]) -> None:
     bodies = [event("a.jpg"), *(event(f"{key}.jpg") for key in keys)]
     batch = read_batch(messages(*bodies), bucket=BUCKET)
     store, uri = MemoryStore(), S3Uri("work", "uploads/x.jsonl")
-    store.files[uri.bucket, uri.key] = dump_manifest(batch.images)
+    store.files[uri.bucket, uri.key] = dump_manifest(batch.images, bucket=BUCKET)
     source = open_manifest(store, uri, image_bucket=BUCKET, buckets=(BUCKET, "work"))
     read = [image for page in source.pages(ListingCursor()) for image in page.objects]
     assert tuple(read) == batch.images

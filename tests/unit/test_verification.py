@@ -1,6 +1,7 @@
 """VerifyShard and VerifyRun: one outcome an image, and sums that hold."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -75,7 +76,7 @@ def test_a_shard_is_counted() -> None:
     }
     twice = [ImageFailure(name, name, FailureReason.EMPTY, "m") for name in ("bad", "bad", "of another shard")]
     verdict = verify(images, metadata, twice, EXPECTED)
-    assert verdict.failures == (twice[0],)
+    assert verdict.failures == (replace(twice[0], etag="e"),)
     assert verdict.outcomes == {
         ImageOutcome.EMBEDDED: 1,
         ImageOutcome.UNCHANGED: 1,
@@ -133,20 +134,27 @@ def shard(
 COUNTS = st.tuples(*[st.integers(0, 5)] * 4)
 
 
-@given(st.lists(st.tuples(COUNTS, st.booleans())), st.integers(0, 5), st.integers(0, 3), st.integers(0, 3))
+@given(
+    st.lists(st.tuples(COUNTS, st.booleans())),
+    st.integers(0, 5),
+    st.integers(0, 3),
+    st.integers(0, 3),
+    st.integers(0, 3),
+)
 def test_listed_is_always_the_sum_of_its_outcomes(
-    shards: list[tuple[tuple[int, ...], bool]], unchanged: int, refused: int, lost: int
+    shards: list[tuple[tuple[int, ...], bool]], unchanged: int, refused: int, before: int, lost: int
 ) -> None:
     tally = Tally()
-    tally.add_sharding(unchanged=unchanged, duplicates=2, refused=failures(refused))
-    listed = unchanged + refused + 2
+    tally.add_sharding(ShardingStep((), failures(refused), unchanged, 2, failures(before)))
+    listed = unchanged + refused + before + 2
     for number, (counts, is_verified) in enumerate(shards):
         embedded, same, failed, missing = counts
         entry, verified, report = shard(number, embedded=embedded, unchanged=same, failed=failed, missing=missing)
         listed += entry.images
         tally.add_shard(entry, verified if is_verified else None, report)
     tally.record_unaccounted(listed + lost)
-    assert tally.listed == tally.embedded + tally.unchanged + tally.failed + tally.missing
+    assert tally.listed == tally.embedded + tally.unchanged + tally.failed + tally.failed_before + tally.missing
+    assert tally.failed_before == before == sum(tally.failed_before_by_reason.values())
     assert tally.listed == listed + lost - 2
     assert tally.missing >= lost
     assert tally.failed == sum(tally.failed_by_reason.values())
@@ -166,7 +174,7 @@ def test_failures_count_against_max_failures(failed: int, allowed: int, complete
     tally = Tally()
     tally.add_shard(*shard(0, embedded=1, failed=failed))
     assert tally.is_complete(allowed) is complete
-    assert ("MaxFailures" in tally.message(allowed)) is not complete
+    assert ("MaxFailures" in tally.message(allowed, ListingCounts())) is not complete
 
 
 def state(listed: int, steps: int, shards: int) -> ShardingState:
