@@ -81,7 +81,9 @@ image: setup build/photos ## Build the worker's container image and run a real s
 .PHONY: check
 check: setup lint $(STAMPS)/npm ## Linters, types and the synthesized template: what CI checks beside the tests
 	$(call say,asl-validator on the state machine)
-	build/npm/node_modules/.bin/asl-validator --json-path statemachine/embed_images.asl.json
+	@# With the partition filled in: its schema knows the ARNs of integrations, and no substitutions in them.
+	sed 's/$${Partition}/aws/g' statemachine/embed_images.asl.json > build/embed_images.asl.json
+	build/npm/node_modules/.bin/asl-validator --json-path build/embed_images.asl.json
 	$(call say,Synthesizing the CDK app)
 	rm -rf cdk.out && $(PYTHON) cdk_app.py
 	$(call say,cfn-lint on its templates)
@@ -158,6 +160,10 @@ field: setup ## Some 60 inputs as people have them, each with its public source 
 damage: setup ## Damage photos in every format, and see what is embedded all the same (PHOTOS=folder, COUNT=, RECORD=1)
 	PYTHONPATH=.:worker_image .venv-worker/bin/python -m resilience.damage $(PHOTOS) \
 	  $(if $(COUNT),--photos $(COUNT)) $(if $(RECORD),--record)
+
+.PHONY: proof-on-aws
+proof-on-aws: setup ## Ask an AWS account what only it can answer, in a throw-away deployment (an hour; NAME=, EMBEDDED=1 rehearses)
+	$(PYTHON) -m resilience.proof_on_aws $(if $(NAME),--name $(NAME)) $(if $(EMBEDDED),--embedded)
 
 .PHONY: policies
 policies: setup ## Take each permission statement away and see that some run misses it

@@ -91,7 +91,7 @@ class RecordingWorld(World):
 
     def invoke(self, FunctionName: str, Payload: bytes) -> Any:
         event = json.loads(Payload)
-        call = f"{FunctionName} {event['shard']['shard']}" if FunctionName == "VerifyShard" else FunctionName
+        call = f"{FunctionName} {event['state']['shard']['shard']}" if FunctionName == "VerifyShard" else FunctionName
         self.recording.calls[call] += 1
         if self._hold and FunctionName == "VerifyShard":
             self._hold.wait(20)

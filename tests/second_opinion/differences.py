@@ -27,19 +27,7 @@ class Explanation:
     reason: str
 
 
-_WITH_A_FAILED_CHILD: Final = (
-    "failed-jobs",
-    "incomplete-shards",
-    "one-incomplete-shard",
-    "refused-submission",
-    "lost-verify-shard",
-)
 EXPLANATIONS: Final = (
-    Explanation(
-        _WITH_A_FAILED_CHILD,
-        ("path", "calls", "error", "cause"),
-        "ToleratedFailurePercentagePath is ignored, so a child that fails ends the run.",
-    ),
     Explanation(
         ("*",), ("output of a failure",), "A FAILED execution has an output; on AWS it has error and cause only."
     ),

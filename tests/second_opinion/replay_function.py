@@ -15,8 +15,9 @@ RECORDINGS = json.loads((Path(__file__).parent / "recordings.json").read_text())
 
 def answer_of(event):
     """What was answered to this call: `{"payload", "error", "cause"}`."""
-    function, case = os.environ["FUNCTION"], event["run"]
-    call = f"{function} {event['shard']['shard']}" if function == "VerifyShard" else function
+    state = event.get("state", event)
+    function, case = os.environ["FUNCTION"], state["run"]
+    call = f"{function} {state['shard']['shard']}" if function == "VerifyShard" else function
     number = count(Path(os.environ["CALLS"]) / case, call)
     if case == RECORDINGS["held"] and function == "VerifyShard":
         time.sleep(RECORDINGS["held_seconds"])
