@@ -10,13 +10,19 @@ from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
-from PIL import Image, ImageFilter
+import pylibjxl
+from PIL import Image, ImageFilter, TiffImagePlugin
+from stepvec_worker.images.decoding import DecodeLimits, decode
 
 from resilience.corpus.encoders import encoded, jpeg_segment, png_chunk
 from resilience.field.kind import EMBEDDED, Kind, decoded, jpeg, photo
+from testkit.photos import ROOT
 
 ORIENTATION: Final = 0x0112
+GDAL_NODATA: Final = 42113
 END_OF_IMAGE: Final = b"\xff\xd9"
+HEIC: Final = ROOT / "tests" / "worker" / "data"
+"""Made with x265, which the worker does not have: one picture, stored upright and stored turned."""
 
 
 def kinds() -> Iterator[Kind]:
@@ -107,11 +113,18 @@ def measured() -> Iterator[Kind]:
                   lambda: encoded(Image.fromarray((values * 257).astype(np.uint16)), "PNG"), grey)  # fmt: skip
     yield decoded("TIFF of 16 bits", "python-pillow/Pillow#1108", EMBEDDED,
                   lambda: encoded(Image.fromarray((values * 257).astype(np.uint16)), "TIFF"), grey)  # fmt: skip
+    yield decoded("TIFF of 10 bits in 16", "python-pillow/Pillow#2610", EMBEDDED,
+                  lambda: encoded(Image.fromarray((values * 4).astype(np.uint16)), "TIFF"), grey)  # fmt: skip
+    yield decoded("GeoTIFF of floats with nodata -9999", "GeoTIFF/georaster#87", EMBEDDED, with_nodata, grey)
     yield decoded("GeoTIFF of floats with NaN", "GeoTIFF/georaster#24", EMBEDDED, lambda: with_hole(np.nan), grey)
 
 
 def of_other_formats() -> Iterator[Kind]:
     """Formats that people have by the million, and forms of known ones."""
+    yield decoded("AVIF", "cbenning/fussel#163", EMBEDDED, lambda: encoded(photo(), "AVIF", quality=90))
+    yield decoded("HEIC of a phone held upright", "photoprism/photoprism#3705", EMBEDDED,
+                  (HEIC / "turned.heic").read_bytes, upright_heic())  # fmt: skip
+    yield decoded("JPEG XL", "nextcloud/photos#2644", EMBEDDED, lambda: bytes(pylibjxl.encode(np.asarray(photo()))))
     yield decoded("PNG as Xcode packs it (CgBI)", "opencv/opencv#27295", "Unsupported", as_xcode_packs_it)
     yield decoded("JPEG of 12 bits", "libjxl/libjxl#2685", "Unsupported", lambda: of_precision(12))
 
@@ -175,6 +188,18 @@ def with_hole(value: float, **options: object) -> bytes:
     heights = (np.asarray(photo().convert("L")) / 255).astype(np.float32)
     heights[:20, :20] = value
     return encoded(Image.fromarray(heights), "TIFF", **options)
+
+
+def with_nodata() -> bytes:
+    """As GDAL marks it."""
+    tags = TiffImagePlugin.ImageFileDirectory_v2()
+    tags[GDAL_NODATA] = "-9999"
+    return with_hole(-9999.0, tiffinfo=tags)
+
+
+def upright_heic() -> Image.Image:
+    """The picture in the HEIC files, from the one that needs no turning."""
+    return decode((HEIC / "scene.heic").read_bytes(), DecodeLimits()).convert("RGB")
 
 
 def as_xcode_packs_it() -> bytes:

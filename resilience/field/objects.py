@@ -76,10 +76,10 @@ class Bucket:
     name: str
     storage: Storage
 
-    def put(self, key: str, body: bytes = b"", *, storage_class: str = "") -> None:
-        """Write an object; the photo, if no other body is given."""
+    def put(self, key: str, body: bytes, *, storage_class: str = "") -> None:
+        """Write an object."""
         headers = {"x-amz-storage-class": storage_class} if storage_class else {}
-        self.storage.put(self.name, quote(key, safe="/"), body or jpeg(), headers)
+        self.storage.put(self.name, quote(key, safe="/"), body, headers)
 
     def manifest(self, lines: Sequence[Any]) -> str:
         """Write a manifest of JSON Lines; its URI."""
@@ -125,6 +125,8 @@ class Bucket:
             number += 1
 
     def _fetch(self, image: ListedImage) -> str:
+        if image.refused is not None:
+            return str(image.refused.reason)
         fetcher = ImageFetcher(s3_client(), self.name, max_bytes=10**8, sleep=lambda _: None)
         try:
             fetcher.fetch(shard_image(image))
@@ -193,7 +195,8 @@ def kinds(running: Storage) -> Iterator[Kind]:
 def _meeting(objects: Objects, bucket: Bucket) -> Any:
     def meet() -> str:
         for key in objects.keys:
-            bucket.put(key, b"" if key.endswith("/") else jpeg())
+            storage_class = GLACIER if PurePosixPath(key).stem == GLACIER else ""
+            bucket.put(key, b"" if key.endswith("/") else jpeg(), storage_class=storage_class)
         how = dict(objects.how) or {"Paths": ["images"]}
         if "manifest" in how:
             how = {"Manifest": bucket.manifest([str(line).replace("BUCKET", bucket.name) for line in how["manifest"]])}
@@ -204,6 +207,8 @@ def _meeting(objects: Objects, bucket: Bucket) -> Any:
     return meet
 
 
+GLACIER: Final = "GLACIER"
+"""The storage class of an object with this name, and the name of an object of this class."""
 ODD: Final = (
     "images/a b.jpg",
     "images/a+b.jpg",
@@ -233,4 +238,26 @@ KINDS: Final = (
             ("images/a.jpg", "images/archived.jpg")),
     Objects("key of a manifest that the bucket does not have", "generalui/s3p#53", "NotFound 1, fetched 1",
             ("images/a.jpg",), {"manifest": ["images/a.jpg", "images/gone.jpg"]}),
+    Objects("suffixes of JPEG, BMP and PNG that browsers and Windows give", "sylikc/jpegview#168", "fetched 4",
+            ("images/a.jfif", "images/b.jpe", "images/c.dib", "images/d.apng")),
+    Objects("rest of a URL behind the suffix", "krau/SaveAny-Bot#243", "fetched 2",
+            ("images/a.jpg?v=2", "images/b.png:large")),
+    Objects("what macOS puts beside its files", "guardian/giant#380", "fetched 1, ignored 2 (AppleDouble)",
+            ("images/a.jpg", "images/._a.jpg", "images/__MACOSX/a.jpg")),
+    Objects("photos of an iPhone (.HEIC)", "photoprism/photoprism#3705", "fetched 2",
+            ("images/a.HEIC", "images/b.heif")),
+    Objects("films and sidecars between the photos", "nextcloud/photos#313", "fetched 1, ignored 1 aae, ignored 1 mov",
+            ("images/a.jpg", "images/a.MOV", "images/a.aae")),
+    Objects("keys without a suffix, all of them asked for", "bcoe/thumbd#30", "fetched 2",
+            ("images/0a1b2c", "images/9f8e7d"), {"Paths": ["images"], "Suffixes": ["*"]}),
+    Objects("keys without a suffix, named by a manifest", "lrsjng/h5ai#770", "fetched 1",
+            ("images/0a1b2c",), {"manifest": ["images/0a1b2c"]}),
+    Objects("manifest of S3 URIs", "liormizr/s3path#156", "fetched 1",
+            ("images/a.jpg",), {"manifest": ["s3://BUCKET/images/a.jpg"]}),
+    Objects("keys that begin with a slash", "peak/s5cmd#352", "fetched 1",
+            ("/images/a.jpg", "images/b.jpg"), {"Paths": ["/images"]}),
+    Objects("a path that is one object", "Unidata/thredds#261", "fetched 1",
+            ("images/a.jpg", "images/b.jpg"), {"Paths": ["images/a.jpg"]}),
+    Objects("object in Glacier by its listing, read by nobody", "aws/aws-cli#748", "Archived 1, fetched 1",
+            ("images/a.jpg", "images/GLACIER.jpg")),
 )  # fmt: skip
