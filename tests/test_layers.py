@@ -51,7 +51,7 @@ def test_imports_go_one_way():
         ("lambdas/verify_run/handler.py", "from stepvec import Stepvec"),
         ("localaws/cloud.py", "import local_pipeline.cloud"),
         ("worker_image/stepvec_worker/storage/rows.py", "import stepvec_worker.processes.messages"),
-        ("worker_image/stepvec_worker/processes/host.py", "import stepvec_worker.processes.messages"),
+        ("worker_image/stepvec_worker/processes/messages.py", "import stepvec_worker.processes.supervisor"),
         ("localaws/scheduler.py", "import moto.core"),
         ("localaws/iam/policy.py", "import localaws.context"),
         ("testkit/processes.py", "import bench.worker"),

@@ -215,7 +215,7 @@ RULES: Final = (
         "evaluateOnExit has 5 rules at most; the first that matches counts, and what none matches is retried.",
         "batch/latest/userguide/job_retries.html",
         (
-            "infra/test_templates.py::test_the_job_retries_hosts_lost_and_ends_on_anything_else",
+            "infra/test_templates.py::test_the_job_is_retried_after_everything_but_what_would_end_the_same_way",
             "localaws/test_embedded_batch.py::test_evaluate_on_exit_decides",
         ),
         schema=True,
