@@ -15,7 +15,7 @@ from local_pipeline.installation import LAMBDA_PYTHON, WORKER_PYTHON, synthesize
 from localaws import EmbeddedCloud
 from tests.local.conftest import Pipeline, photo, wait_until
 
-IMAGES = 6
+IMAGES = 3
 CHANGED = "f" * 64
 """The tag of the changed worker's image."""
 
@@ -35,9 +35,17 @@ def with_changed_worker(assembly: Path, folder: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def pipeline(assembly: Path) -> Iterator[Pipeline]:
+def one_by_one(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An assembly that submits a shard's job when the one before has ended, as a run of many shards does."""
+    folder = tmp_path_factory.mktemp("deploys") / "cdk.out"
+    synthesize(folder, {"max_concurrency": 1})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pipeline(one_by_one: Path) -> Iterator[Pipeline]:
     with EmbeddedCloud.start(
-        assembly,
+        one_by_one,
         lambda_python=LAMBDA_PYTHON,
         worker_python=WORKER_PYTHON,
         slots=1,
@@ -69,15 +77,15 @@ def deploy_in_the_middle(pipeline: Pipeline, assembly: Path) -> Any:
 
 
 @pytest.mark.timeout(900)
-def test_a_changed_worker_then_a_changed_model(pipeline, assembly, tmp_path):
-    changed_worker = with_changed_worker(assembly, tmp_path / "worker")
+def test_a_changed_worker_then_a_changed_model(pipeline, one_by_one, tmp_path):
+    changed_worker = with_changed_worker(one_by_one, tmp_path / "worker")
     folder, report = deploy_in_the_middle(pipeline, changed_worker)
     assert (report.listed, report.embedded, report.missing) == (IMAGES, IMAGES, 0)
     assert revisions(pipeline) == {1: "ACTIVE", 2: "ACTIVE"}
 
     before = pipeline.row(f"{folder}/0.jpg").model
     changed_model = tmp_path / "model"
-    synthesize(changed_model, {"preprocessing": "sample-1"})
+    synthesize(changed_model, {"max_concurrency": 1, "preprocessing": "sample-1"})
     folder, report = deploy_in_the_middle(pipeline, changed_model)
     assert (report.listed, report.embedded, report.missing) == (IMAGES, IMAGES, 0)
     assert {pipeline.row(f"{folder}/{number}.jpg").model for number in range(IMAGES)} == {before}
