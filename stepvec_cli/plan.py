@@ -21,7 +21,7 @@ from stepvec.estimate.plan import Workload, plan_run
 from stepvec.limits import KEY_BYTES
 from stepvec.rows.item import VectorType
 from stepvec.rows.model import Architecture, Engine, Precision
-from stepvec.runs.run_input import MAX_SHARD_SIZE, prefixes_of
+from stepvec.runs.run_input import MAX_SHARD_SIZE, parse_run_input
 from stepvec.stack_names import DATA_STACK, PIPELINE_STACK
 from stepvec.weights.model_directory import read_model_card
 from stepvec_cli.console import errors
@@ -84,14 +84,17 @@ def plan(
 
 def _count(paths: list[str], data_stack: str, pipeline_stack: str, ignored: Counter[str]) -> Workload:
     deployment = find_deployment(data_stack, pipeline_stack)
-    prefixes = prefixes_of(paths, deployment.image_bucket)
+    wanted = parse_run_input(
+        {"Paths": paths}, image_bucket=deployment.image_bucket, work_bucket="", default_shard_size=1
+    )
     with translate_aws_errors(), errors.status("counting") as status:
         return count_images(
             ObjectStore(deployment.client("s3")),
             deployment.image_bucket,
-            prefixes,
+            wanted.prefixes,
             lambda count: status.update(f"counting: {count:,} images"),
             ignored,
+            wanted.objects,
         )
 
 

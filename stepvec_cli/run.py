@@ -27,6 +27,15 @@ def run(
         ImageIdScheme, typer.Option(help="A row's id: the image's whole key, or its file name.")
     ] = "key",
     shard_size: Annotated[int | None, typer.Option(min=1, help="Most images in a shard.")] = None,
+    suffixes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--suffix", help='Try keys with this suffix too; "*" for all keys, "(none)" for those without one.'
+        ),
+    ] = None,
+    retry_failures: Annotated[
+        bool, typer.Option("--retry-failures", help="Try images again that failed for good in an earlier run.")
+    ] = False,
     reembed: Annotated[bool, typer.Option("--reembed", help="Embed again what is stored already.")] = False,
     max_failures: Annotated[int, typer.Option(min=0, help="Images that may fail without failing the run.")] = 0,
     data_stack: DataStack = DATA_STACK,
@@ -37,6 +46,10 @@ def run(
         raise typer.BadParameter("Give prefixes, or --manifest.")
     run_input: dict[str, Any] = {"Manifest": manifest} if manifest else {"Paths": paths}
     run_input |= {"ImageId": image_id, "MaxFailures": max_failures, "Reembed": reembed}
+    if suffixes:
+        run_input["Suffixes"] = suffixes
+    if retry_failures:
+        run_input["RetryFailures"] = True
     if shard_size is not None:
         run_input["ShardSize"] = shard_size
     started = Run(

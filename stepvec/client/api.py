@@ -65,12 +65,15 @@ class Stepvec:
         name: str | None = None,
         image_id: ImageIdScheme = "key",
         shard_size: int | None = None,
+        suffixes: Sequence[str] = (),
+        retry_failures: bool = False,
         reembed: bool = False,
         max_failures: int = 0,
     ) -> str:
         """Start a run over the prefixes `paths`, or over the keys that `manifest` (an S3 URI) lists; gives its name.
 
-        Raises InvalidInputError where both or neither are given, and where there is a run of that name already.
+        The options are the fields of an execution's input (docs/architecture.md). Raises InvalidInputError where both
+        paths and manifest or neither are given, and where there is a run of that name already.
 
         >>> Stepvec().run(["photos", "more-photos"], name="my-second-run", max_failures=10)
         'my-second-run'
@@ -81,6 +84,10 @@ class Stepvec:
                 "A run needs paths or a manifest, and not both.", remedy='For example: run("images").'
             )
         options: dict[str, Any] = {"ImageId": image_id, "MaxFailures": max_failures, "Reembed": reembed}
+        if suffixes:
+            options["Suffixes"] = list(suffixes)
+        if retry_failures:
+            options["RetryFailures"] = True
         if shard_size is not None:
             options["ShardSize"] = shard_size
         run = Run(self._deployment, name or f"run-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}")

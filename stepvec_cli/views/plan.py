@@ -7,9 +7,9 @@ from typing import Final
 
 from stepvec.estimate.plan import Plan
 from stepvec.runs.reports import RunReport
+from stepvec.runs.steps import summary_of_ignored
 
 WIDTH: Final = 22
-MAX_SUFFIXES: Final = 8
 BOUNDS: Final = {
     "vcpus": "the vCPUs",
     "table_writes": "writes of a cold table",
@@ -45,10 +45,8 @@ def plan_lines(plan: Plan) -> Iterator[str]:
 def ignored_lines(ignored: Mapping[str, int]) -> Iterator[str]:
     """How many objects are no images by their suffix, the most frequent suffixes first; nothing if there are none."""
     if ignored:
-        by_count = sorted(ignored.items(), key=lambda entry: (-entry[1], entry[0]))
-        told = ", ".join(f"{ascii(end)[1:-1]} {count:,}" for end, count in by_count[:MAX_SUFFIXES])
-        more = f" and {len(by_count) - MAX_SUFFIXES:,} other suffixes" if len(by_count) > MAX_SUFFIXES else ""
-        yield f"Ignored by suffix: {sum(ignored.values()):,} ({told}{more})"
+        # ascii(): a suffix may hold what moves the cursor or turns the line around.
+        yield f"Ignored by suffix: {sum(ignored.values()):,} ({ascii(summary_of_ignored(ignored))[1:-1]})"
 
 
 def comparison_lines(report: RunReport) -> Iterator[str]:

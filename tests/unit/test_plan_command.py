@@ -112,3 +112,13 @@ def test_an_export_leaves_out_other_models_and_counts_them() -> None:
 )
 def test_durations_are_told_in_the_unit_that_suits(seconds: float | str, text: str) -> None:
     assert duration(seconds) == text
+
+
+def test_a_path_that_is_one_object_is_counted_as_that_object() -> None:
+    store = MemoryStore()
+    for key in ("a/1.jpg", "a/2.jpg", "/a/3.jpg"):
+        store.add_image("b", key)
+    assert count_images(store, "b", ["a/1.jpg/"], objects=["a/1.jpg/"]).images == 1
+    assert count_images(store, "b", ["a/1.jpg/"]).images == 0
+    assert count_images(store, "b", ["a/"], objects=["a/"]).images == 2
+    assert count_images(store, "b", ["/a/"], objects=["/a/"]).images == 1
