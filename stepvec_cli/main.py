@@ -18,6 +18,7 @@ from stepvec_cli.deploy import deploy
 from stepvec_cli.destroy import destroy
 from stepvec_cli.doctor import doctor
 from stepvec_cli.export import export
+from stepvec_cli.inventory import inventory
 from stepvec_cli.local_run import run as local_run
 from stepvec_cli.local_up import up as local_up
 from stepvec_cli.plan import plan
@@ -53,6 +54,7 @@ for command in (
     repair,
     audit,
     export,
+    inventory,
     doctor,
     deploy,
     destroy,

@@ -258,7 +258,8 @@ def _inventory_files(text: bytes, uri: S3Uri, *, image_bucket: str, buckets: tup
         ) from error
     if file_format != "CSV" or "Key" not in columns:
         raise InvalidInputError(
-            f"Manifest: {uri} is an inventory of format {file_format:.20}.", remedy="Configure the inventory as CSV."
+            f"Manifest: {uri} is an inventory of format {file_format:.20}.",
+            remedy="Configure the inventory as CSV, or convert it: `stepvec inventory URI`.",
         )
     if source != image_bucket or destination not in buckets:
         raise InvalidInputError(

@@ -1,0 +1,36 @@
+"""`stepvec inventory`: makes an S3 Inventory in Parquet or ORC one that a run can read."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from stepvec.adapters.object_store import ObjectStore
+from stepvec.client.deployment import find_deployment
+from stepvec.client.session import translate_aws_errors
+from stepvec.runs.layout import S3Uri
+from stepvec.stack_names import DATA_STACK, PIPELINE_STACK
+from stepvec_cli.console import errors
+from stepvec_cli.options import DataStack, PipelineStack
+
+
+def inventory(
+    uri: Annotated[str, typer.Argument(metavar="URI", help="S3 URI of the inventory's manifest.json.")],
+    data_stack: DataStack = DATA_STACK,
+    pipeline_stack: PipelineStack = PIPELINE_STACK,
+) -> None:
+    """Write an S3 Inventory in Parquet or ORC to the work bucket as CSV, and print what to give as Manifest."""
+    # Imported here: pyarrow takes most of a second, and `--help` does not need it.
+    from stepvec.client.inventory import inventory_as_csv
+
+    manifest = S3Uri.parse(uri)
+    deployment = find_deployment(data_stack, pipeline_stack)
+    with translate_aws_errors(), errors.status("reading") as status:
+        converted = inventory_as_csv(
+            ObjectStore(deployment.client("s3")),
+            manifest,
+            deployment.work_bucket,
+            on_file=lambda done, files: status.update(f"{done} of {files} files"),
+        )
+    typer.echo(str(converted))
