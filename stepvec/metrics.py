@@ -1,7 +1,7 @@
 """Every CloudWatch metric of ours: name, unit, who writes it, and by what it is split.
 
-Dashboard, alarms, the cost of metrics and the table of docs/operate.md come from this list; functions write by
-`stepvec.adapters.telemetry.measure`. To add one: a constant here, in METRICS, and a `measure` where it is known.
+Dashboard, the cost of metrics and the table of docs/operate.md go by this list; functions write by
+`stepvec.adapters.telemetry.measure`. To add one: CONTRIBUTING.md, "A metric".
 """
 
 from __future__ import annotations

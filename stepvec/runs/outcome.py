@@ -25,11 +25,12 @@ class FailureReason(StrEnum):
     UNSUPPORTED = "Unsupported"
     """A real image in a form (compression, colour space) that no decoder here reads."""
     TRUNCATED = "Truncated"
-    """The data ends before the picture does, or something that is no picture (zeros, say) stands where it should be.
+    """The data ends before the picture does, or filler (zeros, say) stands at its end instead.
     Bytes that a picture does not need may be missing: a JPEG's end marker, a PNG's last chunk."""
     DAMAGED = "Damaged"
-    """The data is there and wrong. As far as its format can tell: checksums, code words that do not exist, data that
-    lasts longer or shorter than its picture. What is embedded all the same is in docs/reliability.md, "Damage"."""
+    """The data goes on to its end and is wrong, or missing inside. As far as its format can tell: checksums, code words
+    that do not exist, data that lasts longer or shorter than its picture. What is embedded all the same is in
+    docs/reliability.md, "Damage"."""
     TOO_LARGE = "TooLarge"
     """More bytes or pixels than the worker takes."""
     CHANGED = "Changed"

@@ -170,7 +170,7 @@ def test_a_progressive_jpeg_that_ends_between_two_scans_is_truncated() -> None:
     assert outcome(whole[:last] + b"\xff\xd9") == EMBEDDED
 
 
-def test_a_jpeg_without_one_of_its_colours_is_truncated() -> None:
+def test_a_jpeg_without_one_of_its_colours_is_damaged() -> None:
     """Three scans, a component each: libjpeg decodes two of them without a word, in wrong colours."""
     parts = separate_scans(JPEGS["progressive"])
     assert outcome(b"".join(parts)) == EMBEDDED

@@ -189,7 +189,7 @@ def _decode_other(data: bytes, limits: DecodeLimits) -> Image.Image:
 
 
 def _decode_jpeg_xl(data: bytes, limits: DecodeLimits) -> Image.Image:
-    """Upright, as libjxl gives it. as 8 bits a sample."""
+    """Upright, as libjxl gives it, as 8 bits a sample."""
     header = pylibjxl.probe(data)
     width, height = header["width"], header["height"]
     _check_size((width, height), limits, coefficient_bytes=JPEG_XL_BYTES * width * height)

@@ -16,7 +16,6 @@ import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image
 
-from stepvec.runs.outcome import FailureReason
 from stepvec_worker.images.jpeg_scan import judge_scan
 from stepvec_worker.images.jpeg_structure import (
     END_OF_IMAGE,
@@ -25,7 +24,7 @@ from stepvec_worker.images.jpeg_structure import (
     mended,
     missing_scans,
 )
-from stepvec_worker.images.rejection import ImageRejected, ends_in_filler
+from stepvec_worker.images.rejection import ImageRejected, truncated_or_damaged
 
 RgbArray = NDArray[np.uint8]
 """(height, width, 3)."""
@@ -122,7 +121,5 @@ def _read_odd(
 
 
 def _rejected(data: bytes, structure: JpegStructure, what: str) -> ImageRejected:
-    """Truncated if the file breaks off, or ends in filler where the picture should be; else Damaged."""
-    if END_OF_IMAGE not in data[structure.scan :] or ends_in_filler(data):
-        return ImageRejected(FailureReason.TRUNCATED, f"The picture breaks off. ({what})")
-    return ImageRejected(FailureReason.DAMAGED, f"Its data is damaged. ({what})")
+    """Without an end marker anywhere behind its header, a JPEG breaks off."""
+    return truncated_or_damaged(data, what, breaks_off=END_OF_IMAGE not in data[structure.scan :])

@@ -1,8 +1,8 @@
-"""Why an image gets no vector: the exception, and the reason that bytes and a decoder's error amount to.
+"""Why an image gets no vector: the exception, and its reason.
 
-The order in which `rejection` decides: the size; the format, by its signature; what the decoder lacks; whether the file
-breaks off (Truncated); and what is left over is data that is there and wrong (Damaged). Where each format can tell the
-last two is written down in docs/reliability.md.
+`rejection` gives the reason for a decoder's error: too large; not supported; not an image, by its signature; else
+Truncated or Damaged. `truncated_or_damaged` is for pictures that a decoder gives and that are not whole (jpeg.py,
+wholeness.py). How far each format can tell is written down in docs/reliability.md.
 """
 
 from __future__ import annotations
@@ -36,6 +36,16 @@ FILLER_BYTES: Final = 64
 def ends_in_filler(data: bytes) -> bool:
     """Whether one byte value fills the end of `data`, before an end marker of two bytes or not."""
     return any(len(set(end)) == 1 for end in (data[-FILLER_BYTES:], data[-FILLER_BYTES - 2 : -2]))
+
+
+def truncated_or_damaged(data: bytes, what: str, *, breaks_off: bool = False) -> ImageRejected:
+    """The ImageRejected for a picture that is not whole, `what` says how it was seen.
+
+    Truncated if it `breaks_off`, or if filler stands at its end; else Damaged: data is wrong, or missing inside.
+    """
+    if breaks_off or ends_in_filler(data):
+        return ImageRejected(FailureReason.TRUNCATED, f"The picture breaks off. ({what})")
+    return ImageRejected(FailureReason.DAMAGED, f"Its data is damaged. ({what})")
 
 
 def rejection(error: Exception, data: bytes) -> ImageRejected:

@@ -13,8 +13,7 @@ from typing import Final
 
 from PIL import Image, TiffImagePlugin
 
-from stepvec.runs.outcome import FailureReason
-from stepvec_worker.images.rejection import FILLER_BYTES, ImageRejected, ends_in_filler, last_box_ends
+from stepvec_worker.images.rejection import FILLER_BYTES, last_box_ends, truncated_or_damaged
 
 SPARE_BYTES: Final = 8
 """What may be taken off the end of a WebP picture's data with nothing lost: an encoder writes up to 2 bytes more than
@@ -50,7 +49,7 @@ def _check_webp(data: bytes) -> None:
         Image.open(io.BytesIO(shortened), formats=("WEBP",)).load()
     except Exception:  # noqa: BLE001 - as it must be: the picture needs its last bytes
         return
-    raise _damaged(data, "the picture ends before its data does")
+    raise truncated_or_damaged(data, "the picture ends before its data does")
 
 
 def _shortened_webp(data: bytes) -> bytes | None:
@@ -76,7 +75,7 @@ def _check_boxes(data: bytes) -> None:
     media, end = data.find(b"mdat"), min(last_box_ends(data), len(data))
     has_hole = b"Exif" not in data[:media] and data.find(bytes(FILLER_BYTES), media, end) >= 0
     if has_hole or len(set(data[end - FILLER_BYTES : end])) == 1:
-        raise _damaged(data, "bytes that are no picture stand in its place")
+        raise truncated_or_damaged(data, "bytes that are no picture stand in its place")
 
 
 def _check_png(data: bytes) -> None:
@@ -99,7 +98,7 @@ def _check_png(data: bytes) -> None:
             is_wrong = not name.isalpha()
         at = end + 4
     if is_wrong and not _is_whole_stream(coded):
-        raise _damaged(data, "a checksum is wrong")
+        raise truncated_or_damaged(data, "a checksum is wrong")
 
 
 def _is_whole_stream(parts: Iterable[memoryview]) -> bool:
@@ -118,12 +117,6 @@ def _is_whole_stream(parts: Iterable[memoryview]) -> bool:
     return unpacker.eof
 
 
-def _damaged(data: bytes, what: str) -> ImageRejected:
-    if ends_in_filler(data):
-        return ImageRejected(FailureReason.TRUNCATED, f"The picture breaks off: filler stands in its place ({what}).")
-    return ImageRejected(FailureReason.DAMAGED, f"Its data is damaged: {what}.")
-
-
 def _riff_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
     """Name, start and end of the body of each chunk."""
     at = 12
@@ -139,4 +132,4 @@ def _check_deflated_strips(image: Image.Image, data: bytes) -> None:
     places, lengths = _TILES if _TILES[0] in tags else _STRIPS
     for start, length in zip(tags.get(places, ()), tags.get(lengths, ()), strict=False):
         if not _is_whole_stream([memoryview(data)[start : start + length]]):
-            raise _damaged(data, "a checksum is wrong")
+            raise truncated_or_damaged(data, "a checksum is wrong")
