@@ -17,9 +17,12 @@ from stepvec.limits import (
     LOG_RETENTION_DAYS,
     MAP_CONCURRENCY,
     MAP_ITEMS,
+    NEW_TABLE_READ_UNITS_PER_SECOND,
+    NEW_TABLE_WRITE_UNITS_PER_SECOND,
     QUEUE_BATCH_MESSAGES,
     QUEUE_BATCH_WINDOW_SECONDS,
     SCHEDULE_WINDOW_MINUTES,
+    TABLE_UNITS_PER_SECOND,
 )
 from stepvec.rows.item import VECTOR_TYPES, VectorType
 from stepvec.rows.model import ENGINES, PRECISIONS, PREPROCESSINGS, Engine, Precision, Preprocessing, check_engine
@@ -114,6 +117,12 @@ class PipelineConfig:
         "Name of an existing table for the vectors, with partition key `ImageId` (a string) and no sort key. "
         "Empty: one is created.",
     )
+    warm_throughput: tuple[int, ...] = setting(
+        (),
+        "Write units and read units that the created table takes a second from the start, for example "
+        "`[12000, 12000]`; `stepvec plan` says which a run needs. AWS charges for it once, and never lowers it again. "
+        "Empty: those of a new table, `[4000, 12000]`, free.",
+    )
     deletion_protection: bool = setting(
         True, "Whether DynamoDB and CloudFormation refuse to delete the table and the data stack."
     )
@@ -203,7 +212,15 @@ class PipelineConfig:
             spot=self.spot,
             shard_size=self.shard_size,
             vcpu_hour_usd=self.vcpu_hour_usd,
+            table_write_units=self.warm_units[0],
+            table_read_units=self.warm_units[1],
         )
+
+    @property
+    def warm_units(self) -> tuple[int, int]:
+        """Write and read units a second that the table takes from the start."""
+        write, read = self.warm_throughput or (NEW_TABLE_WRITE_UNITS_PER_SECOND, NEW_TABLE_READ_UNITS_PER_SECOND)
+        return write, read
 
 
 def read_config(settings: Mapping[str, Any]) -> PipelineConfig:
@@ -231,6 +248,7 @@ def read_config(settings: Mapping[str, Any]) -> PipelineConfig:
         raise ConfigurationError(
             f"{WHERE}: alarm_email is {config.alarm_email!r}.", remedy="Use an e-mail address, or leave it empty."
         )
+    _check_warm_throughput(config)
     check_engine(config.engine, config.precision)
     if config.device == "gpu" and config.engine != "mxnet":
         raise ConfigurationError(
@@ -271,6 +289,27 @@ def _check_bounds(name: str, value: float, bounds: tuple[float, float] | None) -
     if bounds and not bounds[0] <= value <= bounds[1]:
         raise ConfigurationError(
             f"{WHERE}: {name} is {value}.", remedy=f"Use a number from {bounds[0]} to {bounds[1]:,}."
+        )
+
+
+def _check_warm_throughput(config: PipelineConfig) -> None:
+    units = config.warm_throughput
+    if not units:
+        return
+    if config.table:
+        raise ConfigurationError(
+            f"{WHERE}: warm_throughput is {list(units)}, and table is a table of your own, which is used as it is.",
+            remedy="Leave warm_throughput empty, and warm the table itself: aws dynamodb update-table "
+            f"--table-name {config.table} --warm-throughput ...",
+        )
+    least = (NEW_TABLE_WRITE_UNITS_PER_SECOND, NEW_TABLE_READ_UNITS_PER_SECOND)
+    if len(units) != len(least) or not all(
+        low <= value <= TABLE_UNITS_PER_SECOND for low, value in zip(least, units, strict=True)
+    ):
+        raise ConfigurationError(
+            f"{WHERE}: warm_throughput is {list(units)}.",
+            remedy=f"Give write units from {least[0]:,} and read units from {least[1]:,} to "
+            f"{TABLE_UNITS_PER_SECOND:,} a second: [{least[0]}, {least[1]}] is what a new table has.",
         )
 
 

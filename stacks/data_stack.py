@@ -62,6 +62,7 @@ class DataStack(cdk.Stack):
         )
 
     def _table(self, config: PipelineConfig) -> dynamodb.TableV2:
+        write_units, read_units = config.warm_units
         table = dynamodb.TableV2(
             self,
             "Vectors",
@@ -70,6 +71,11 @@ class DataStack(cdk.Stack):
             point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
                 point_in_time_recovery_enabled=True
             ),
+            warm_throughput=dynamodb.WarmThroughput(
+                write_units_per_second=write_units, read_units_per_second=read_units
+            )
+            if config.warm_throughput
+            else None,
             deletion_protection=config.deletion_protection,
             removal_policy=KEEP,
         )

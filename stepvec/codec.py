@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from enum import StrEnum
 from typing import Any, TypeVar
 
 import cattrs
+from cattrs.gen import make_dict_unstructure_fn, override
 from cattrs.preconf.json import make_converter
 
 from stepvec.errors import RecordError
@@ -33,6 +35,21 @@ _converter.register_structure_hook(
 )
 # StrEnum itself, since each of ours is a str too, whose hook would leave it plain text.
 _converter.register_structure_hook(StrEnum, lambda value, cls: cls(value))
+
+
+def _omitted(cls: Any) -> list[str]:
+    """Fields that are left out where they have their default: records of versions before them stay the same."""
+    if not (isinstance(cls, type) and dataclasses.is_dataclass(cls)):
+        return []
+    return [field.name for field in dataclasses.fields(cls) if field.metadata.get("omit_default")]
+
+
+def _without_omitted(cls: Any) -> Any:
+    overrides: dict[str, Any] = {name: override(omit_if_default=True) for name in _omitted(cls)}
+    return make_dict_unstructure_fn(cls, _converter, **overrides)
+
+
+_converter.register_unstructure_hook_factory(lambda cls: bool(_omitted(cls)), _without_omitted)
 
 
 def to_document(record: Any) -> Any:

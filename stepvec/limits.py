@@ -60,7 +60,13 @@ READ_UNIT_BYTES: Final = 4_096
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/warm-throughput.html
 NEW_TABLE_WRITE_UNITS_PER_SECOND: Final = 4_000
 NEW_TABLE_READ_UNITS_PER_SECOND: Final = 12_000
-"""What an on-demand table that was never busier takes at once; after a peak it takes twice that peak."""
+"""What an on-demand table that was never busier takes at once; after a peak it takes twice that peak.
+
+Both can be raised (warm throughput), for a charge, and cannot be lowered again.
+"""
+# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html
+TABLE_UNITS_PER_SECOND: Final = 40_000
+"""Read units, and write units, of an on-demand table: the default quota, up to which it can be warmed."""
 
 # --- Amazon S3 ---------------------------------------------------------------------------------------------
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html

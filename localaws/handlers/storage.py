@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from localaws.errors import TemplateError
 from localaws.handlers.registry import Change, Deployed, Site, handles, removes, updates
 
 _TLS_ONLY = {"Bool": {"aws:SecureTransport": "false"}}
@@ -90,8 +91,9 @@ def bucket_policy(site: Site, logical_id: str, properties: Mapping[str, Any]) ->
         "GlobalSecondaryIndexes",
         "Replicas",
         "TimeToLiveSpecification",
+        "WarmThroughput",
     },
-    harmless={"SSESpecification", "WarmThroughput", "WriteOnDemandThroughputSettings"},
+    harmless={"SSESpecification", "WriteOnDemandThroughputSettings"},
     fixed={"TableName", "KeySchema"},
 )
 def global_table(site: Site, logical_id: str, properties: Mapping[str, Any]) -> Deployed:
@@ -114,6 +116,7 @@ def _with_replica(properties: Mapping[str, Any]) -> dict[str, Any]:
         "PointInTimeRecoverySpecification",
         "TimeToLiveSpecification",
         "DeletionProtectionEnabled",
+        "WarmThroughput",
     },
     harmless={"SSESpecification", "OnDemandThroughput"},
     fixed={"TableName", "KeySchema"},
@@ -126,7 +129,14 @@ def table(site: Site, logical_id: str, properties: Mapping[str, Any]) -> Deploye
 def _table(site: Site, logical_id: str, properties: Mapping[str, Any]) -> Deployed:
     name = properties.get("TableName") or site.name(logical_id, 255)
     dynamodb = site.client("dynamodb")
-    names = ("AttributeDefinitions", "KeySchema", "BillingMode", "GlobalSecondaryIndexes", "DeletionProtectionEnabled")
+    names = (
+        "AttributeDefinitions",
+        "KeySchema",
+        "BillingMode",
+        "GlobalSecondaryIndexes",
+        "DeletionProtectionEnabled",
+        "WarmThroughput",
+    )
     settings = {key: properties[key] for key in names if key in properties}
     created = dynamodb.create_table(TableName=name, **settings)["TableDescription"]
     _configure_table(site, name, properties)
@@ -136,8 +146,10 @@ def _table(site: Site, logical_id: str, properties: Mapping[str, Any]) -> Deploy
 @updates("AWS::DynamoDB::GlobalTable")
 @updates("AWS::DynamoDB::Table")
 def update_table(site: Site, logical_id: str, change: Change) -> Deployed:  # noqa: ARG001
-    """Changes the protections; rows stay."""
+    """Changes the protections and the warm throughput, which DynamoDB never lowers; rows stay."""
     after = _with_replica(change.after)
+    if "WarmThroughput" in after and change.touches("WarmThroughput"):
+        _warm_table(site, change.name, after["WarmThroughput"])
     is_protected = bool(after.get("DeletionProtectionEnabled"))
     site.client("dynamodb").update_table(TableName=change.name, DeletionProtectionEnabled=is_protected)
     _configure_table(site, change.name, after)
@@ -148,6 +160,20 @@ def update_table(site: Site, logical_id: str, change: Change) -> Deployed:  # no
 def remove_table(site: Site, deployed: Deployed, properties: Mapping[str, Any]) -> None:  # noqa: ARG001
     """Deletes a table; DynamoDB refuses to delete a protected one."""
     site.client("dynamodb").delete_table(TableName=deployed.physical_id)
+
+
+def _warm_table(site: Site, name: str, wanted: Mapping[str, int]) -> None:
+    dynamodb = site.client("dynamodb")
+    has = dynamodb.describe_table(TableName=name)["Table"]["WarmThroughput"]
+    for units, value in wanted.items():
+        # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/warm-throughput.html
+        if value < has[units]:
+            raise TemplateError(
+                f"WarmThroughput of the table {name} is {has[units]:,} {units}, and cannot be decreased to {value:,}.",
+                remedy="Give at least what the table has.",
+            )
+    kept = {units: value for units, value in has.items() if units != "Status"}
+    dynamodb.update_table(TableName=name, WarmThroughput={**kept, **wanted})
 
 
 def _configure_table(site: Site, name: str, properties: Mapping[str, Any]) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from stepvec.limits import NEW_TABLE_READ_UNITS_PER_SECOND, NEW_TABLE_WRITE_UNITS_PER_SECOND
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,7 +13,8 @@ class Capacity:
 
     device: "cpu" or "gpu". jobs: concurrent jobs of `vcpus_per_job` each, on Spot or on-demand instances of
     `families` with a root volume of `root_volume_gib`. shard_size: images per job unless an input says otherwise.
-    vcpu_hour_usd: the deployment's own price of a vCPU-hour; 0 if it has none.
+    vcpu_hour_usd: the deployment's own price of a vCPU-hour; 0 if it has none. table_write_units, table_read_units:
+    what the table takes a second when it is new; stored only where it was warmed.
     """
 
     device: str
@@ -22,11 +25,21 @@ class Capacity:
     spot: bool
     shard_size: int
     vcpu_hour_usd: float
+    table_write_units: int = field(default=NEW_TABLE_WRITE_UNITS_PER_SECOND, metadata={"omit_default": True})
+    table_read_units: int = field(default=NEW_TABLE_READ_UNITS_PER_SECOND, metadata={"omit_default": True})
 
     @property
     def vcpus(self) -> int:
         """vCPUs in use at a time."""
         return self.jobs * self.vcpus_per_job
+
+    @property
+    def is_table_warmed(self) -> bool:
+        """Whether the table was made to take more than a new one does."""
+        return (self.table_write_units, self.table_read_units) != (
+            NEW_TABLE_WRITE_UNITS_PER_SECOND,
+            NEW_TABLE_READ_UNITS_PER_SECOND,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,8 @@ from stepvec.estimate.cost import UNKNOWN, RunUsage, cost_of, total, vcpu_hour_a
 from stepvec.estimate.prices import Prices
 from stepvec.limits import (
     GETS_PER_SECOND,
-    NEW_TABLE_READ_UNITS_PER_SECOND,
-    NEW_TABLE_WRITE_UNITS_PER_SECOND,
     SUBMIT_JOBS_PER_SECOND,
+    TABLE_UNITS_PER_SECOND,
 )
 from stepvec.rows.item import VectorType
 from stepvec.rows.model import ModelIdentity
@@ -94,7 +93,7 @@ def plan_run(
     prices: Prices,
     throughput: Throughput,
 ) -> Plan:
-    """Plan to embed all of `workload` into a new table that was never scaled up."""
+    """Plan to embed all of `workload` into a new table, which takes at once what `capacity` says."""
     rows = Rows(str(model), model.dimension, vector_type)
     writes = rows.write_units(workload.key_bytes)
     reads = rows.read_units(workload.key_bytes)
@@ -166,9 +165,9 @@ def _pace(
     vcpus = min(shards, capacity.jobs) * capacity.vcpus_per_job
     limits: dict[str, float | None] = {
         VCPUS: vcpus * worker.images_per_vcpu_second if worker else None,
-        TABLE_WRITES: NEW_TABLE_WRITE_UNITS_PER_SECOND * images / writes,
+        TABLE_WRITES: capacity.table_write_units * images / writes,
         # While jobs run, workers look for rows, and VerifyShard reads those of shards that are done.
-        TABLE_READS: NEW_TABLE_READ_UNITS_PER_SECOND * images / (images * request_counts.WORKER_READ_UNITS + reads),
+        TABLE_READS: capacity.table_read_units * images / (images * request_counts.WORKER_READ_UNITS + reads),
         "s3_gets": float(GETS_PER_SECOND),
     }
     if worker is None:
@@ -227,25 +226,34 @@ def _notes(
             "--vcpu-hour-usd, or vcpu_hour_usd in cdk.json."
         )
     if pace.bound_by in {TABLE_WRITES, TABLE_READS} and pace.limits[VCPUS]:
-        notes.append(_warm(pace))
+        notes.append(_warm(capacity, pace))
+    if capacity.is_table_warmed:
+        notes.append("AWS charges for warm_throughput once; that price is unknown, and not in the plan.")
     return tuple(notes)
 
 
-def _warm(pace: _Pace) -> str:
+def _warm(capacity: Capacity, pace: _Pace) -> str:
     wanted = pace.limits[VCPUS] or 0.0
-    table = {
-        "WriteUnitsPerSecond": (NEW_TABLE_WRITE_UNITS_PER_SECOND, pace.limits[TABLE_WRITES]),
-        "ReadUnitsPerSecond": (NEW_TABLE_READ_UNITS_PER_SECOND, pace.limits[TABLE_READS]),
-    }
-    units = ",".join(
-        f"{name}={max(units, math.ceil(units * wanted / limit / 1000) * 1000)}"
-        for name, (units, limit) in table.items()
-        if limit
+
+    def needed(units: int, limit: float | None) -> int:
+        return max(units, math.ceil(units * wanted / limit / 1000) * 1000) if limit else units
+
+    write = needed(capacity.table_write_units, pace.limits[TABLE_WRITES])
+    read = needed(capacity.table_read_units, pace.limits[TABLE_READS])
+    name, units = (
+        ("write", capacity.table_write_units) if pace.bound_by == TABLE_WRITES else ("read", capacity.table_read_units)
+    )
+    quota = (
+        f" More than {TABLE_UNITS_PER_SECOND:,} need a higher table-level quota first (Service Quotas)."
+        if max(write, read) > TABLE_UNITS_PER_SECOND
+        else ""
     )
     return (
-        "A new table that was never scaled up limits the run; a table takes twice its previous peak. To match "
-        f"the vCPUs: aws dynamodb update-table --table-name TABLE --warm-throughput {units} "
-        "(AWS charges for it once; that price is not in the plan)."
+        f"The table's initial {name} units, {units:,} a second, are the bottleneck; a table takes twice its previous "
+        f'peak. To match the vCPUs: "warm_throughput": [{write}, {read}] in cdk.json, or, for a table of your own, '
+        "aws dynamodb update-table --table-name TABLE --warm-throughput "
+        f"WriteUnitsPerSecond={write},ReadUnitsPerSecond={read} "
+        f"(AWS charges for it once; that price is unknown, and not in the plan).{quota}"
     )
 
 

@@ -10,7 +10,8 @@ import pytest
 from cfnlint.api import lint
 from cfnlint.config import ManualArgs
 
-from stepvec import limits
+from stepvec import codec, limits
+from stepvec.estimate.capacity import Capacity
 from tests.infra.acknowledged import ACKNOWLEDGED
 from tests.infra.conftest import Synthesize, combinations
 from tests.infra.test_templates import of_type, one
@@ -47,6 +48,24 @@ def linted(template: str) -> list[str]:
 def test_cfn_lint_finds_nothing(synthesized: Synthesize, settings: dict[str, Any]) -> None:
     for template in synthesized(**settings).templates.values():
         assert not linted(json.dumps(template))
+
+
+def test_only_a_table_that_is_to_be_warmed_says_so_and_so_does_the_plan_of_it(synthesized: Synthesize) -> None:
+    cold, warm = synthesized(), synthesized(warm_throughput=[12_000, 16_000])
+    assert "WarmThroughput" not in one(cold.data, "AWS::DynamoDB::GlobalTable")
+    assert one(warm.data, "AWS::DynamoDB::GlobalTable")["WarmThroughput"] == {
+        "WriteUnitsPerSecond": 12_000,
+        "ReadUnitsPerSecond": 16_000,
+    }
+    assert not linted(json.dumps(warm.data))
+    capacities = [
+        codec.from_json(Capacity, template.pipeline["Outputs"]["Capacity"]["Value"], where="the output")
+        for template in (cold, warm)
+    ]
+    assert [(each.table_write_units, each.table_read_units) for each in capacities] == [
+        (4_000, 12_000),
+        (12_000, 16_000),
+    ]
 
 
 def test_spot_comes_first_and_on_demand_second(synthesized: Synthesize) -> None:

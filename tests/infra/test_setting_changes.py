@@ -34,6 +34,7 @@ CHANGED: Final[dict[str, tuple[dict[str, Any], dict[str, Any]]]] = {
     "network": ({}, {"network": "private"}),
     "image_bucket": ({}, {"image_bucket": "my-photos"}),
     "table": ({}, {"table": "my-vectors"}),
+    "warm_throughput": ({}, {"warm_throughput": [12_000, 12_000]}),
     "deletion_protection": ({}, {"deletion_protection": False}),
     "kms": ({}, {"kms": True}),
     "xray": ({}, {"xray": True}),
@@ -60,6 +61,7 @@ MEANING: Final = {
     "vector_type": "Only new rows are of the new type",
     "image_bucket": "Not while a run is going on: its roles change",
     "table": "Not while a run is going on: its roles change",
+    "warm_throughput": "Charged once. DynamoDB refuses less than the table has, so only ever raise it",
     "kms": "Existing objects keep their encryption",
 }
 BEGIN: Final = "<!-- changes: from tests/infra/test_setting_changes.py -->\n"

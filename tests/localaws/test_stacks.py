@@ -179,6 +179,35 @@ def test_what_is_stored_stays(sample, stack):
     dynamodb.delete_table(TableName=table)
 
 
+@pytest.mark.parametrize("kind", ["AWS::DynamoDB::GlobalTable", "AWS::DynamoDB::Table"])
+def test_a_table_is_warmed_and_never_cooled(sample, stack, kind):
+    def table(write: int | None) -> dict[str, Any]:
+        warm = {"WarmThroughput": {"WriteUnitsPerSecond": write, "ReadUnitsPerSecond": 12_000}} if write else {}
+        properties = {
+            "AttributeDefinitions": [{"AttributeName": "k", "AttributeType": "S"}],
+            "KeySchema": [{"AttributeName": "k", "KeyType": "HASH"}],
+            "BillingMode": "PAY_PER_REQUEST",
+            **warm,
+        }
+        return {"T": {"Type": kind, "Properties": properties}}
+
+    def warmth() -> int:
+        described = dynamodb.describe_table(TableName=stack.physical_id("T"))["Table"]
+        return described["WarmThroughput"]["WriteUnitsPerSecond"]
+
+    dynamodb = sample.cloud.client("dynamodb")
+    stack.deploy(table(8_000))
+    name = stack.physical_id("T")
+    assert warmth() == 8_000
+    stack.deploy(table(12_000))
+    assert (stack.physical_id("T"), warmth()) == (name, 12_000)
+    with pytest.raises(TemplateError, match=r"12,000 WriteUnitsPerSecond, and cannot be decreased to 4,000"):
+        stack.deploy(table(4_000))
+    stack.deploy(table(None))
+    assert warmth() == 12_000
+    dynamodb.delete_table(TableName=name)
+
+
 def test_what_would_be_replaced_is_refused(stack):
     stack.deploy({"Q": {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": f"{stack.name}-1"}}})
     with pytest.raises(TemplateError, match=r"SQS::Queue Q .* \(QueueName is another\)"):

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from stacks.config import PipelineConfig
-from stepvec import limits
+from stepvec import codec, limits
 from stepvec.adapters.figures import load_prices, load_throughput
 from stepvec.estimate import request_counts
 from stepvec.estimate.capacity import Capacity, StepThroughput, Throughput, WorkerThroughput
@@ -117,6 +117,36 @@ def test_a_cold_table_holds_a_large_deployment_and_the_plan_says_how_to_warm_it(
     assert made.cost.usage["vcpu_seconds"] == pytest.approx(2_000 * (5 + 150))
     (warm,) = (note for note in made.notes if "--warm-throughput" in note)
     assert "WriteUnitsPerSecond=12000,ReadUnitsPerSecond=12000" in warm
+    assert "The table's initial write units, 4,000 a second, are the bottleneck" in warm
+    assert '"warm_throughput": [12000, 12000] in cdk.json' in warm
+
+
+def test_a_table_that_was_warmed_as_the_plan_says_is_the_bottleneck_no_more() -> None:
+    made = plan(2_000_000, jobs=200, table_write_units=12_000, table_read_units=12_000)
+    assert made.limits["table_writes"] == 4_000.0
+    assert (made.bound_by, made.images_per_second) == ("vcpus", 4_000.0)
+    # Three times as fast, and jobs that do not wait are not paid for it.
+    assert made.seconds["embed"] == pytest.approx(10 * (5 + 1_000 / 20))
+    assert not any("--warm-throughput" in note for note in made.notes)
+    assert any("charges for warm_throughput once; that price is unknown" in note for note in made.notes)
+    assert not any("warm_throughput" in note for note in plan().notes)
+
+
+def test_what_is_beyond_a_tables_quota_is_said_to_need_a_higher_one() -> None:
+    (warm,) = (note for note in plan(2_000_000, jobs=1_000).notes if "--warm-throughput" in note)
+    assert "[60000, " in warm
+    assert "higher table-level quota" in warm
+    (warm,) = (note for note in plan(2_000_000, jobs=200).notes if "--warm-throughput" in note)
+    assert "quota" not in warm
+
+
+def test_the_capacity_of_a_new_table_is_stored_as_it_was_before_tables_could_be_warmed() -> None:
+    stored = codec.to_document(CAPACITY)
+    assert not {"table_write_units", "table_read_units"} & set(stored)
+    warm = dataclasses.replace(CAPACITY, table_write_units=12_000)
+    assert codec.to_document(warm) == {**stored, "table_write_units": 12_000}
+    for capacity in (CAPACITY, warm):
+        assert codec.from_json(Capacity, codec.to_json(capacity), where="a test") == capacity
 
 
 def test_what_the_plan_says_of_warming_lets_the_vcpus_be_the_bound() -> None:
