@@ -159,6 +159,35 @@ def test_gpus_have_quotas_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not [subject for subject in findings if "Spot" in subject]
 
 
+@pytest.mark.parametrize(("value", "verdict"), [(10.0, Verdict.WARNING), (1_000.0, Verdict.OK)])
+def test_the_quota_of_functions_at_a_time(monkeypatch: pytest.MonkeyPatch, value: float, verdict: Verdict) -> None:
+    def prepare(answers: Answers) -> None:
+        request = {"ServiceCode": "lambda", "QuotaCode": "L-B99A9384"}
+        answers.give("service-quotas", "get_service_quota", {"Quota": {"Value": value}}, **request)
+
+    finding = found(monkeypatch, prepare)["quota: Lambda functions at a time"]
+    assert finding.verdict is verdict
+    assert finding.message.startswith(f"{value:,.0f}")
+
+
+@pytest.mark.parametrize(
+    ("used", "deployed", "verdict"), [(4, False, Verdict.OK), (5, False, Verdict.STOP), (5, True, Verdict.OK)]
+)
+def test_the_quota_of_vpcs(monkeypatch: pytest.MonkeyPatch, used: int, deployed: bool, verdict: Verdict) -> None:
+    def prepare(answers: Answers) -> None:
+        answers.refuse("cloudformation", "describe_stacks", "ValidationError")  # the bootstrap stack
+        request = {"ServiceCode": "vpc", "QuotaCode": "L-F678F1CE"}
+        answers.give("service-quotas", "get_service_quota", {"Quota": {"Value": 5.0}}, **request)
+        answers.give("ec2", "describe_vpcs", {"Vpcs": [{"VpcId": f"vpc-{number}"} for number in range(used)]})
+        if deployed:
+            stack = {"StackName": WANTED.pipeline_stack, "CreationTime": 0, "StackStatus": "CREATE_COMPLETE"}
+            answers.give("cloudformation", "describe_stacks", {"Stacks": [stack]}, StackName=WANTED.pipeline_stack)
+        else:
+            answers.refuse("cloudformation", "describe_stacks", "ValidationError")
+
+    assert found(monkeypatch, prepare)["quota: VPCs"].verdict is verdict
+
+
 @pytest.mark.parametrize(
     ("offered", "verdict"), [(("c7i", "m7i"), Verdict.OK), (("m7i",), Verdict.WARNING), ((), Verdict.STOP)]
 )
