@@ -47,6 +47,10 @@ def setting(
     return dataclasses.field(default=default, metadata={"about": about, "choices": choices, "bounds": bounds})
 
 
+def _listed(families: tuple[str, ...]) -> str:
+    return ", ".join(families)
+
+
 @dataclass(frozen=True, slots=True)
 class PipelineConfig:
     """What a deployment may choose. docs/configuration.md is this class as a table (a test holds them together)."""
@@ -64,6 +68,16 @@ class PipelineConfig:
     )
     spot: bool = setting(
         True, "`true`: Spot instances first, on-demand ones when there is no Spot capacity. `false`: on-demand only."
+    )
+    instance_families: tuple[str, ...] = setting(
+        (),
+        f"Instance families, all of which the region must have: `stepvec doctor` says which it has. Empty: "
+        f"{_listed(DEVICES['cpu'].families)}; with `gpu` {_listed(DEVICES['gpu'].families)}. Also allowed: "
+        f"{_listed(DEVICES['cpu'].other_families)}; with `gpu` {_listed(DEVICES['gpu'].other_families)}; their prices "
+        "are not known here, so that plans and reports say `unknown`.",
+    )
+    availability_zones: int = setting(
+        2, "Availability zones of the instances: 3, where the region has three, give Spot more choice.", choices=(2, 3)
     )
     max_vcpus: int = setting(
         64,
@@ -188,7 +202,8 @@ class PipelineConfig:
     @property
     def hardware(self) -> Device:
         """What one job gets and where it runs."""
-        return DEVICES[self.device]
+        device = DEVICES[self.device]
+        return dataclasses.replace(device, families=self.instance_families or device.families)
 
     @property
     def map_concurrency(self) -> int:
@@ -249,6 +264,7 @@ def read_config(settings: Mapping[str, Any]) -> PipelineConfig:
             f"{WHERE}: alarm_email is {config.alarm_email!r}.", remedy="Use an e-mail address, or leave it empty."
         )
     _check_warm_throughput(config)
+    _check_families(config)
     check_engine(config.engine, config.precision)
     if config.device == "gpu" and config.engine != "mxnet":
         raise ConfigurationError(
@@ -311,6 +327,19 @@ def _check_warm_throughput(config: PipelineConfig) -> None:
             remedy=f"Give write units from {least[0]:,} and read units from {least[1]:,} to "
             f"{TABLE_UNITS_PER_SECOND:,} a second: [{least[0]}, {least[1]}] is what a new table has.",
         )
+
+
+def _check_families(config: PipelineConfig) -> None:
+    device = DEVICES[config.device]
+    usable = device.families + device.other_families
+    wrong = [family for family in config.instance_families if family not in usable]
+    if wrong:
+        raise ConfigurationError(
+            f"{WHERE}: instance_families has {', '.join(wrong)}, not for device {config.device}.",
+            remedy=f"Use some of {_listed(usable)}.",
+        )
+    if len(set(config.instance_families)) < len(config.instance_families):
+        raise ConfigurationError(f"{WHERE}: instance_families names a family twice.", remedy="Name each once.")
 
 
 def check_triggers(config: PipelineConfig) -> None:

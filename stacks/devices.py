@@ -12,6 +12,7 @@ DeviceName = Literal["cpu", "gpu"]
 class Device:
     """The resources of a job, and its instances: any size of `families` that fits a job.
 
+    other_families: what `instance_families` may name besides, for regions without those: x86-64, room for a job.
     root_volume_gib: for the container image; job data never touches the disk.
     image_target: stage of worker_image/Dockerfile that is built.
     arguments: of the worker's command line, besides the shard.
@@ -21,6 +22,7 @@ class Device:
     memory_mib: int
     gpus: int
     families: tuple[str, ...]
+    other_families: tuple[str, ...]
     root_volume_gib: int
     image_target: str
     arguments: tuple[str, ...]
@@ -34,6 +36,7 @@ CPU: Final = Device(
     gpus=0,
     # Those with AMX (Sapphire Rapids) first; Batch goes by price and capacity, not by order. Spot needs choice.
     families=("c7i", "m7i", "c6i", "m6i"),
+    other_families=("c8i", "m8i", "c7a", "m7a", "c6a", "m6a", "c5", "m5", "c5a", "m5a"),
     # The ECS-optimized AMI's own size. https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-optimized_AMI.html
     root_volume_gib=30,
     image_target="cpu",
@@ -46,6 +49,8 @@ GPU: Final = Device(
     gpus=1,
     # T4, A10G, L4: what MXNet's CUDA 11 wheels have machine code for (shared findings). p3 has no AL2023 image.
     families=("g4dn", "g5", "g6"),
+    # L40S, of the L4's compute capability.
+    other_families=("g6e",),
     # CUDA's libraries make the image some gigabytes larger.
     root_volume_gib=60,
     image_target="gpu",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
 from constructs import Construct
 
@@ -24,6 +25,10 @@ https://docs.aws.amazon.com/AmazonECS/latest/developerguide/vpc-endpoints.html
 """
 
 
+ZONES_OF_AN_UNKNOWN_REGION: Final = 2
+"""As many as CDK takes by itself where it does not know the account, and every region has."""
+
+
 class Network(Construct):
     """Public subnets without ingress, or isolated ones; S3 and DynamoDB by gateway endpoints, which cost nothing.
 
@@ -34,9 +39,13 @@ class Network(Construct):
         super().__init__(scope, construct_id)
         is_private = config.network == "private"
         kind = ec2.SubnetType.PRIVATE_ISOLATED if is_private else ec2.SubnetType.PUBLIC
+        zones = config.availability_zones
+        # Subnets for another number of zones would overlap with those that exist: they get a VPC of their own.
         self.vpc = ec2.Vpc(
             self,
-            "Vpc",
+            "Vpc" if zones == ZONES_OF_AN_UNKNOWN_REGION else f"VpcOf{zones}Zones",
+            # Not max_azs, which cannot exceed what CDK takes by itself. Fails where the region has fewer: doctor asks.
+            availability_zones=[cdk.Fn.select(number, cdk.Fn.get_azs()) for number in range(zones)],
             nat_gateways=0,
             restrict_default_security_group=False,
             subnet_configuration=[

@@ -12,6 +12,7 @@ from rich.markup import escape
 
 from local_pipeline.installation import CDK, project_config
 from local_pipeline.prerequisites import examine_machine
+from stacks.devices import DEVICES
 from stepvec.client.doctor import Finding, Verdict, Wanted, examine_account
 
 _COLOURS: Final = {Verdict.OK: "green", Verdict.WARNING: "yellow", Verdict.STOP: "bold red"}
@@ -20,8 +21,9 @@ _COLOURS: Final = {Verdict.OK: "green", Verdict.WARNING: "yellow", Verdict.STOP:
 def doctor() -> None:
     """Look at everything that a deployment and a first run need. Exit code 1 if something would stop them.
 
-    Credentials, region, CDK's bootstrap stack, quotas, instance families, a bucket of your own, the builder of the
-    image, the CDK command, the model: a line each, with what to do. Changes nothing, and costs nothing.
+    Credentials, region, CDK's bootstrap stack, quotas, instance families, availability zones, a bucket of your
+    own, the builder of the image, the CDK command, the model: a line each, with what to do. Changes nothing, and costs
+    nothing.
     """
     if print_findings(findings(), Console()):
         raise typer.Exit(1)
@@ -32,6 +34,8 @@ def findings() -> Iterator[Finding]:
     config = project_config()
     wanted = Wanted(
         families=config.hardware.families,
+        other_families=DEVICES[config.device].families + config.hardware.other_families,
+        availability_zones=config.availability_zones,
         vcpus=config.max_vcpus,
         vcpus_per_job=config.hardware.vcpus,
         is_gpu=config.hardware.gpus > 0,

@@ -6,6 +6,7 @@ embedded one) is a warning, never an error: a doctor who stops at the first door
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -24,6 +25,10 @@ manifest). https://docs.aws.amazon.com/cdk/v2/guide/bootstrapping-env.html"""
 FEW_LAMBDAS: Final = 100
 """With fewer at a time the last shards of a run wait for each other's verification. New accounts may have 10:
 https://docs.aws.amazon.com/lambda/latest/dg/lambda-concurrency.html"""
+
+MIN_ZONES: Final = 2
+MAX_ZONES: Final = 3
+"""What the setting availability_zones may be (a test holds them to stacks/config.py)."""
 
 
 class Verdict(StrEnum):
@@ -51,6 +56,9 @@ class Wanted:
     """What would be deployed, as far as an account must be ready for it."""
 
     families: tuple[str, ...]
+    other_families: tuple[str, ...]
+    """That the setting instance_families may name instead."""
+    availability_zones: int
     vcpus: int
     """That a run may use at a time."""
     vcpus_per_job: int
@@ -103,7 +111,7 @@ def examine_account(wanted: Wanted) -> Iterator[Finding]:
     except StepvecError as error:
         subject = "region" if "region" in error.message else "credentials"
         yield Finding(subject, Verdict.STOP, error.message, error.remedy)
-        for unasked in ("bootstrap", "quotas", "instance families", "image bucket"):
+        for unasked in ("bootstrap", "quotas", "instance families", "availability zones", "image bucket"):
             yield Finding(unasked, Verdict.WARNING, f"Not looked at, for want of {subject}.")
         return
     yield Finding("credentials", Verdict.OK, f"account {identity['Account']}, {identity['Arn']}")
@@ -135,6 +143,7 @@ class _Examination:
             (f"quota: {VPCS.name}", self._vpcs),
             ("quota: state transitions", self._state_transitions),
             ("instance families", self._families),
+            ("availability zones", self._zones),
             ("image bucket", self._image_bucket),
         ]
 
@@ -203,23 +212,59 @@ class _Examination:
             yield Finding("quota: state transitions", Verdict.OK, f"{quota['QuotaName']}: {quota['Value']:,.0f}")
 
     def _families(self) -> Iterator[Finding]:
-        patterns = [f"{family}.*" for family in self.wanted.families]
+        wanted = self.wanted.families
+        candidates = list(dict.fromkeys([*wanted, *self.wanted.other_families]))
         pages = (
             self.client("ec2")
             .get_paginator("describe_instance_type_offerings")
-            .paginate(LocationType="region", Filters=[{"Name": "instance-type", "Values": patterns}])
+            .paginate(
+                LocationType="region",
+                Filters=[{"Name": "instance-type", "Values": [f"{family}.*" for family in candidates]}],
+            )
         )
         offered = {offer["InstanceType"].partition(".")[0] for page in pages for offer in page["InstanceTypeOfferings"]}
-        there = [family for family in self.wanted.families if family in offered]
-        missing = [family for family in self.wanted.families if family not in offered]
-        if not there:
-            message = f"{self.region} has none of {', '.join(missing)}."
-            yield Finding("instance families", Verdict.STOP, message, "Deploy to another region.")
-        elif missing:
-            message = f"{self.region} has {', '.join(there)}, and not {', '.join(missing)}."
-            yield Finding("instance families", Verdict.WARNING, message, "Spot has less choice there.")
+        missing = [family for family in wanted if family not in offered]
+        if not missing:
+            yield Finding("instance families", Verdict.OK, ", ".join(wanted))
+            return
+        # Batch makes no compute environment with a family that it does not have: "Instance type can only be one of".
+        message = f"{self.region} does not have {', '.join(missing)}."
+        instead = [family for family in wanted if family in offered] or [
+            family for family in candidates if family in offered
+        ]
+        if instead:
+            remedy = f'Use the setting "instance_families": {json.dumps(instead)}.'
         else:
-            yield Finding("instance families", Verdict.OK, ", ".join(there))
+            remedy = "It has none that Stepvec can use: deploy to another region."
+        yield Finding("instance families", Verdict.STOP, message, remedy)
+
+    def _zones(self) -> Iterator[Finding]:
+        """As many as Fn::GetAZs gives a template: those with a default subnet, or all if none has one.
+
+        https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/intrinsic-function-reference-getavailabilityzones.html
+        """
+        ec2, wanted = self.client("ec2"), self.wanted.availability_zones
+        only = [{"Name": "zone-type", "Values": ["availability-zone"]}]
+        zones = {zone["ZoneName"] for zone in ec2.describe_availability_zones(Filters=only)["AvailabilityZones"]}
+        default = [{"Name": "default-for-az", "Values": ["true"]}]
+        pages = ec2.get_paginator("describe_subnets").paginate(Filters=default)
+        usable = {subnet["AvailabilityZone"] for page in pages for subnet in page["Subnets"]} & zones or zones
+        count = f"{len(usable)} of {self.region}'s {len(zones)}"
+        if len(usable) < wanted:
+            message = f"A template gets {count}, and availability_zones is {wanted}."
+            if len(usable) >= MIN_ZONES:
+                remedy = f'Use the setting "availability_zones": {MIN_ZONES}'
+                remedy += ", or give each zone a default subnet." if len(usable) < len(zones) else "."
+            elif len(zones) >= MIN_ZONES:
+                remedy = "Give each zone a default subnet (aws ec2 create-default-subnet)."
+            else:
+                remedy = "Deploy to another region."
+            yield Finding("availability zones", Verdict.STOP, message, remedy)
+        elif len(usable) > wanted < MAX_ZONES:
+            message = f'{wanted}; a template gets {count}: "availability_zones": {MAX_ZONES} gives Spot more choice.'
+            yield Finding("availability zones", Verdict.OK, message)
+        else:
+            yield Finding("availability zones", Verdict.OK, f"{wanted}; a template gets {count}")
 
     def _image_bucket(self) -> Iterator[Finding]:
         bucket, s3 = self.wanted.image_bucket, self.client("s3")

@@ -67,8 +67,11 @@ class Prices:
         return _dearest([self._of_family(family, is_spot=True) for family in families])
 
     def instance_vcpus(self, families: tuple[str, ...]) -> int | None:
-        """vCPUs of the smallest instance of `families` that has a price here; None if there is none."""
-        return min((self.instances[name].vcpus for name in self.instances if _family(name) in families), default=None)
+        """vCPUs of the smallest instance of `families` that has a price here; None if one has none here."""
+        known = {name: instance.vcpus for name, instance in self.instances.items() if _family(name) in families}
+        if {_family(name) for name in known} != set(families):
+            return None
+        return min(known.values(), default=None)
 
     def _of_family(self, family: str, *, is_spot: bool) -> float | None:
         for name, instance in self.instances.items():

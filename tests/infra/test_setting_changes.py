@@ -24,6 +24,8 @@ OPENVINO: Final = {"engine": "openvino"}
 CHANGED: Final[dict[str, tuple[dict[str, Any], dict[str, Any]]]] = {
     "device": ({}, {"device": "gpu"}),
     "spot": ({}, {"spot": False}),
+    "instance_families": ({}, {"instance_families": ["c6i", "m6i"]}),
+    "availability_zones": ({}, {"availability_zones": 3}),
     "max_vcpus": ({}, {"max_vcpus": 32}),
     "max_concurrency": ({}, {"max_concurrency": 7}),
     "shard_size": ({}, {"shard_size": 1_000}),
@@ -62,6 +64,7 @@ MEANING: Final = {
     "image_bucket": "Not while a run is going on: its roles change",
     "table": "Not while a run is going on: its roles change",
     "warm_throughput": "Charged once. DynamoDB refuses less than the table has, so only ever raise it",
+    "availability_zones": "Not while a run is going on: its instances' network is replaced",
     "kms": "Existing objects keep their encryption",
 }
 BEGIN: Final = "<!-- changes: from tests/infra/test_setting_changes.py -->\n"

@@ -11,12 +11,14 @@ import pytest
 
 from localaws.batch.retry import AttemptEnd, is_retried
 from stacks.config import PipelineConfig, read_config
+from stacks.devices import DEVICE_NAMES, DEVICES, DeviceName
 from stepvec import limits
 from stepvec.adapters.environment import PREFIX
 from stepvec.errors import ConfigurationError, WeightsError
 from stepvec.exit_codes import DO_NOT_RETRY, TERMINATED, TRY_AGAIN
 from stepvec.stack_names import DATA_STACK, PIPELINE_STACK
 from tests.conftest import ROOT
+from tests.infra.conftest import Synthesize
 
 PIPELINE = "StepvecPipeline"
 
@@ -237,6 +239,30 @@ def test_compute_environments_take_new_images_when_they_are_updated(templates: d
         assert environment["ReplaceComputeEnvironment"] is False
 
 
+@pytest.mark.parametrize("device", DEVICE_NAMES)
+def test_instances_are_of_the_families_of_the_setting(synthesized: Synthesize, device: DeviceName) -> None:
+    others = DEVICES[device].other_families
+    template = synthesized(device=device, instance_families=list(others)).pipeline
+    for environment in of_type(template, "AWS::Batch::ComputeEnvironment").values():
+        assert environment["ComputeResources"]["InstanceTypes"] == list(others)
+    functions = of_type(template, "AWS::Lambda::Function").values()
+    told = [one["Environment"]["Variables"].get("STEPVEC_CAPACITY") for one in functions]
+    assert [json.loads(capacity)["families"] for capacity in told if capacity] == [list(others)]
+
+
+@pytest.mark.parametrize("network", ["public", "private"])
+def test_a_third_zone_comes_with_a_network_of_its_own(synthesized: Synthesize, network: str) -> None:
+    two, three = (synthesized(network=network, availability_zones=zones).pipeline for zones in (2, 3))
+    for template, zones in ((two, 2), (three, 3)):
+        subnets = of_type(template, "AWS::EC2::Subnet").values()
+        assert [subnet["AvailabilityZone"]["Fn::Select"][0] for subnet in subnets] == list(range(zones))
+        for environment in of_type(template, "AWS::Batch::ComputeEnvironment").values():
+            assert len(environment["ComputeResources"]["Subnets"]) == zones
+    # Subnets of both exist for a while: in one VPC their addresses would overlap, and the deployment would fail.
+    for kind in ("VPC", "Subnet", "InternetGateway", "VPCGatewayAttachment", "RouteTable", "VPCEndpoint"):
+        assert not {*of_type(two, f"AWS::EC2::{kind}")} & {*of_type(three, f"AWS::EC2::{kind}")}, kind
+
+
 def test_the_jobs_environment_fills_the_workers_settings(templates: dict[str, Any]) -> None:
     sys.path.insert(0, str(ROOT / "worker_image"))
     from stepvec_worker.settings import Settings
@@ -291,6 +317,10 @@ def test_synthesis_is_repeatable(assembly: Path, tmp_path: Path) -> None:
         ({"warm_throughput": [40_001, 12_000]}, "warm_throughput"),
         ({"warm_throughput": [12_000, 12_000], "table": "mine"}, "a table of your own"),
         ({"warm_throughput": ["12000", 12_000]}, "warm_throughput"),
+        ({"instance_families": ["c7g"]}, "instance_families has c7g, not for device cpu"),
+        ({"instance_families": ["c6i"], "device": "gpu"}, "instance_families has c6i, not for device gpu"),
+        ({"instance_families": ["c6i", "c6i"]}, "names a family twice"),
+        ({"availability_zones": 4}, "availability_zones is 4"),
         ({"network": "open"}, "network is 'open'"),
         ({"spot": "yes"}, "spot"),
         ({"log_retention_days": 31}, "log_retention_days is 31"),

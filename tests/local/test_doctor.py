@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import pty
@@ -15,6 +16,7 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
+from stacks.config import PipelineConfig
 from stepvec.client import doctor
 from stepvec.client.doctor import Finding, Verdict, Wanted, examine_account
 from stepvec.errors import ConfigurationError
@@ -24,6 +26,8 @@ from tests.local.test_client import stepvec
 
 WANTED = Wanted(
     families=("c7i", "m7i"),
+    other_families=("c7i", "m7i", "c5", "m5"),
+    availability_zones=2,
     vcpus=64,
     vcpus_per_job=1,
     is_gpu=False,
@@ -42,6 +46,7 @@ LOOKS = [
     "quota: VPCs",
     "quota: state transitions",
     "instance families",
+    "availability zones",
     "image bucket",
 ]
 
@@ -189,17 +194,61 @@ def test_the_quota_of_vpcs(monkeypatch: pytest.MonkeyPatch, used: int, deployed:
 
 
 @pytest.mark.parametrize(
-    ("offered", "verdict"), [(("c7i", "m7i"), Verdict.OK), (("m7i",), Verdict.WARNING), ((), Verdict.STOP)]
+    ("offered", "verdict", "remedy"),
+    [
+        (("c7i", "m7i", "c5"), Verdict.OK, ""),
+        (("m7i", "c5"), Verdict.STOP, 'Use the setting "instance_families": ["m7i"].'),
+        (("c5", "m5"), Verdict.STOP, 'Use the setting "instance_families": ["c5", "m5"].'),
+        ((), Verdict.STOP, "It has none that Stepvec can use: deploy to another region."),
+    ],
 )
-def test_instance_families(monkeypatch: pytest.MonkeyPatch, offered: tuple[str, ...], verdict: Verdict) -> None:
+def test_instance_families(
+    monkeypatch: pytest.MonkeyPatch, offered: tuple[str, ...], verdict: Verdict, remedy: str
+) -> None:
     def prepare(answers: Answers) -> None:
         offers = [{"InstanceType": f"{family}.large", "LocationType": "region"} for family in offered]
-        filters = [{"Name": "instance-type", "Values": ["c7i.*", "m7i.*"]}]
+        filters = [{"Name": "instance-type", "Values": ["c7i.*", "m7i.*", "c5.*", "m5.*"]}]
         request = {"LocationType": "region", "Filters": filters}
         # The look at VPCs comes before, and finds no quota: it asks EC2 nothing.
         answers.give("ec2", "describe_instance_type_offerings", {"InstanceTypeOfferings": offers}, **request)
 
-    assert found(monkeypatch, prepare)["instance families"].verdict is verdict
+    finding = found(monkeypatch, prepare)["instance families"]
+    assert (finding.verdict, finding.remedy) == (verdict, remedy)
+
+
+@pytest.mark.parametrize(
+    ("zones", "with_default_subnet", "wanted", "verdict", "told"),
+    [
+        ("abc", "abc", 2, Verdict.OK, '"availability_zones": 3 gives Spot more choice'),
+        ("abc", "", 3, Verdict.OK, "3; a template gets 3 of eu-west-1's 3"),
+        ("ab", "ab", 2, Verdict.OK, "2; a template gets 2 of eu-west-1's 2"),
+        ("ab", "", 3, Verdict.STOP, 'Use the setting "availability_zones": 2.'),
+        # Fn::GetAZs leaves out zones without a default subnet, unless none has one.
+        ("abc", "ab", 3, Verdict.STOP, "or give each zone a default subnet"),
+        ("abc", "a", 2, Verdict.STOP, "Give each zone a default subnet"),
+        ("a", "", 2, Verdict.STOP, "Deploy to another region."),
+    ],
+)
+def test_availability_zones(
+    monkeypatch: pytest.MonkeyPatch, zones: str, with_default_subnet: str, wanted: int, verdict: Verdict, told: str
+) -> None:
+    def prepare(answers: Answers) -> None:
+        answers.refuse("ec2", "describe_instance_type_offerings", "UnauthorizedOperation")
+        only = [{"Name": "zone-type", "Values": ["availability-zone"]}]
+        there = [{"ZoneName": f"eu-west-1{zone}"} for zone in zones]
+        answers.give("ec2", "describe_availability_zones", {"AvailabilityZones": there}, Filters=only)
+        subnets = [{"AvailabilityZone": f"eu-west-1{zone}"} for zone in with_default_subnet]
+        default = [{"Name": "default-for-az", "Values": ["true"]}]
+        answers.give("ec2", "describe_subnets", {"Subnets": subnets}, Filters=default)
+
+    finding = found(monkeypatch, prepare, availability_zones=wanted)["availability zones"]
+    assert finding.verdict is verdict
+    assert told in f"{finding.message} {finding.remedy}"
+
+
+def test_the_doctor_knows_what_the_setting_availability_zones_may_be() -> None:
+    (field,) = (one for one in dataclasses.fields(PipelineConfig) if one.name == "availability_zones")
+    assert field.metadata["choices"] == (doctor.MIN_ZONES, doctor.MAX_ZONES)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 from stacks.devices import DEVICES
 from stepvec.adapters.figures import load_prices
 from stepvec.estimate.capacity import Capacity
-from stepvec.estimate.cost import UNKNOWN, RunUsage, cost_of, vcpu_hour_usd
+from stepvec.estimate.cost import UNKNOWN, RunUsage, cost_of, vcpu_hour_at_most, vcpu_hour_usd
 from stepvec.estimate.prices import Price, Prices
 from stepvec.runs.reports import SERVICES
 
@@ -121,3 +121,17 @@ def test_a_vcpu_hour_on_demand_is_that_of_the_dearest_family() -> None:
     assert vcpu_hour_usd(on_demand, prices) == pytest.approx(0.4032 / 8)
     assert vcpu_hour_usd(dataclasses.replace(on_demand, families=("c7i",)), prices) == pytest.approx(0.357 / 8)
     assert vcpu_hour_usd(dataclasses.replace(on_demand, families=("c7i", "x9")), prices) is None
+
+
+@pytest.mark.parametrize("families", [("x9",), ("c7i", "x9")])
+@pytest.mark.parametrize("spot", [True, False])
+@pytest.mark.parametrize("own_price", [0.0, 0.03])
+def test_a_family_without_a_price_makes_the_total_unknown(
+    families: tuple[str, ...], spot: bool, own_price: float
+) -> None:
+    capacity = dataclasses.replace(CAPACITY, families=families, spot=spot, vcpu_hour_usd=own_price)
+    prices = load_prices()
+    # A price of one's own says nothing of the instances' size, among which an address and a disk are shared.
+    cost = cost_of(USAGE, capacity, prices, vcpu_usd=vcpu_hour_usd(capacity, prices))
+    assert cost.usd["addresses_and_disks"] == cost.total_usd == UNKNOWN
+    assert vcpu_hour_at_most(capacity, prices) is None
