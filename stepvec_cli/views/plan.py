@@ -12,8 +12,8 @@ from stepvec.runs.steps import summary_of_ignored
 WIDTH: Final = 22
 BOUNDS: Final = {
     "vcpus": "the vCPUs",
-    "table_writes": "writes of a cold table",
-    "table_reads": "reads of a cold table",
+    "table_writes": "writes of a new table",
+    "table_reads": "reads of a new table",
     "s3_gets": "GETs of one S3 prefix",
 }
 

@@ -450,6 +450,12 @@ RULES: Final = (
         "amazondynamodb/latest/developerguide/warm-throughput.html",
         ("unit/test_vector_table.py::test_what_may_pass_is_tried_again_until_the_row_is_stored",),
     ),
+    Rule(
+        DYNAMODB,
+        "Warm throughput can be raised up to the table's quota, for a charge, and never be lowered.",
+        "amazondynamodb/latest/developerguide/warm-throughput.html",
+        ("localaws/test_stacks.py::test_a_table_is_warmed_and_never_cooled",),
+    ),
     # --- CloudWatch, SNS, KMS -----------------------------------------------------------------------------
     Rule(
         WATCHING,

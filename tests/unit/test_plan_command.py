@@ -60,7 +60,7 @@ def test_the_text_names_the_bottleneck_and_that_a_price_is_unknown() -> None:
     for part in (
         "1,000,000 images, 100.0 GB; shards: 200, jobs at a time: 64",
         "mxnet float32, vectors as float32: 3 write units an image",
-        "writes of a cold table 1,333 <- bottleneck",
+        "writes of a new table 1,333 <- bottleneck",
         "total unknown at most ",
         "give --vcpu-hour-usd",
         "aws dynamodb update-table --table-name TABLE --warm-throughput",

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from stacks.config import PipelineConfig
+from stacks.config import PipelineConfig, read_config
 from stepvec import codec, limits
 from stepvec.adapters.figures import load_prices, load_throughput
 from stepvec.estimate import request_counts
@@ -136,6 +136,8 @@ def test_what_is_beyond_a_tables_quota_is_said_to_need_a_higher_one() -> None:
     (warm,) = (note for note in plan(2_000_000, jobs=1_000).notes if "--warm-throughput" in note)
     assert "[60000, " in warm
     assert "higher table-level quota" in warm
+    # Where that was granted, the setting takes what the plan says.
+    assert read_config({"warm_throughput": [60_000, 30_000]}).capacity.table_write_units == 60_000
     (warm,) = (note for note in plan(2_000_000, jobs=200).notes if "--warm-throughput" in note)
     assert "quota" not in warm
 
