@@ -65,6 +65,11 @@ ACKNOWLEDGED = [
         "The manifests of uploads, named by what was uploaded; the role may write just these.",
     ),
     Acknowledged(
+        rf"AwsSolutions-IAM5\[Resource::{WORK}/known-failures/\*\]",
+        r"StepvecPipeline/Functions/(ShardImages|VerifyRun)Role/DefaultPolicy/Resource",
+        "Known failures lie by what was embedded (paths or manifest), which executions to come name.",
+    ),
+    Acknowledged(
         "AwsSolutions-SQS3",
         r"StepvecPipeline/Triggers/ScheduleDeadLetters/Resource",
         "It is a dead-letter queue itself, of EventBridge Scheduler, which the rule does not know.",
