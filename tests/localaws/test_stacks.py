@@ -193,7 +193,7 @@ def test_a_table_is_warmed_and_never_cooled(sample, stack, kind):
 
     def warmth() -> int:
         described = dynamodb.describe_table(TableName=stack.physical_id("T"))["Table"]
-        return described["WarmThroughput"]["WriteUnitsPerSecond"]
+        return int(described["WarmThroughput"]["WriteUnitsPerSecond"])
 
     dynamodb = sample.cloud.client("dynamodb")
     stack.deploy(table(8_000))
