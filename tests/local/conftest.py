@@ -46,8 +46,8 @@ class Finished:
     def counts(self) -> dict[str, int]:
         """The outcomes that are not 0."""
         report = self.report
-        assert report.listed == report.embedded + report.unchanged + report.failed + report.missing
-        names = ("embedded", "unchanged", "failed", "missing")
+        names = ("embedded", "unchanged", "failed", "failed_before", "missing")
+        assert report.listed == sum(getattr(report, name) for name in names)
         return {name: getattr(report, name) for name in names if getattr(report, name)}
 
 

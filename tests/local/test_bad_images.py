@@ -77,10 +77,19 @@ def test_the_run_fails_and_says_why(run: Finished) -> None:
 
 def test_max_failures_allows_them(pipeline: Pipeline, run: Finished, folder: str) -> None:
     del run
-    allowed = pipeline.run({"Paths": [folder], "MaxFailures": 3})
+    tried_again = {"Paths": [folder], "RetryFailures": True}
+    allowed = pipeline.run(tried_again | {"MaxFailures": 3})
     assert allowed.status == "SUCCEEDED"
     assert allowed.counts() == {"unchanged": len(GOOD), "failed": len(BAD)}
-    assert pipeline.run({"Paths": [folder], "MaxFailures": 2}).status == "FAILED"
+    assert pipeline.run(tried_again | {"MaxFailures": 2}).status == "FAILED"
+
+
+def test_what_failed_before_is_known_and_fails_no_run(pipeline: Pipeline, run: Finished, folder: str) -> None:
+    del run
+    again = pipeline.run({"Paths": [folder]})
+    assert again.status == "SUCCEEDED"
+    assert again.counts() == {"unchanged": len(GOOD), "failed_before": len(BAD)}
+    assert all(failure["failed_before"] for failure in again.failures)
 
 
 def test_rotated_by_exif_is_as_upright(pipeline: Pipeline, run: Finished, folder: str) -> None:

@@ -85,7 +85,7 @@ def test_a_tables_vectors_are_exported_as_parquet(pipeline: Pipeline, folder: st
 
 
 def test_a_run_that_fails_ends_with_exit_code_1(pipeline: Pipeline, folder: str) -> None:
-    ran = stepvec(pipeline, "run", folder, "--wait")
+    ran = stepvec(pipeline, "run", folder, "--wait", "--retry-failures")
     assert ran.returncode == 1
     assert "MaxFailures is 0" in " ".join(ran.stderr.split())
 

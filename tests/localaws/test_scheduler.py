@@ -110,7 +110,7 @@ def test_a_schedule_whose_role_may_not_start_leaves_a_dead_letter(schedules):
 
 @pytest.mark.parametrize("handler", [rule, schedule])
 def test_a_target_that_cannot_be_reached_is_an_error(sample, handler):
-    target = {"Id": "t", "Arn": "arn:aws:sns:us-east-1:123456789012:topic", "RoleArn": "r"}
+    target = {"Id": "t", "Arn": "arn:aws:kinesis:us-east-1:123456789012:stream/photos", "RoleArn": "r"}
 
     class Site:
         def name(self, logical_id: str, longest: int) -> str:
@@ -119,5 +119,5 @@ def test_a_target_that_cannot_be_reached_is_an_error(sample, handler):
         client = sample.cloud.client
 
     properties = {"EventPattern": {"source": ["aws.s3"]}, "Target": target, "Targets": [target]}
-    with pytest.raises(TemplateError, match="topic"):
+    with pytest.raises(TemplateError, match="stream/photos"):
         handler(Site(), "Logical", properties)
