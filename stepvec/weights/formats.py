@@ -27,7 +27,7 @@ from stepvec.weights.specs import Parameters
 from stepvec.weights.state_dict import State, rename
 from stepvec.weights.torch_file import is_legacy_torch_file, is_zip_torch_file, read_legacy, read_zip
 
-MAXIMUM_BYTES: Final = 256 * 1024 * 1024
+MAX_BYTES: Final = 256 * 1024 * 1024
 """More than any file of these architectures has (ResNet18: 47 MB); nothing larger is read or unpacked."""
 
 _ZIP_BEGINNING: Final = b"PK\x03\x04"
@@ -80,18 +80,18 @@ def file_in_zip(data: bytes, suffix: str, *, where: str) -> bytes:
                 )
             # What the archive says about sizes is not believed: reading stops at the limit.
             with archive.open(members[0]) as file:
-                content = file.read(MAXIMUM_BYTES + 1)
+                content = file.read(MAX_BYTES + 1)
     except _ZIP_ERRORS as error:
         raise WeightsError(f"{where} is a damaged zip file: {error}.", remedy="Get it again.") from error
-    if len(content) > MAXIMUM_BYTES:
+    if len(content) > MAX_BYTES:
         raise too_large(f"{members[0].filename} in {where}")
     return content
 
 
 def too_large(where: str) -> WeightsError:
-    """The error for a file beyond MAXIMUM_BYTES."""
+    """The error for a file beyond MAX_BYTES."""
     return WeightsError(
-        f"{where} has more than {MAXIMUM_BYTES:,} bytes, so it is none of these architectures.",
+        f"{where} has more than {MAX_BYTES:,} bytes, so it is none of these architectures.",
         remedy="Give ResNet18 of MXNet or torchvision, or EfficientNet-Lite0.",
     )
 
@@ -129,7 +129,7 @@ def _known_names() -> Iterator[_Names]:
 
 
 def _read_state(data: bytes, where: str) -> State:
-    if len(data) > MAXIMUM_BYTES:
+    if len(data) > MAX_BYTES:
         raise too_large(where)
     if is_legacy_torch_file(data):
         return read_legacy(data, where=where)

@@ -29,7 +29,7 @@ _V3: Final = 0xF993FACA
 """V3 is V2 with numpy's shapes: the same bytes for the arrays that are read here."""
 _DENSE: Final = 0
 _CPU: Final = 1
-_MAXIMUM_DIMENSIONS: Final = 32
+_MAX_DIMENSIONS: Final = 32
 
 _ELEMENTS: Final = {0: "<f4", 1: "<f8", 2: "<f2", 3: "|u1", 4: "<i4", 5: "|i1", 6: "<i8", 7: "|b1"}
 """mshadow's element types (3rdparty/mshadow/mshadow/base.h)."""
@@ -142,7 +142,7 @@ def _read_array(reader: _Reader) -> Array:
     else:
         # Before V1 the magic's place held the number of dimensions, and a dimension was 32 bits.
         dimensions, letter = magic, "I"
-    if not 1 <= dimensions <= _MAXIMUM_DIMENSIONS:
+    if not 1 <= dimensions <= _MAX_DIMENSIONS:
         raise reader.error(f"holds an array of {dimensions} dimensions")
     shape = reader.numbers(f"{dimensions}{letter}", "shape")
     if min(shape) < 0:

@@ -11,16 +11,15 @@ import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal, Protocol, get_args
+from typing import Final, Literal, Protocol
 from urllib.parse import urlsplit
 
 from stepvec.errors import InvalidInputError, StorageError, WeightsError
 from stepvec.rows.model import Architecture
 from stepvec.runs.layout import S3Uri
-from stepvec.weights.formats import MAXIMUM_BYTES, Weights, file_in_zip, read_weights, too_large
+from stepvec.weights.formats import MAX_BYTES, Weights, file_in_zip, read_weights, too_large
 
 SourceName = Literal["auto", "model-store", "torchvision", "efficientnet-lite0"]
-SOURCE_NAMES: Final[tuple[SourceName, ...]] = get_args(SourceName)
 
 MODEL_STORE_SHA1: Final[dict[Architecture, str]] = {
     "resnet18_v1": "a0666292f0a30ff61f857b0b66efc0228eb6a54b",
@@ -99,10 +98,10 @@ class S3Source:
 
         try:
             with ObjectStore(s3_client()).open(self.uri) as body:
-                data = body.read(MAXIMUM_BYTES + 1)
+                data = body.read(MAX_BYTES + 1)
         except StorageError as error:
             raise WeightsError(error.message, remedy=error.remedy) from error
-        if len(data) > MAXIMUM_BYTES:
+        if len(data) > MAX_BYTES:
             raise too_large(self.name)
         return read_weights(data, where=self.name, architecture=self.architecture)
 
@@ -203,7 +202,7 @@ def sources_for(name: SourceName, architecture: Architecture | None) -> Sequence
 
 def _read_file(path: Path) -> bytes:
     try:
-        if path.stat().st_size > MAXIMUM_BYTES:
+        if path.stat().st_size > MAX_BYTES:
             raise too_large(str(path))
         return path.read_bytes()
     except OSError as error:
@@ -227,13 +226,13 @@ def download(url: str) -> bytes:
         raise WeightsError(f"{url} is not an HTTP address.", remedy="Start it with https://.")
     try:
         with urllib.request.urlopen(url, timeout=DOWNLOAD_TIMEOUT_SECONDS) as response:  # noqa: S310 - scheme checked above
-            body: bytes = response.read(MAXIMUM_BYTES + 1)
+            body: bytes = response.read(MAX_BYTES + 1)
             expected = response.headers.get("Content-Length")
     except urllib.error.HTTPError as error:
         raise WeightsError(f"{parts.netloc} answers {error.code} {error.reason}.", remedy=_NO_DOWNLOAD) from error
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise WeightsError(f"{parts.netloc} cannot be reached ({_cause(error)}).", remedy=_NO_DOWNLOAD) from error
-    if len(body) > MAXIMUM_BYTES:
+    if len(body) > MAX_BYTES:
         raise too_large(url)
     # read(n) with a limit does not complain about a connection that ends early.
     if expected is not None and expected.isdigit() and len(body) != int(expected):

@@ -153,7 +153,7 @@ def test_what_is_no_weights_file_is_refused(data: bytes, problem: str) -> None:
 
 
 def test_a_zip_that_unpacks_to_too_much_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(formats, "MAXIMUM_BYTES", 1000)
+    monkeypatch.setattr(formats, "MAX_BYTES", 1000)
 
     with pytest.raises(WeightsError, match="more than 1,000 bytes"):
         file_in_zip(zipped({"a.params": bytes(1001)}), ".params", where="a file")
@@ -161,7 +161,7 @@ def test_a_zip_that_unpacks_to_too_much_is_refused(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_zip_bomb_is_not_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(formats, "MAXIMUM_BYTES", 1000)
+    monkeypatch.setattr(formats, "MAX_BYTES", 1000)
     bomb = zipped({"a.params": bytes(50_000_000)})
 
     tracemalloc.start()

@@ -139,7 +139,7 @@ def test_only_http_is_fetched(tmp_path: Path) -> None:
 
 def test_a_download_beyond_the_limit_is_refused(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
     web.files["/big"] = bytes(101)
-    monkeypatch.setattr(sources, "MAXIMUM_BYTES", 100)
+    monkeypatch.setattr(sources, "MAX_BYTES", 100)
     with pytest.raises(WeightsError, match="has more than"):
         TorchvisionSource(f"{web.url}/big").load()
 

@@ -18,7 +18,7 @@ from stepvec_worker.images import colours
 from stepvec_worker.images.colours import to_rgb
 from stepvec_worker.images.decoding import DecodeLimits, decode, silence_libtiff
 from stepvec_worker.images.fetching import ImageFetcher
-from stepvec_worker.images.jpeg_structure import MAX_SCANS, jpeg_bomb
+from stepvec_worker.images.jpeg_structure import MAX_SCANS, read_structure
 from stepvec_worker.images.preprocessing import prepare
 from stepvec_worker.images.rejection import ImageRejected
 
@@ -107,6 +107,11 @@ def test_libtiff_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
     assert silence_libtiff()
     assert decode(talkative_tiff(100), LIMITS).size == (8, 8)
     assert capfd.readouterr().err == ""
+
+
+def jpeg_bomb(data: bytes) -> str | None:
+    structure = read_structure(data)
+    return structure.bomb if structure else None
 
 
 def test_jpegs_of_usual_structure_are_no_bombs() -> None:

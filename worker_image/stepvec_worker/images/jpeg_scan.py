@@ -34,7 +34,6 @@ _END: Final = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]")
 """What ends a scan's data: a marker that is neither a restart nor a stuffed 0xff."""
 _RESTART: Final = re.compile(rb"\xff+([\xd0-\xd7])")
 
-_AC_BITS: Final = 31
 _AC_STEP: Final = 5
 _BLOCK_ENDS: Final = 128
 _INVALID: Final = 1024

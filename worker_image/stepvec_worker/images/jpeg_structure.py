@@ -47,7 +47,10 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class JpegStructure:
-    """What stands before the first scan. `scan` is where its data begins, 0 if there is none."""
+    """What stands before the first scan. `scan` is where its data begins, 0 if there is none.
+
+    bomb: why the file must not reach a decoder; None for ordinary JPEGs.
+    """
 
     scan: int
     frame: int
@@ -110,12 +113,6 @@ def read_structure(data: bytes) -> JpegStructure | None:
             bomb = f"{scans:,} scans in one JPEG; the worker takes {MAX_SCANS}." if scans > MAX_SCANS else None
             return JpegStructure(min(segment.end, len(data)), frame, components, has_one_scan, bomb)
     return JpegStructure(0, frame, components, True, None)
-
-
-def jpeg_bomb(data: bytes) -> str | None:
-    """Why `data` must not reach a decoder; None for ordinary JPEGs and for anything else."""
-    structure = read_structure(data)
-    return structure.bomb if structure else None
 
 
 def mended(data: bytes, structure: JpegStructure) -> bytes:
