@@ -14,10 +14,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from typing import Final
 
-from resilience.proof_on_aws.checks import CHECKS, SETTINGS, Subject, empty_and_delete
+from resilience.proof_on_aws.changes import SETTINGS
+from resilience.proof_on_aws.checks import CHECKS
 from resilience.proof_on_aws.embedded import embedded_account
 from resilience.proof_on_aws.findings import Finding, NotHere, Verdict, table
 from resilience.proof_on_aws.places import AwsAccount, Place
+from resilience.proof_on_aws.subject import Subject, empty_and_delete
 from stepvec.client.removal import exists
 from stepvec.errors import ConfigurationError, StepvecError
 

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from resilience.proof_on_aws.__main__ import prove
-from resilience.proof_on_aws.checks import CHECKS, Subject
+from resilience.proof_on_aws.checks import CHECKS
 from resilience.proof_on_aws.embedded import embedded_account
 from resilience.proof_on_aws.findings import Finding, NotHere, Verdict, table
 from resilience.proof_on_aws.places import Place
+from resilience.proof_on_aws.subject import Subject
 
 
 class FakePlace:
