@@ -1,0 +1,1 @@
+"""A deployed table's vectors as files: `stepvec export` writes them, whoever works with vectors reads them."""
