@@ -49,12 +49,12 @@ def audit(
     data_stack: DataStack = DATA_STACK,
     pipeline_stack: PipelineStack = PIPELINE_STACK,
 ) -> None:
-    """Compare the whole table with the bucket and name what differs. Exit code 1 if anything does.
+    """Compare the whole table with the bucket and name what differs.
 
-    Finds rows whose image is gone, images without a row, and rows of another version of the image or of another
-    model. Of a sample it downloads the images, embeds them again on this machine, and compares the vectors. Changes
-    nothing, but for --delete-orphans: that deletes the rows whose image is gone once you have seen how many they are.
-    A row that is embedded again meanwhile stays.
+    Exit code 1 if anything does. Finds rows whose image is gone, images without a row, and rows of another version
+    of the image or of another model. Of a sample it downloads the images, embeds them again on this machine, and
+    compares the vectors. Changes nothing, but for --delete-orphans: that deletes the rows whose image is gone once
+    you have seen how many they are. A row that is embedded again meanwhile stays.
 
     Best while no run is going: what changes meanwhile may be reported as a difference. It reads every row once
     (DynamoDB charges half a read unit for each 4 KB) and lists every image. Memory does not grow with the table; a

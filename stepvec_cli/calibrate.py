@@ -49,11 +49,12 @@ def calibrate(
     ] = DEFAULT_DIRECTORY,
     images: Annotated[int, typer.Option(min=32, help="Photos to use, spread over all of them.")] = _DEFAULT_PHOTOS,
 ) -> None:
-    """Find which layers may compute in int8: once for a model, some minutes on this machine.
+    """Find which layers may compute in int8.
 
-    Writes int8.json beside the weights and names it in model.json. A deployment then takes engine openvino with
-    precision int8. Layers are added as long as the photos' vectors stay close to those in float32: a mean cosine of
-    at least 0.99, and the same nearest neighbour for 97 % of the photos.
+    Once for a model, some minutes on this machine. Writes int8.json beside the weights and names it in model.json.
+    A deployment then takes engine openvino with precision int8. Layers are added as long as the photos' vectors
+    stay close to those in float32: a mean cosine of at least 0.99, and the same nearest neighbour for 97 % of the
+    photos.
     """
     check_installation()
     with _local_photos(photos, images) as paths:

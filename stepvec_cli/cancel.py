@@ -17,7 +17,10 @@ def cancel(
     data_stack: DataStack = DATA_STACK,
     pipeline_stack: PipelineStack = PIPELINE_STACK,
 ) -> None:
-    """Stop a run and its jobs. What is stored stays; start the same paths again to do the rest."""
+    """Stop a run and its jobs. What is stored stays.
+
+    Start the same paths again to do the rest.
+    """
     found = Run(find_deployment(data_stack, pipeline_stack), run)
     with translate_aws_errors():
         if found.ended() is not None:

@@ -32,10 +32,11 @@ def deploy(
         bool, typer.Option("--accept-efficientnet", help="Deploy EfficientNet-Lite0, with 1,280 numbers a vector.")
     ] = False,
 ) -> None:
-    """Look at everything as `stepvec doctor` does, then build the image and deploy both stacks.
+    """Build the image and deploy both stacks.
 
-    Into the account and region of your AWS credentials. Stops where the model is another than the deployed one, since
-    every row would then have to be embedded again, and where it is the one that setup falls back to.
+    Looks at everything as `stepvec doctor` does first. Into the account and region of your AWS credentials. Stops
+    where the model is another than the deployed one, since every row would then have to be embedded again, and
+    where it is the one that setup falls back to.
     """
     config = project_config()
     model = _model_findings(config, change_model=change_model, accept_efficientnet=accept_efficientnet)

@@ -33,10 +33,11 @@ def destroy(
     data_stack: Annotated[str | None, typer.Option(help="Stack of the buckets and the table; cdk.json's.")] = None,
     pipeline_stack: Annotated[str | None, typer.Option(help="Stack of the state machine; cdk.json's.")] = None,
 ) -> None:
-    """Delete the pipeline stack. Buckets and table, with all images and vectors, are kept, unless --data is given.
+    """Delete the pipeline stack; buckets and table are kept.
 
-    With --data they are deleted too, whatever protects them, once you have typed the data stack's name: this cannot be
-    undone. Buckets and a table of your own (the settings image_bucket and table) are never touched.
+    So are all images and vectors, unless --data is given. With --data they are deleted too, whatever protects them,
+    once you have typed the data stack's name: this cannot be undone. Buckets and a table of your own (the settings
+    image_bucket and table) are never touched.
     """
     account, region = caller()
     config = project_config()

@@ -19,11 +19,11 @@ _COLOURS: Final = {Verdict.OK: "green", Verdict.WARNING: "yellow", Verdict.STOP:
 
 
 def doctor() -> None:
-    """Look at everything that a deployment and a first run need. Exit code 1 if something would stop them.
+    """Look at everything that a deployment and a first run need.
 
     Credentials, region, CDK's bootstrap stack, quotas, instance families, availability zones, a bucket of your
     own, the builder of the image, the CDK command, the model: a line each, with what to do. Changes nothing, and costs
-    nothing.
+    nothing. Exit code 1 if something would stop them.
     """
     if print_findings(findings(), Console()):
         raise typer.Exit(1)

@@ -27,9 +27,10 @@ def export(
     data_stack: DataStack = DATA_STACK,
     pipeline_stack: PipelineStack = PIPELINE_STACK,
 ) -> None:
-    """Write the table's vectors to a Parquet file, as float32 whatever type is stored.
+    """Write the table's vectors to a Parquet file.
 
-    Reads the whole table: half a read unit for each 4 KB of it. Rows of other models are counted and left out.
+    As float32, whatever type is stored. Reads the whole table: half a read unit for each 4 KB of it. Rows of other
+    models are counted and left out.
     """
     # Imported here: pyarrow takes most of a second, and `--help` does not need it.
     from stepvec.client.parquet import write_rows

@@ -20,7 +20,10 @@ def inventory(
     data_stack: DataStack = DATA_STACK,
     pipeline_stack: PipelineStack = PIPELINE_STACK,
 ) -> None:
-    """Write an S3 Inventory in Parquet or ORC to the work bucket as CSV, and print what to give as Manifest."""
+    """Make an S3 Inventory in Parquet or ORC one that a run can read.
+
+    Writes it to the work bucket as CSV, and prints what to give as Manifest.
+    """
     # Imported here: pyarrow takes most of a second, and `--help` does not need it.
     from stepvec.client.inventory import inventory_as_csv
 

@@ -28,7 +28,7 @@ def run(
     engine: EngineName = None,
     precision: PrecisionName = None,
 ) -> None:
-    """Embed photos once: upload them, run the state machine, write the results, and stop.
+    """Embed photos once: upload them, run the state machine, write the results.
 
     Writes report.json, vectors.parquet, failures.jsonl and gallery.html. Exit code 1 if the run is not complete.
     """

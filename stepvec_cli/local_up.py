@@ -34,10 +34,10 @@ def up(
     engine: EngineName = None,
     precision: PrecisionName = None,
 ) -> None:
-    """Start the embedded AWS with the pipeline deployed, and keep it running until Ctrl-C.
+    """Start the embedded AWS with the pipeline deployed, and keep it running.
 
-    Prints `export NAME=value` lines once ready: with them the AWS CLI and boto3 work against it. For example:
-    stepvec local up > env.sh &   then, once it is ready:   . ./env.sh; aws s3 ls
+    Until Ctrl-C. Prints `export NAME=value` lines once ready: with them the AWS CLI and boto3 work against it. For
+    example: stepvec local up > env.sh & then, once it is ready: . ./env.sh; aws s3 ls
     """
     given = {
         "upload_trigger": upload_trigger,

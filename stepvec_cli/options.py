@@ -6,10 +6,16 @@ from typing import Annotated
 
 import typer
 
-DataStack = Annotated[str, typer.Option(help="Name of the stack of the buckets and the table.")]
-PipelineStack = Annotated[str, typer.Option(help="Name of the stack of the state machine.")]
+DataStack = Annotated[str, typer.Option(metavar="NAME", help="Name of the stack of the buckets and the table.")]
+PipelineStack = Annotated[str, typer.Option(metavar="NAME", help="Name of the stack of the state machine.")]
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="The run's name, as `stepvec status` lists it.")]
 Prefixes = Annotated[
     list[str] | None, typer.Argument(metavar="[PATHS]...", help="Prefixes in the image bucket; all of it if left out.")
 ]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
+AsJson = Annotated[bool, typer.Option("--json", help="The answer as JSON (docs/json.md), on standard output.")]
+
+# What the table of commands gives to a command by itself (stepvec_cli/common.py).
+Profile = Annotated[str | None, typer.Option(metavar="NAME", help="The AWS profile to use, instead of AWS_PROFILE.")]
+Region = Annotated[str | None, typer.Option(metavar="NAME", help="The AWS region to use, instead of AWS_REGION.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no notes: the answer and errors alone.")]

@@ -50,7 +50,10 @@ def plan(
     data_stack: DataStack = DATA_STACK,
     pipeline_stack: PipelineStack = PIPELINE_STACK,
 ) -> None:
-    """Estimate how long embedding PATHS, or a number of images, takes and what it costs. Starts nothing."""
+    """Estimate how long embedding takes and what it costs. Starts nothing.
+
+    Of the images under PATHS, or of a number of images.
+    """
     if bool(paths) == (images is not None):
         raise typer.BadParameter("Give prefixes, or --images.")
     ignored: Counter[str] = Counter()

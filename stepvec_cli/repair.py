@@ -25,12 +25,13 @@ def repair(
     data_stack: DataStack = DATA_STACK,
     pipeline_stack: PipelineStack = PIPELINE_STACK,
 ) -> None:
-    """Finish what a run left undone: its missing images, and those that failed, tried once more.
+    """Finish what a run left undone.
 
-    Starts a run of just these, from a manifest in the work bucket, and prints its name. Starting the run's paths again
-    does the same and more: it lists everything, so it also finds what is new or changed since, and it is the way where
-    a run ended before its images were sharded. A repair lists nothing: for ten bad images of a million it takes seconds
-    and costs next to nothing.
+    Its missing images, and those that failed, are tried once more. Starts a run of just these, from a manifest in
+    the work bucket, and prints its name. Starting the run's paths again does the same and more: it lists
+    everything, so it also finds what is new or changed since, and it is the way where a run ended before its images
+    were sharded. A repair lists nothing: for ten bad images of a million it takes seconds and costs next to
+    nothing.
     """
     deployment = find_deployment(data_stack, pipeline_stack)
     with translate_aws_errors():

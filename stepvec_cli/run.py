@@ -41,7 +41,10 @@ def run(
     data_stack: DataStack = DATA_STACK,
     pipeline_stack: PipelineStack = PIPELINE_STACK,
 ) -> None:
-    """Start a run on the deployed pipeline. Prints the run's name."""
+    """Start a run on the deployed pipeline.
+
+    Prints the run's name.
+    """
     if bool(paths) == bool(manifest):
         raise typer.BadParameter("Give prefixes, or --manifest.")
     run_input: dict[str, Any] = {"Manifest": manifest} if manifest else {"Paths": paths}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -19,26 +19,11 @@ from botocore.exceptions import (
 )
 
 from stepvec.adapters.aws_errors import ACCESS_DENIED_CODES, error_code
+from stepvec.client.region import unify_region
 from stepvec.errors import AccessDeniedError, ConfigurationError, StepvecError, StorageError
 from stepvec.runs.links import console
 
 _CONFIG: Final = Config(retries={"mode": "standard", "total_max_attempts": 5}, connect_timeout=5)
-
-
-def unify_region(environ: MutableMapping[str, str]) -> None:
-    """Make every reader of these variables take the same region and profile.
-
-    CDK and the AWS CLI look at AWS_REGION first, botocore only at AWS_DEFAULT_REGION; of profiles, CDK and the AWS CLI
-    take AWS_PROFILE first, botocore AWS_DEFAULT_PROFILE. The first of each pair wins, and fills the other; an empty
-    variable, which botocore would take for a value, counts as unset.
-    https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-envvars.html, botocore.configprovider
-    """
-    for first, second in (("AWS_REGION", "AWS_DEFAULT_REGION"), ("AWS_PROFILE", "AWS_DEFAULT_PROFILE")):
-        if value := environ.get(first) or environ.get(second):
-            environ[first] = environ[second] = value
-        else:
-            environ.pop(first, None)
-            environ.pop(second, None)
 
 
 def new_session() -> boto3.Session:

@@ -44,7 +44,7 @@ def test_adding_takes_few_files_and_each_has_what_is_named(name: str) -> None:
 
 def test_the_recipes_are_those_that_were_promised() -> None:
     assert set(SECTIONS) == {
-        "A setting", "A model", "A fault", "A resource of the embedded AWS", "A metric", "A dependency",
+        "A setting", "A model", "A fault", "A resource of the embedded AWS", "A metric", "A command", "A dependency",
     }  # fmt: skip
 
 

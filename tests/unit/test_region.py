@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from local_pipeline import installation
-from stepvec.client.session import new_session, unify_region
+from stepvec.client.region import unify_region
+from stepvec.client.session import new_session
 from stepvec.errors import ConfigurationError
 
 CONFIG = "[default]\nregion = eu-west-3\n[profile work]\nregion = eu-west-2\n[profile other]\nregion = ap-south-1\n"

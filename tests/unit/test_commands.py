@@ -1,0 +1,141 @@
+"""The table of commands: it is true, and what is asked for help imports nothing that help does not need."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from stepvec_cli.commands import COMMANDS, LOCAL, Row
+from stepvec_cli.common import use_account
+from stepvec_cli.lazy import LazyGroup
+from stepvec_cli.main import app
+
+ROWS = {
+    " ".join((*words, row.name)): row
+    for words, sections in (((), COMMANDS), (("local",), LOCAL))
+    for section in sections
+    for row in section.rows
+}
+FUNCTIONS = {name: row for name, row in ROWS.items() if row.target}
+# No time is asserted: these are what made `--help` take two seconds.
+HEAVY = {
+    "aws_cdk", "boto3", "botocore", "cattrs", "jinja2", "jsii", "moto", "numpy", "PIL", "psutil", "pyarrow",
+    "pydantic", "rich", "urllib3", "requests",
+}  # fmt: skip
+ASKED = """
+import sys
+from stepvec_cli.main import run
+try:
+    run()
+finally:
+    print(*sys.modules, file=sys.stderr)
+"""
+
+
+def imported(*arguments: str) -> set[str]:
+    """Names of the modules that a process has after `stepvec` with these arguments, but for what Python begins with."""
+    done = subprocess.run(
+        [sys.executable, "-c", ASKED, *arguments], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.stdout, done.stderr
+    return set(done.stderr.splitlines()[-1].split())
+
+
+def packages(modules: set[str]) -> set[str]:
+    return {module.partition(".")[0] for module in modules}
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--help",), ("-h",), ("--version",), ("local", "--help"), ("--show-completion",)]
+)
+def test_help_and_version_import_no_command_and_nothing_heavy(arguments: tuple[str, ...]) -> None:
+    modules = imported(*arguments)
+    assert packages(modules) & HEAVY == set()
+    targets = {f"stepvec_cli.{row.target.partition(':')[0]}" for row in FUNCTIONS.values()}
+    assert modules & targets == set()
+    assert packages(modules) & {"local_pipeline", "localaws", "stacks"} == set()
+
+
+def function(row: Row) -> object:
+    module, _, name = row.target.partition(":")
+    return getattr(import_module(f"stepvec_cli.{module}"), name)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_the_line_in_the_list_is_the_first_of_the_commands_own_help(name: str) -> None:
+    assert (inspect.getdoc(function(ROWS[name])) or "").splitlines()[0] == ROWS[name].help
+
+
+def test_help_lists_every_command_and_local_first() -> None:
+    told = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "80"}).output
+    listed = [line.split()[0] for line in told.partition("On this machine:")[2].splitlines() if line[2:3].isalpha()]
+    names = [name for name in ROWS if " " not in name]
+    assert [word for word in listed if word in names] == names
+    assert names[0] == "local"
+
+
+def test_a_slip_is_told_what_it_might_have_been() -> None:
+    result = CliRunner().invoke(app, ["lokal"])
+    assert result.exit_code == 2
+    assert "Did you mean 'local'?" in result.output
+
+
+def commands(group: LazyGroup) -> Iterator[tuple[str, object]]:
+    for name, command in group.commands.items():
+        yield name, command
+        if isinstance(command, LazyGroup):
+            yield from commands(command)
+
+
+def test_every_command_takes_short_help_and_those_that_speak_to_aws_an_account() -> None:
+    for name, row in FUNCTIONS.items():
+        told = CliRunner().invoke(app, [*name.split(), "-h"]).output
+        assert f"Usage: root {name}" in told or f"{name} [OPTIONS]" in told
+        assert "--quiet" in told
+        assert ("--profile" in told) is ("--region" in told) is row.aws, name
+
+
+def test_a_profile_that_is_named_wins_over_keys_in_the_environment() -> None:
+    environ = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_SESSION_TOKEN": "c", "AWS_REGION": "eu-1"}
+    use_account(environ, "work", None)
+    assert environ == {
+        "AWS_PROFILE": "work", "AWS_DEFAULT_PROFILE": "work", "AWS_REGION": "eu-1", "AWS_DEFAULT_REGION": "eu-1"
+    }  # fmt: skip
+    use_account(environ, None, "eu-2")
+    assert (environ["AWS_REGION"], environ["AWS_DEFAULT_REGION"], environ["AWS_PROFILE"]) == ("eu-2", "eu-2", "work")
+
+
+def test_version() -> None:
+    result = CliRunner().invoke(app, ["--version"])
+    assert result.exit_code == 0
+    assert result.output.startswith("stepvec ")
+
+
+def test_names_of_commands_are_completed_from_the_table() -> None:
+    def complete(words: str) -> list[str]:
+        variables = {"_STEPVEC_COMPLETE": "complete_bash", "COMP_WORDS": f"stepvec {words}", "COMP_CWORD": "1"}
+        variables["COMP_CWORD"] = str(len(words.split(" ")))
+        result = CliRunner().invoke(app, [], env=variables, prog_name="stepvec")
+        return result.output.split()
+
+    assert complete("re") == ["report", "repair"]
+    assert complete("local u") == ["up"]
+    assert "--region" in complete("status --re")
+
+
+def test_typer_makes_a_command_of_each_row() -> None:
+    group = typer.main.get_command(app)
+    assert isinstance(group, LazyGroup)
+    assert [name for name, _ in commands(group)] == [name.split()[-1] for name in sorted_as_listed()]
+
+
+def sorted_as_listed() -> list[str]:
+    top = [name for name in ROWS if " " not in name]
+    return [inner for name in top for inner in (name, *(other for other in ROWS if other.startswith(f"{name} ")))]
