@@ -28,6 +28,7 @@ JUSTIFIED: Final[dict[tuple[str, str], str]] = {
     ("ContainerExecutionRole", "*"): "the ECS agent's, to pull the image and write logs: there is no agent locally",
     ("ScheduleRole", "sqs:SendMessage"): "EventBridge Scheduler's own, for a start that is refused for an hour",
     ("VerifyRunRole", "sns:Publish"): "the run's message; a refusal is logged and fails nothing (decision 0013)",
+    ("VerifyRunRole", "events:PutEvents"): "the run's event; a refusal is logged and fails nothing (decision 0013)",
     ("EmbedImagesRole", "states:DescribeExecution"): "Step Functions' own, to follow and stop a Map's children",
 }
 """Statements that no local run can miss, by part of the role's name and an action ("*": any), with the reason.

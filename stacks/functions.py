@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 import aws_cdk as cdk
+from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
@@ -103,9 +104,11 @@ class Functions(Construct):
                 "STEPVEC_VECTOR_TYPE": config.vector_type,
                 "STEPVEC_CAPACITY": codec.to_json(config.capacity),
                 "STEPVEC_TOPIC_ARN": topic.topic_arn,
+                "STEPVEC_DEPLOYMENT": cdk.Stack.of(self).stack_name,
             },
             statements=[
                 _allow("sns:Publish", topic.topic_arn),
+                _allow("events:PutEvents", events.EventBus.from_event_bus_name(self, "Bus", "default").event_bus_arn),
                 # HeadObject, to know whether the file is there, is GetObject, too.
                 _allow("s3:GetObject", run_files, known_failures),
                 know_files,

@@ -100,6 +100,9 @@ SUBJECT_CHARACTERS: Final = 100
 # --- Amazon EventBridge, EventBridge Scheduler -------------------------------------------------------------
 # https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutRule.html
 EVENT_PATTERN_CHARACTERS: Final = 4_096
+# https://docs.aws.amazon.com/eventbridge/latest/userguide/calculate-putevents-entry-size.html
+EVENT_BYTES: Final = 256 * 1024
+"""Source, detail type and detail of one entry of PutEvents."""
 # https://docs.aws.amazon.com/scheduler/latest/APIReference/API_FlexibleTimeWindow.html
 SCHEDULE_WINDOW_MINUTES: Final = 1_440
 

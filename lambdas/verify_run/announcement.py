@@ -1,7 +1,9 @@
-"""The message that ends a run: its counts, to the deployment's topic."""
+"""The message and the event that end a run: its counts, to the deployment's topic and to EventBridge."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -10,19 +12,70 @@ from stepvec.adapters.telemetry import logger
 from stepvec.limits import SUBJECT_CHARACTERS
 from stepvec.runs.reports import RunReport
 
+EVENT_SOURCE: Final = "stepvec"
+EVENT_TYPE: Final = "Stepvec Run Ended"
+CHAT_CHARACTERS: Final = 3_000
+"""Of a text in Slack, the tightest of the chats. https://docs.slack.dev/reference/block-kit/blocks/section-block"""
 _ELLIPSIS: Final = "..."
 
 
-def announce(client: Any, topic_arn: str, report: RunReport, *, where: str) -> None:
-    """Publish the result in `report`, which is stored at `where`.
+def publish_message(client: Any, topic_arn: str, report: RunReport, *, where: str) -> None:
+    """Publish the result in `report`, which is stored at `where`: text for people, and for a chat its own form.
 
     A message that cannot be sent is logged, not raised: the run's result is its report, and the state machine must not
     fail for a mailbox.
     """
+    subject, text = subject_of(report), text_of(report, where=where)
+    # "https" is how Amazon Q Developer in chat applications subscribes; every other protocol gets the text.
+    bodies = {"default": text, "https": json.dumps(chat_notification(report.run, subject, text))}
+    message = json.dumps(bodies, ensure_ascii=False)
     try:
-        client.publish(TopicArn=topic_arn, Subject=subject_of(report), Message=text_of(report, where=where))
+        client.publish(
+            TopicArn=topic_arn,
+            Subject=subject,
+            MessageStructure="json",
+            Message=json.dumps(message, ensure_ascii=False),
+        )
     except (BotoCoreError, ClientError) as error:
         logger.warning("the run's message could not be sent", topic=topic_arn, error=str(error))
+
+
+def send_event(client: Any, execution: str, detail: Mapping[str, Any]) -> None:
+    """Put "Stepvec Run Ended" of the run's `execution` on the account's default event bus, for others to start from.
+
+    Like the message, an event that cannot be sent is logged and fails nothing.
+    """
+    entry = {
+        "Source": EVENT_SOURCE,
+        "DetailType": EVENT_TYPE,
+        "Resources": [execution],
+        "Detail": json.dumps(detail, ensure_ascii=False),
+    }
+    try:
+        answer = client.put_events(Entries=[entry])
+    except (BotoCoreError, ClientError) as error:
+        logger.warning("the run's event could not be sent", error=str(error))
+        return
+    # PutEvents itself succeeds when it refuses an entry.
+    if answer["FailedEntryCount"]:
+        (refused,) = answer["Entries"]
+        logger.warning("EventBridge refused the run's event", error=refused)
+
+
+def chat_notification(run: str, title: str, text: str) -> dict[str, Any]:
+    """A custom notification of Amazon Q Developer in chat applications: Slack, Microsoft Teams, Amazon Chime.
+
+    https://docs.aws.amazon.com/chatbot/latest/adminguide/custom-notifs.html
+    """
+    # Suffixes come from people's keys: Slack takes these three characters for markup.
+    for character, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")):
+        text = text.replace(character, entity)
+    return {
+        "version": "1.0",
+        "source": "custom",
+        "content": {"textType": "client-markdown", "title": title, "description": text[:CHAT_CHARACTERS]},
+        "metadata": {"threadId": run},
+    }
 
 
 def subject_of(report: RunReport) -> str:

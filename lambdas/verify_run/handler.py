@@ -9,10 +9,10 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from lambdas.verify_run.aggregator import verify_run
-from lambdas.verify_run.announcement import announce
+from lambdas.verify_run.announcement import publish_message, send_event
 from lambdas.verify_run.cost import Pipeline
 from stepvec import codec
-from stepvec.adapters.clients import s3_client, sns_client
+from stepvec.adapters.clients import events_client, s3_client, sns_client
 from stepvec.adapters.environment import read_environment
 from stepvec.adapters.object_store import ObjectStore
 from stepvec.adapters.telemetry import logger, measure, measure_part, metrics
@@ -34,6 +34,8 @@ class Settings:
     model: str
     vector_type: str
     topic_arn: str
+    deployment: str
+    """The pipeline stack's name: the event has it, so that rules can tell deployments."""
     capacity: str
     """A Capacity, as JSON."""
 
@@ -41,6 +43,7 @@ class Settings:
 settings = read_environment(Settings, os.environ)
 store = ObjectStore(s3_client(connections=32))
 topic = sns_client()
+events = events_client()
 pipeline = Pipeline(
     settings.image_bucket,
     settings.table,
@@ -61,12 +64,18 @@ def handle(event: dict[str, Any], context: LambdaContext) -> Any:  # noqa: ARG00
     report = verify_run(store, layout, state, of_run, execution=given.execution)
     _measure(report)
     logger.info("run verified", run=report.run, complete=report.complete, answer=report.message)
-    announce(topic, settings.topic_arn, report, where=str(layout.report))
+    publish_message(topic, settings.topic_arn, report, where=str(layout.report))
+    answer = _answer(report, str(layout.report))
+    send_event(events, given.execution, {"deployment": settings.deployment, **answer, **_more(report)})
+    return answer
+
+
+def _answer(report: RunReport, where: str) -> dict[str, Any]:
     return {
         "run": report.run,
         "complete": report.complete,
-        "message": f"{report.message} Report: {layout.report}",
-        "report": str(layout.report),
+        "message": f"{report.message} Report: {where}",
+        "report": where,
         "listed": report.listed,
         "embedded": report.embedded,
         "unchanged": report.unchanged,
@@ -78,6 +87,19 @@ def handle(event: dict[str, Any], context: LambdaContext) -> Any:  # noqa: ARG00
         "ignored_by_suffix": report.ignored_by_suffix,
         "seconds": report.seconds,
         "images_per_second": report.images_per_second,
+    }
+
+
+def _more(report: RunReport) -> dict[str, Any]:
+    """What the event has beside the execution's output."""
+    return {
+        "failed_by_reason": dict(report.failed_by_reason),
+        "model": report.model,
+        "table": report.table,
+        "image_bucket": report.image_bucket,
+        "started": report.started,
+        "finished": report.finished,
+        "total_usd": report.cost.total_usd,
     }
 
 

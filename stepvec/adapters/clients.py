@@ -76,6 +76,11 @@ def sns_client() -> Any:
     return _client("sns", _config(1))
 
 
+def events_client() -> Any:
+    """An EventBridge client, of the region and endpoint that the environment names."""
+    return _client("events", _config(1))
+
+
 def states_client() -> SFNClient:
     """A Step Functions client, of the region and endpoint that the environment names."""
     client: SFNClient = _client("stepfunctions", _config(1))

@@ -179,7 +179,7 @@ def test_an_alarm_on_dynamodb_fills_missing_data_itself_or_it_would_keep_its_sta
                 assert f"FILL({query['Id']}, 0)" in expression
 
 
-@pytest.mark.parametrize("action", ["sns:Publish"])
+@pytest.mark.parametrize("action", ["sns:Publish", "events:PutEvents"])
 def test_only_verify_run_publishes(templates: dict[str, Any], action: str) -> None:
     policies = of_type(templates[PIPELINE], "AWS::IAM::Policy")
     allowed = [name for name, policy in policies.items() if action in json.dumps(policy)]

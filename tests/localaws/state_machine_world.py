@@ -226,6 +226,7 @@ _ENVIRONMENT: Final = {
         Capacity("cpu", 4, 1, ("c7i",), 30, spot=True, shard_size=5_000, vcpu_hour_usd=0.03)
     ),
     "STEPVEC_TOPIC_ARN": "arn:aws:sns:us-east-1:123456789012:topic",
+    "STEPVEC_DEPLOYMENT": "StepvecPipeline",
 }
 
 

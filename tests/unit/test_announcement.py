@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from lambdas.verify_run.announcement import announce, subject_of, text_of
-from stepvec.limits import SUBJECT_CHARACTERS
+from lambdas.verify_run.announcement import (
+    CHAT_CHARACTERS,
+    chat_notification,
+    publish_message,
+    send_event,
+    subject_of,
+    text_of,
+)
+from stepvec.limits import EVENT_BYTES, SUBJECT_CHARACTERS
 from stepvec.runs.reports import RunCost, RunReport
 
 
@@ -37,12 +45,13 @@ class Topic:
 
 def test_the_message_has_the_counts_the_reasons_and_where_the_report_is() -> None:
     topic = Topic()
-    announce(topic, "arn:topic", report(), where="s3://work/runs/nightly/report.json")
+    publish_message(topic, "arn:topic", report(), where="s3://work/runs/nightly/report.json")
     (message,) = topic.published
     assert message["TopicArn"] == "arn:topic"
     assert message["Subject"] == "Stepvec: complete, 2 embedded, run nightly"
     for part in ("listed 3, embedded 2, failed 1.", "Empty: 1", "0.5 images/s", "s3://work/runs/nightly/report.json"):
-        assert part in message["Message"]
+        assert part in json.loads(message["Message"])["default"]
+    assert message["MessageStructure"] == "json"
 
 
 def test_what_was_ignored_and_what_failed_before_is_in_the_message() -> None:
@@ -68,4 +77,41 @@ def test_a_run_without_failures_lists_no_reasons() -> None:
 
 def test_a_message_that_cannot_be_sent_does_not_fail_the_run() -> None:
     refused = ClientError({"Error": {"Code": "AuthorizationError", "Message": "no"}}, "Publish")
-    announce(Topic(refused), "arn:topic", report(), where="here")
+    publish_message(Topic(refused), "arn:topic", report(), where="here")
+
+
+def test_a_chat_gets_a_custom_notification_without_markup_of_keys() -> None:
+    text = text_of(report(ignored_by_suffix={"<b>&x": 1}), where="here")
+    notification = chat_notification("nightly", "title", text)
+    assert (notification["version"], notification["source"]) == ("1.0", "custom")
+    assert "&lt;b&gt;&amp;x: 1" in notification["content"]["description"]
+    assert notification["metadata"]["threadId"] == "nightly"
+    long = chat_notification("nightly", "title", "x" * 10**5)
+    assert len(long["content"]["description"]) == CHAT_CHARACTERS
+
+
+class Bus:
+    def __init__(self, refuses: bool = False) -> None:
+        self.entries: list[dict[str, Any]] = []
+        self._refuses = refuses
+
+    def put_events(self, Entries: list[dict[str, Any]]) -> dict[str, Any]:
+        if self._refuses:
+            return {"FailedEntryCount": 1, "Entries": [{"ErrorCode": "InternalFailure", "ErrorMessage": "no"}]}
+        self.entries += Entries
+        return {"FailedEntryCount": 0, "Entries": [{"EventId": "1"}]}
+
+
+def test_the_event_names_the_execution_and_has_the_counts() -> None:
+    bus = Bus()
+    send_event(bus, "arn:execution", {"run": "nightly", "embedded": 2})
+    (entry,) = bus.entries
+    assert (entry["Source"], entry["DetailType"]) == ("stepvec", "Stepvec Run Ended")
+    assert entry["Resources"] == ["arn:execution"]
+    assert json.loads(entry["Detail"]) == {"run": "nightly", "embedded": 2}
+    assert sum(len(str(value).encode()) for value in entry.values()) < EVENT_BYTES
+
+
+def test_an_event_that_eventbridge_refuses_is_logged_and_fails_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    send_event(Bus(refuses=True), "arn:execution", {"run": "nightly"})
+    assert "EventBridge refused the run's event" in caplog.text
