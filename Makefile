@@ -29,13 +29,13 @@ help: ## Show this list
 # --- for users ---------------------------------------------------------------------------------------------
 
 .PHONY: demo
-demo: setup build/photos ## Set everything up and run the whole pipeline on the photos of a PyPI package
-	$(call say,Embedding the photos that scikit-image ships with the real state machine on the embedded AWS)
-	@# One of them, a TIFF of a form that no decoder here reads, fails with its reason: that is allowed for.
-	.venv/bin/stepvec local run build/photos/skimage/data --out stepvec-out --max-failures 1
+demo: setup ## Set everything up and run the whole pipeline on 61 photos of clothes
+	$(call say,Embedding 61 photos with the real state machine on the embedded AWS)
+	@# One of them breaks off half-way: it fails with its reason, and that is allowed for.
+	.venv/bin/stepvec local run photos/wardrobe --out stepvec-out --max-failures 1
 	@echo
 	@echo "Next: your own photos:    .venv/bin/stepvec local run YOUR_PHOTOS"
-	@echo "      with the AWS CLI:   .venv/bin/stepvec local up     (README.md, 'Use the AWS CLI')"
+	@echo "      with the AWS CLI:   .venv/bin/stepvec local up     (README.md, 'With the AWS CLI')"
 
 .PHONY: test
 test: setup setup-tests test-worker test-others ## Set everything up and run all tests

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from local_pipeline.gallery import write_gallery
+from local_pipeline.likeness import Likeness, likeness
 from local_pipeline.photos import PREFIX, upload_photos
 from stepvec import codec
 from stepvec.client.deployment import Deployment
@@ -28,6 +29,9 @@ class Watcher(Protocol):
     def on_report(self, report: RunReport) -> None:
         """The run has ended with this report."""
 
+    def on_results(self, found: Likeness, failures: list[ImageFailure]) -> None:
+        """The results are written: this is what the vectors show, and what failed."""
+
 
 def run_once(
     deployment: Deployment, photos: dict[str, Path], options: dict[str, Any], out: Path, *, name: str, watcher: Watcher
@@ -42,23 +46,20 @@ def run_once(
     ended = run.wait(watcher.on_progress)
     if ended.report is not None:
         watcher.on_report(ended.report)
-        _write_results(run, deployment, photos, ended.report, out)
+        watcher.on_results(*_write_results(run, deployment, photos, ended.report, out))
     return ended
 
 
-def _write_results(run: Run, deployment: Deployment, photos: dict[str, Path], report: RunReport, out: Path) -> None:
+def _write_results(
+    run: Run, deployment: Deployment, photos: dict[str, Path], report: RunReport, out: Path
+) -> tuple[Likeness, list[ImageFailure]]:
     out.mkdir(parents=True, exist_ok=True)
     (out / "report.json").write_bytes(run.report_text())
-    failures = run.failures()
-    (out / "failures.jsonl").write_bytes(failures)
+    failure_lines = run.failures()
+    (out / "failures.jsonl").write_bytes(failure_lines)
+    failures = [
+        codec.from_json(ImageFailure, text, where="failures.jsonl") for text in failure_lines.splitlines() if text
+    ]
     keys, vectors = write_vectors(out / "vectors.parquet", read_rows(deployment, list(photos)))
-    write_gallery(
-        out / "gallery.html",
-        photos=photos,
-        keys=keys,
-        vectors=vectors,
-        report=report,
-        failures=[
-            codec.from_json(ImageFailure, text, where="failures.jsonl") for text in failures.splitlines() if text
-        ],
-    )
+    write_gallery(out / "gallery.html", photos=photos, keys=keys, vectors=vectors, report=report, failures=failures)
+    return likeness(keys, vectors), failures

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import stat
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +25,7 @@ def stage_lambda_code(root: Path, target: Path) -> Path:
     _copy(root / "lambdas", target / "lambdas")
     # The functions have no numpy, which weights and vectors need, and no command line.
     _copy(root / "stepvec", target / "stepvec", leave_out=("client", "audit", "export", "weights", "rows/vectors.py"))
+    _readable_for_all(target)
     return target
 
 
@@ -36,6 +38,7 @@ def stage_worker_context(root: Path, target: Path, model_directory: Path) -> Pat
     (target / "model").mkdir()
     for name in model_files(read_model_card(model_directory)):
         shutil.copy(model_directory / name, target / "model" / name)
+    _readable_for_all(target)
     return target
 
 
@@ -46,3 +49,14 @@ def _copy(source: Path, target: Path, *, leave_out: tuple[str, ...] = ()) -> Non
         return ignored | {name for name in names if (inside / name).as_posix() in leave_out}
 
     shutil.copytree(source, target, ignore=ignore, dirs_exist_ok=True)
+
+
+def _readable_for_all(folder: Path) -> None:
+    """Give all below `folder` the modes that a umask of 022 would have given.
+
+    Zips and images carry the modes of files, and neither Lambda nor the worker's user is who staged them: checked out
+    under a umask of 077, functions would end with "permission denied".
+    """
+    for path in (folder, *folder.rglob("*")):
+        runs = path.is_dir() or path.stat().st_mode & stat.S_IXUSR
+        path.chmod(0o755 if runs else 0o644)

@@ -14,7 +14,7 @@ from stepvec.client.runs import SUCCEEDED
 from stepvec_cli.console import errors
 from stepvec_cli.local import CORES, EngineName, PrecisionName, Slots, cloud_with_spinner, engine_settings
 from stepvec_cli.views.plan import ignored_lines
-from stepvec_cli.views.run import RunLine, print_end, print_results
+from stepvec_cli.views.run import RunLine, print_end, print_failures, print_likeness, print_results
 
 
 def run(
@@ -47,6 +47,10 @@ def run(
     with cloud_with_spinner(slots, engine_settings(engine, precision) or None) as cloud, RunLine(len(found)) as line:
         ended = run_once(deployment_of(cloud), found, options, out, name=name, watcher=line)
     print_end(ended)
+    if line.results is not None:
+        found_likeness, failures = line.results
+        print_failures(failures)
+        print_likeness(found_likeness)
     if ended.report is not None:
         print_results(out)
     if ended.status != SUCCEEDED:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 import typer
 from rich.markup import escape
@@ -18,8 +18,15 @@ from stepvec.runs.reports import RunReport
 from stepvec_cli.console import errors
 from stepvec_cli.views.plan import ignored_lines
 
+if TYPE_CHECKING:
+    # It imports numpy, which no view needs.
+    from local_pipeline.likeness import Likeness
+    from stepvec.runs.outcome import ImageFailure
+
 SHARDS_SHOWN: Final = 5
 """Incomplete shards that are printed; the report has more."""
+FAILURES_SHOWN: Final = 5
+"""Failed images that are printed; failures.jsonl has all of them."""
 
 
 def progress_line() -> Progress:
@@ -52,6 +59,7 @@ class RunLine:
         self._upload = self._line.add_task("uploading", total=photos, note="")
         self._embed = self._line.add_task("embedding", total=photos, note="listing", visible=False)
         self._started: float | None = None
+        self.results: tuple[Likeness, list[ImageFailure]] | None = None
 
     def __enter__(self) -> Self:
         self._line.start()
@@ -76,6 +84,10 @@ class RunLine:
         last = RunProgress(self._photos, report.embedded + report.unchanged, failed=report.failed)
         note = progress_note(self._photos, last)
         self._line.update(self._embed, visible=True, completed=last.embedded + last.failed, note=note)
+
+    def on_results(self, found: Likeness, failures: list[ImageFailure]) -> None:
+        """What the vectors show, and what failed: kept until the run's end has been told."""
+        self.results = (found, failures)
 
 
 def wait_for(run: Run) -> None:
@@ -128,6 +140,39 @@ def print_report(report: RunReport) -> None:
                 errors.print(f"  {page}: {escape(link)}", highlight=False, soft_wrap=True)
     if len(report.incomplete_shards) > SHARDS_SHOWN:
         errors.print("More shards are in the report: stepvec report RUN --json, incomplete_shards.", highlight=False)
+
+
+def print_failures(failures: list[ImageFailure]) -> None:
+    """The first images that failed, each with its reason."""
+    for failure in failures[:FAILURES_SHOWN]:
+        told = f"{_in_folder(failure.key)}: {failure.reason.value}. {failure.message}"
+        errors.print(f"[yellow]failed[/] {escape(told)}", highlight=False, soft_wrap=True)
+    if len(failures) > FAILURES_SHOWN:
+        errors.print(f"... and {len(failures) - FAILURES_SHOWN:,} more, in failures.jsonl.", highlight=False)
+
+
+def print_likeness(found: Likeness) -> None:
+    """The closest pairs of photos, and whether what is nearest lies together."""
+    if found.pairs:
+        table = Table(box=None, pad_edge=False)
+        table.add_column("most alike", overflow="fold")
+        table.add_column("", overflow="fold")
+        table.add_column("cosine", justify="right", no_wrap=True)
+        for pair in found.pairs:
+            table.add_row(escape(_in_folder(pair.first)), escape(_in_folder(pair.second)), f"{pair.cosine:.2f}")
+        errors.print(table)
+    if found.compared:
+        errors.print(
+            f"[bold]{found.in_same_folder} of {found.compared}[/] photos have their nearest one in the same folder; "
+            f"by chance it would be {found.by_chance:.0f}.",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
+def _in_folder(key: str) -> str:
+    """A photo's key, as far as a person knows it: without the prefix under which local runs upload."""
+    return key.partition("/")[2] or key
 
 
 def print_results(out: Path) -> None:

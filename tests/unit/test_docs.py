@@ -11,8 +11,8 @@ from tests.conftest import ROOT
 
 DOCUMENTS = sorted(
     path
-    for path in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *(ROOT / "docs").rglob("*.md"))
-    if path.exists()
+    for path in (*ROOT.glob("*.md"), ROOT / "photos" / "README.md", *(ROOT / "docs").rglob("*.md"))
+    if path.name != "CHANGELOG.md"
 )
 DECISIONS = sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md"))
 PLACES = (ROOT, ROOT / "worker_image", ROOT / "worker_image" / "stepvec_worker", ROOT / "stepvec", ROOT / "docs")
