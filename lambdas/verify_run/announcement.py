@@ -30,12 +30,7 @@ def publish_message(client: Any, topic_arn: str, report: RunReport, *, where: st
     bodies = {"default": text, "https": json.dumps(chat_notification(report.run, subject, text))}
     message = json.dumps(bodies, ensure_ascii=False)
     try:
-        client.publish(
-            TopicArn=topic_arn,
-            Subject=subject,
-            MessageStructure="json",
-            Message=json.dumps(message, ensure_ascii=False),
-        )
+        client.publish(TopicArn=topic_arn, Subject=subject, MessageStructure="json", Message=message)
     except (BotoCoreError, ClientError) as error:
         logger.warning("the run's message could not be sent", topic=topic_arn, error=str(error))
 
