@@ -59,6 +59,12 @@ def audit(
     Best while no run is going: what changes meanwhile may be reported as a difference. It reads every row once
     (DynamoDB charges half a read unit for each 4 KB) and lists every image. Memory does not grow with the table; a
     temporary file does.
+
+    Examples:
+        stepvec audit
+        stepvec audit photos/2026 --sample 100
+        stepvec audit --json | tail -n 1
+        stepvec audit --delete-orphans
     """
     # Imported here: numpy takes a while, and `--help` does not need it.
     from local_pipeline.reembedding import reembedder

@@ -21,7 +21,6 @@ from stepvec.errors import ConfigurationError, InvalidInputError, WeightsError
 from stepvec.runs.images import is_image
 from stepvec.runs.layout import S3Uri
 from stepvec.runs.run_input import prefixes_of
-from stepvec.weights.make import add_calibration
 from stepvec.weights.model_directory import Calibration
 from stepvec_cli.console import errors
 from stepvec_cli.weights import DEFAULT_DIRECTORY
@@ -55,7 +54,13 @@ def calibrate(
     A deployment then takes engine openvino with precision int8. Layers are added as long as the photos' vectors
     stay close to those in float32: a mean cosine of at least 0.99, and the same nearest neighbour for 97 % of the
     photos.
+
+    Examples:
+        stepvec calibrate ~/Pictures
+        stepvec calibrate s3://my-images/photos --images 500
     """
+    from stepvec.weights.make import add_calibration  # numpy takes a while to import
+
     check_installation()
     with _local_photos(photos, images) as paths:
         calibration = _calibrated(model, paths)

@@ -20,6 +20,9 @@ def cancel(
     """Stop a run and its jobs. What is stored stays.
 
     Start the same paths again to do the rest.
+
+    Examples:
+        stepvec cancel my-run
     """
     found = Run(find_deployment(data_stack, pipeline_stack), run)
     with translate_aws_errors():

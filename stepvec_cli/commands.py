@@ -70,9 +70,7 @@ COMMANDS: Final = (
     Section(
         "Preparing",
         (
-            Row(
-                "weights", "weights:weights", "Get trained weights and make the model directory that the worker loads."
-            ),
+            Row("weights", "weights:weights", "Get trained weights, and make the worker's model directory.", aws=True),
             Row("calibrate", "calibrate:calibrate", "Find which layers may compute in int8.", aws=True),
             Row(
                 "inventory",

@@ -37,6 +37,11 @@ def deploy(
     Looks at everything as `stepvec doctor` does first. Into the account and region of your AWS credentials. Stops
     where the model is another than the deployed one, since every row would then have to be embedded again, and
     where it is the one that setup falls back to.
+
+    Examples:
+        stepvec deploy
+        stepvec deploy --profile work --region eu-central-1 --yes
+        stepvec deploy --accept-efficientnet
     """
     config = project_config()
     model = _model_findings(config, change_model=change_model, accept_efficientnet=accept_efficientnet)

@@ -38,6 +38,10 @@ def destroy(
     So are all images and vectors, unless --data is given. With --data they are deleted too, whatever protects them,
     once you have typed the data stack's name: this cannot be undone. Buckets and a table of your own (the settings
     image_bucket and table) are never touched.
+
+    Examples:
+        stepvec destroy
+        stepvec destroy --data --confirm StepvecData
     """
     account, region = caller()
     config = project_config()

@@ -24,6 +24,10 @@ def doctor() -> None:
     Credentials, region, CDK's bootstrap stack, quotas, instance families, availability zones, a bucket of your
     own, the builder of the image, the CDK command, the model: a line each, with what to do. Changes nothing, and costs
     nothing. Exit code 1 if something would stop them.
+
+    Examples:
+        stepvec doctor
+        stepvec doctor --profile work --region eu-central-1
     """
     if print_findings(findings(), Console()):
         raise typer.Exit(1)

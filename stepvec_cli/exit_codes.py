@@ -1,12 +1,19 @@
-"""Exit codes of `stepvec`."""
+"""Exit codes of `stepvec`: the one table, which docs/cli.md shows."""
 
 from __future__ import annotations
 
 from typing import Final
 
+SUCCEEDED: Final = 0
 FAILED: Final = 1
-"""The command failed, and said why; or what it looked at is not as it should be: a run, a table, an account."""
 WRONG_USAGE: Final = 2
-"""Typer's own: no such command or option, a value that it does not take."""
 INTERRUPTED: Final = 130
-"""128 + SIGINT, as of shells."""
+
+MEANINGS: Final = {
+    SUCCEEDED: "The command did what it was asked to; with --wait, the run is complete.",
+    FAILED: "It could not, and says why and what to do; or its answer is bad news: a run that is not complete, an "
+    "audit that finds differences, a doctor who would stop a deployment.",
+    WRONG_USAGE: "No such command or option, or a value that it does not take. Nothing was done.",
+    INTERRUPTED: "Ended by Ctrl-C: 128 and the signal's number, as of shells. By SIGTERM it is 143, by a closed "
+    "terminal 129.",
+}

@@ -31,6 +31,10 @@ def export(
 
     As float32, whatever type is stored. Reads the whole table: half a read unit for each 4 KB of it. Rows of other
     models are counted and left out.
+
+    Examples:
+        stepvec export --out vectors.parquet
+        stepvec export photos/2026 --out new.parquet
     """
     # Imported here: pyarrow takes most of a second, and `--help` does not need it.
     from stepvec.client.parquet import write_rows

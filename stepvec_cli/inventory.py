@@ -23,6 +23,10 @@ def inventory(
     """Make an S3 Inventory in Parquet or ORC one that a run can read.
 
     Writes it to the work bucket as CSV, and prints what to give as Manifest.
+
+    Examples:
+        stepvec inventory s3://my-inventory/2026-11-01T01-00Z/manifest.json
+        stepvec run --manifest "$(stepvec inventory s3://my-inventory/manifest.json)"
     """
     # Imported here: pyarrow takes most of a second, and `--help` does not need it.
     from stepvec.client.inventory import inventory_as_csv

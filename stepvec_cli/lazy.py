@@ -8,10 +8,11 @@ from typing import Any, ClassVar, Final
 
 import typer
 from typer._click.shell_completion import CompletionItem
-from typer.core import TyperGroup, TyperOption
+from typer.core import TyperGroup
 
 from stepvec_cli.commands import COMMANDS, LOCAL, LOCAL_HELP, Row, Section
 from stepvec_cli.common import with_common_options
+from stepvec_cli.help import Command, without_pydantic
 
 _SETTINGS: Final[dict[str, Any]] = {
     # Plain text: it wraps at any width, where typer's tables squeeze the words into a column, and rich need not be
@@ -57,12 +58,8 @@ class LazyGroup(TyperGroup):
         self.commands = LazyCommands(self.sections)
 
     def get_params(self, ctx: Any) -> list[Any]:
-        """Its options. A flag that is not given is false at once: to turn typer's None into that takes pydantic."""
-        params = super().get_params(ctx)
-        for param in params:
-            if isinstance(param, TyperOption) and param.is_flag and param.default is None:
-                param.default = False
-        return params
+        """Its options, with flags that are false where they are not given."""
+        return without_pydantic(super().get_params(ctx))
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
         """The commands' names, in the table's order."""
@@ -106,5 +103,5 @@ def _command(row: Row) -> Any:
     module, _, function = row.target.partition(":")
     single = typer.Typer(add_completion=False, **_SETTINGS)
     command = getattr(import_module(f"stepvec_cli.{module}"), function)
-    single.command(row.name)(with_common_options(command, aws=row.aws))
+    single.command(row.name, cls=Command)(with_common_options(command, aws=row.aws))
     return typer.main.get_command(single)

@@ -19,7 +19,12 @@ if TYPE_CHECKING:
 
 CORES: Final = os.cpu_count() or 1
 
-Slots = Annotated[int, typer.Option(min=1, help="Batch jobs that run at a time; each keeps one core busy.")]
+Slots = Annotated[
+    int,
+    typer.Option(
+        min=1, show_default="one for each core", help="Batch jobs that run at a time; each keeps one core busy."
+    ),
+]
 EngineName = Annotated[Engine | None, typer.Option(help="What computes the vectors; if left out, what cdk.json says.")]
 PrecisionName = Annotated[
     Precision | None, typer.Option(help="With openvino also bf16, or int8 once `stepvec calibrate` has run.")

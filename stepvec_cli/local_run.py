@@ -31,6 +31,11 @@ def run(
     """Embed photos once: upload them, run the state machine, write the results.
 
     Writes report.json, vectors.parquet, failures.jsonl and gallery.html. Exit code 1 if the run is not complete.
+
+    Examples:
+        stepvec local run ~/Pictures
+        stepvec local run a.jpg b.jpg --out two
+        stepvec local run ~/Pictures --engine openvino --precision int8
     """
     # Imported here: pyarrow and numpy take most of a second, and `--help` needs neither.
     from local_pipeline.one_shot import run_once

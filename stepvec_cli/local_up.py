@@ -36,8 +36,14 @@ def up(
 ) -> None:
     """Start the embedded AWS with the pipeline deployed, and keep it running.
 
-    Until Ctrl-C. Prints `export NAME=value` lines once ready: with them the AWS CLI and boto3 work against it. For
-    example: stepvec local up > env.sh & then, once it is ready: . ./env.sh; aws s3 ls
+    Until Ctrl-C. Prints `export NAME=value` lines once ready: with them the AWS CLI and boto3 work against it.
+
+    Once it is ready, in the same shell: . ./env.sh; aws s3 ls
+
+    Examples:
+        stepvec local up > env.sh &
+        stepvec local up --upload-trigger --upload-window 1 > env.sh &
+        stepvec local up --schedule "rate(1 minute)" --paths images > env.sh &
     """
     given = {
         "upload_trigger": upload_trigger,

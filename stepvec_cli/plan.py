@@ -53,6 +53,11 @@ def plan(
     """Estimate how long embedding takes and what it costs. Starts nothing.
 
     Of the images under PATHS, or of a number of images.
+
+    Examples:
+        stepvec plan photos
+        stepvec plan --images 1000000
+        stepvec plan --images 1000000 --vector-type int8 --json
     """
     if bool(paths) == (images is not None):
         raise typer.BadParameter("Give prefixes, or --images.")

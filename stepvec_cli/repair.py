@@ -32,6 +32,10 @@ def repair(
     everything, so it also finds what is new or changed since, and it is the way where a run ended before its images
     were sharded. A repair lists nothing: for ten bad images of a million it takes seconds and costs next to
     nothing.
+
+    Examples:
+        stepvec repair my-run --wait
+        stepvec repair my-run --max-failures 10
     """
     deployment = find_deployment(data_stack, pipeline_stack)
     with translate_aws_errors():

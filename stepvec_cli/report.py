@@ -23,7 +23,13 @@ def report(
     data_stack: DataStack = DATA_STACK,
     pipeline_stack: PipelineStack = PIPELINE_STACK,
 ) -> None:
-    """Print a run's report."""
+    """Print a run's report.
+
+    Examples:
+        stepvec report my-run
+        stepvec report my-run --failures
+        stepvec report my-run --json | jq .embedded
+    """
     found = Run(find_deployment(data_stack, pipeline_stack), run)
     with translate_aws_errors():
         done = found.report()

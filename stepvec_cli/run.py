@@ -44,6 +44,12 @@ def run(
     """Start a run on the deployed pipeline.
 
     Prints the run's name.
+
+    Examples:
+        stepvec run photos --wait
+        stepvec run photos more-photos --name my-run --max-failures 10
+        stepvec run / --suffix raw --suffix "(none)"
+        stepvec run --manifest s3://my-images/keys.jsonl
     """
     if bool(paths) == bool(manifest):
         raise typer.BadParameter("Give prefixes, or --manifest.")

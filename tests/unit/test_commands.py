@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from stepvec_cli.commands import COMMANDS, LOCAL, Row
 from stepvec_cli.common import use_account
 from stepvec_cli.lazy import LazyGroup
 from stepvec_cli.main import app
+from tests.conftest import ROOT
 
 ROWS = {
     " ".join((*words, row.name)): row
@@ -29,6 +31,8 @@ HEAVY = {
     "aws_cdk", "boto3", "botocore", "cattrs", "jinja2", "jsii", "moto", "numpy", "PIL", "psutil", "pyarrow",
     "pydantic", "rich", "urllib3", "requests",
 }  # fmt: skip
+VERY_HEAVY = {"aws_cdk", "boto3", "jsii", "moto", "numpy", "PIL", "pyarrow"}
+"""What the help of a single command does without as well."""
 ASKED = """
 import sys
 from stepvec_cli.main import run
@@ -46,6 +50,26 @@ def imported(*arguments: str) -> set[str]:
     )
     assert done.stdout, done.stderr
     return set(done.stderr.splitlines()[-1].split())
+
+
+def test_help_imports_what_the_documentation_says() -> None:
+    modules = {
+        module
+        for module in imported("--help")
+        if (package := module.partition(".")[0]) not in sys.stdlib_module_names and not package.startswith("_")
+    }
+    # Of this environment, not of the command: what setuptools' and the editable install's .pth files import.
+    modules = {module for module in modules if not module.startswith(("__editable__", "distutils"))}
+    told = (ROOT / "docs" / "cli.md").read_text().partition("import no command: ")[2].partition("A command's")[0]
+    documented = set(re.findall(r"`([\w.]+)`", told))
+    ours = {module for module in modules if module.startswith("stepvec.") and "." in module}
+    assert ours - {"stepvec.client"} == {name for name in documented if name.startswith("stepvec.")}
+    assert packages(modules) - {"stepvec"} == {name for name in documented if "." not in name}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_commands_help_imports_no_library_that_takes_long(name: str) -> None:
+    assert packages(imported(*name.split(), "--help")) & VERY_HEAVY == set()
 
 
 def packages(modules: set[str]) -> set[str]:
