@@ -140,4 +140,6 @@ def _report(
         ),
         failed_before=tally.failed_before,
         failed_before_by_reason=dict(sorted(tally.failed_before_by_reason.items())),
+        uniform=tally.uniform,
+        uniform_sample=tuple(tally.uniform_sample),
     )

@@ -83,6 +83,7 @@ def _answer(report: RunReport, where: str) -> dict[str, Any]:
         "failed_before": report.failed_before,
         "missing": report.missing,
         "found": report.found,
+        "uniform": report.uniform,
         "ignored": report.ignored,
         "ignored_by_suffix": report.ignored_by_suffix,
         "seconds": report.seconds,

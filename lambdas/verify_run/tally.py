@@ -11,7 +11,7 @@ from typing import Final
 from stepvec.errors import RecordError
 from stepvec.runs.links import execution_link
 from stepvec.runs.outcome import ImageFailure
-from stepvec.runs.reports import MISSING_NAMED, IncompleteShard, ShardReport, VerifiedShard
+from stepvec.runs.reports import MISSING_NAMED, UNIFORM_NAMED, IncompleteShard, ShardReport, VerifiedShard
 from stepvec.runs.steps import ListingCounts, ShardEntry, ShardingStep, summary_of_ignored
 
 SHARD_ERRORS_NAMED: Final = 20
@@ -52,6 +52,8 @@ class Tally:
     stages: dict[str, float] = field(default_factory=dict)
     shard_errors: dict[str, str] = field(default_factory=dict)
     missing_sample: list[str] = field(default_factory=list)
+    uniform: int = 0
+    uniform_sample: list[str] = field(default_factory=list)
     incomplete_shards: list[IncompleteShard] = field(default_factory=list)
 
     def add_sharding(self, step: ShardingStep) -> None:
@@ -93,6 +95,9 @@ class Tally:
         if report is not None:
             self.read_units += report.read_units
             self.write_units += report.write_units
+            # The worker's word, and never more than what the table proves.
+            self.uniform += min(report.uniform, verified.embedded)
+            self.uniform_sample += report.uniform_sample[: UNIFORM_NAMED - len(self.uniform_sample)]
             self.downloads += report.embedded + len(report.failures)
             for stage, seconds in dataclasses.asdict(report.stages).items():
                 self.stages[stage] = self.stages.get(stage, 0.0) + seconds
@@ -152,10 +157,12 @@ class Tally:
     def message(self, max_failures: int, listing: ListingCounts) -> str:
         """The run's result in a sentence: the counts, and what to do where it is not complete."""
         before = f"failed before {self.failed_before}, " if self.failed_before else ""
+        uniform = f", uniform {self.uniform}" if self.uniform else ""
         others = f", ignored {listing.ignored} ({summary_of_ignored(listing.ignored_by_suffix)})"
         counts = (
             f"listed {self.listed}, embedded {self.embedded}, unchanged {self.unchanged}, failed {self.failed}, "
-            f"{before}missing {self.missing}, found {self.found}{others if listing.ignored else ''}."
+            f"{before}missing {self.missing}, found {self.found}"
+            f"{uniform}{others if listing.ignored else ''}."
         )
         if self.missing:
             error = next(iter(self.shard_errors.values()), "")

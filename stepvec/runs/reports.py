@@ -14,6 +14,8 @@ SERVICES: Final = ("batch", "addresses_and_disks", "dynamodb", "s3", "step_funct
 """The parts of a run's cost."""
 MISSING_NAMED: Final = 20
 """Missing keys that a verified shard, or a report, names."""
+UNIFORM_NAMED: Final = 20
+"""Keys of images of one colour that a shard's report, or a run's, names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,10 @@ class ShardReport:
     running: str = ""
     processes: int = 1
     processes_lost: int = 0
+    uniform: int = field(default=0, metadata={"omit_default": True})
+    """Of those embedded by the attempt that wrote this: images whose decoded pixels all have one colour."""
+    uniform_sample: tuple[str, ...] = field(default=(), metadata={"omit_default": True})
+    """A few of their keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,3 +193,7 @@ class RunReport:
     failed_before: int = 0
     """Images left out since an earlier run over the same paths could not embed them, for a reason that lasts."""
     failed_before_by_reason: Mapping[str, int] = field(default_factory=dict)
+    uniform: int = 0
+    """Of those embedded: images whose decoded pixels all have one colour, so that their vectors say nothing."""
+    uniform_sample: tuple[str, ...] = ()
+    """A few of their keys."""

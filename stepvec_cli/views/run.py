@@ -27,6 +27,8 @@ SHARDS_SHOWN: Final = 5
 """Incomplete shards that are printed; the report has more."""
 FAILURES_SHOWN: Final = 5
 """Failed images that are printed; failures.jsonl has all of them."""
+UNIFORM_SHOWN: Final = 5
+"""Images of one colour that are named; the report has more."""
 
 
 def progress_line() -> Progress:
@@ -127,6 +129,11 @@ def print_report(report: RunReport) -> None:
     table.add_row(*map(str, counts), f"{report.images_per_second:.1f}", f"{report.seconds:.1f}")
     errors.print(table)
     for line in ignored_lines(report.ignored_by_suffix):
+        errors.print(line, highlight=False, markup=False, soft_wrap=True)
+    if report.uniform:
+        named = list(map(ascii, report.uniform_sample[:UNIFORM_SHOWN]))
+        named += ["..."] if report.uniform > len(named) else []
+        line = f"Uniform: {report.uniform:,} embedded images have one colour, and say nothing: {', '.join(named)}"
         errors.print(line, highlight=False, markup=False, soft_wrap=True)
     errors.print(f"Model {report.model}, {report.vector_type}", highlight=False)
     for shard in report.incomplete_shards[:SHARDS_SHOWN]:

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from stepvec.client.runs import Run
 from stepvec.rows.vectors import decode_vector
 from tests.local.conftest import Finished, Pipeline, photo
+from tests.local.test_client import stepvec
 
 
 def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
@@ -90,6 +92,30 @@ def test_what_failed_before_is_known_and_fails_no_run(pipeline: Pipeline, run: F
     assert again.status == "SUCCEEDED"
     assert again.counts() == {"unchanged": len(GOOD), "failed_before": len(BAD)}
     assert all(failure["failed_before"] for failure in again.failures)
+
+
+def test_images_of_one_colour_are_embedded_counted_and_named(pipeline: Pipeline) -> None:
+    folder = pipeline.folder()
+    nearly = Image.fromarray(np.random.default_rng(1).integers(250, 256, (300, 400, 3), dtype=np.uint8))
+    pipeline.put(f"{folder}/white.png", encoded(Image.new("RGB", (640, 480), "white"), "PNG"))
+    pipeline.put(f"{folder}/lens-cap.jpg", encoded(Image.new("RGB", (2_000, 1_500), (7, 6, 5)), "JPEG"))
+    pipeline.put(f"{folder}/nearly-white.jpg", encoded(nearly, "JPEG", quality=95))
+    pipeline.put(f"{folder}/photo.jpg", photo(1))
+    run = pipeline.run({"Paths": [folder]})
+    assert (run.status, run.counts()) == ("SUCCEEDED", {"embedded": 4})
+    assert run.report.uniform == 2
+    assert sorted(run.report.uniform_sample) == [f"{folder}/lens-cap.jpg", f"{folder}/white.png"]
+    assert "found 4, uniform 2." in run.report.message
+    arn = Run(pipeline.deployment, run.report.run).arn
+    output = json.loads(pipeline.cloud.client("stepfunctions").describe_execution(executionArn=arn)["output"])
+    assert output["uniform"] == 2
+    printed = stepvec(pipeline, "report", run.report.run).stderr
+    assert "Uniform: 2 embedded images have one colour, and say nothing: " in printed
+    assert f"{folder}/white.png" in printed
+    # Embedded by an earlier run, they are not fetched again, and so not looked at.
+    again = pipeline.run({"Paths": [folder]})
+    assert (again.counts(), again.report.uniform) == ({"unchanged": 4}, 0)
+    assert "uniform" not in again.report.message
 
 
 def test_rotated_by_exif_is_as_upright(pipeline: Pipeline, run: Finished, folder: str) -> None:

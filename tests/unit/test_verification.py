@@ -13,6 +13,7 @@ from lambdas.verify_run.cost import Pipeline
 from lambdas.verify_run.tally import Tally
 from lambdas.verify_shard.job_failure import ERROR_CHARACTERS, pick, read_job_error
 from lambdas.verify_shard.verifier import Expectation, ImageOutcome, outcome, verify
+from stepvec import codec
 from stepvec.estimate.capacity import Capacity
 from stepvec.rows.item import RowMetadata
 from stepvec.runs.layout import RunLayout
@@ -129,6 +130,31 @@ def shard(
         host="h",
     )
     return ShardEntry(number, f"s3://work/{number}", total), verified, report
+
+
+def test_images_of_one_colour_are_counted_up_to_what_the_table_proves() -> None:
+    tally = Tally()
+    for number, (embedded, uniform) in enumerate([(5, 3), (2, 9), (4, 0)]):
+        entry, verified, report = shard(number, embedded=embedded)
+        keys = tuple(f"{number}-{position}" for position in range(15))
+        tally.add_shard(entry, verified, replace(report, uniform=uniform, uniform_sample=keys[:uniform]))
+    entry, _, report = shard(3, embedded=4)
+    tally.add_shard(entry, None, replace(report, uniform=4))
+    assert (tally.uniform, tally.uniform_sample[2:4]) == (5, ["0-2", "1-0"])
+    assert ", found 11, uniform 5." in tally.message(0, ListingCounts(listed=15))
+    for _ in range(5):
+        entry, verified, report = shard(4, embedded=20)
+        tally.add_shard(entry, verified, replace(report, uniform=20, uniform_sample=("k",) * 20))
+    assert (tally.uniform, len(tally.uniform_sample)) == (105, 20)
+
+
+def test_a_report_without_images_of_one_colour_is_what_older_versions_write_and_read() -> None:
+    _, _, report = shard(0, embedded=2)
+    document = codec.to_document(report)
+    assert not {name for name in document if name.startswith("uniform")}
+    assert codec.from_document(ShardReport, document, where="report").uniform == 0
+    some = codec.to_document(replace(report, uniform=1, uniform_sample=("a",)))
+    assert codec.from_document(ShardReport, some, where="report").uniform_sample == ("a",)
 
 
 COUNTS = st.tuples(*[st.integers(0, 5)] * 4)

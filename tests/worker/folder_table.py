@@ -15,6 +15,7 @@ from typing import Any, Self
 
 import numpy as np
 from stepvec_worker.images.fetching import FetchedImage
+from stepvec_worker.images.preprocessing import Picture
 from stepvec_worker.images.rejection import ImageRejected
 from stepvec_worker.processes.host import peak_memory_mb
 from stepvec_worker.processes.messages import ProcessUsage
@@ -116,7 +117,7 @@ class FolderEmbedder:
             raise ImageRejected(FailureReason.UNREADABLE, "S3 refuses it (InvalidRequest).")
         return FetchedImage(image.key.encode(), datetime.now(UTC))
 
-    def _prepare(self, data: bytes) -> Any:
+    def _prepare(self, data: bytes) -> Picture:
         number, what = data.decode().split("-")
         time.sleep(self.decode_seconds)
         if what == "crash" or (what == "once" and not self._was_here(number)):
@@ -129,7 +130,7 @@ class FolderEmbedder:
             raise getattr(errors, what)("something is away", remedy="Wait.")
         if what == "bug":
             raise ZeroDivisionError("a bug")
-        return np.full((2, 2, 3), int(number), np.float32)
+        return Picture(np.full((2, 2, 3), int(number), np.float32), what == "blank")
 
     def _store(self, row: VectorItem) -> ImageFailure | None:
         if int(row.image_id.split("-")[0]) in self.bad_to_store:

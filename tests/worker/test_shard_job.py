@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from stepvec_worker.images.fetching import FetchedImage
+from stepvec_worker.images.preprocessing import Picture
 from stepvec_worker.images.rejection import ImageRejected
 from stepvec_worker.processes.concurrency import ByteBudget, concurrent_map
 from stepvec_worker.processes.image_watch import ImageWatch
@@ -62,11 +63,11 @@ def fetch(image: ShardImage) -> FetchedImage:
     return FetchedImage(image.key.encode(), MODIFIED)
 
 
-def prepare(data: bytes) -> Any:
+def prepare(data: bytes) -> Picture:
     number = int(data.decode().split(".")[0].removeprefix("newer-"))
     if number % 10 == 7:
         raise ImageRejected(FailureReason.TRUNCATED, "cut off")
-    return np.full((2, 2, 3), number, np.uint8)
+    return Picture(np.full((2, 2, 3), number, np.uint8), number % 10 == 4)
 
 
 def embed(pixels: Sequence[Any]) -> Any:
@@ -132,6 +133,18 @@ def test_each_image_gets_its_own_vector_or_its_reason() -> None:
         assert (row.etag, row.model, row.run, row.modified) == (f"e{name.split('.')[0]}", MODEL, "r", MODIFIED)
     assert sorted(work.completed) == [0, 1, 2, 3, 4, 5]
     assert table.reads == [20, 20, 20, 20, 20, 5]
+
+
+def test_images_of_one_colour_are_told_and_taken_back_where_the_row_is_refused() -> None:
+    told: list[tuple[int, bool]] = []
+    hooks = ProcessHooks(ImageWatch(20, decoders=2), on_uniform=lambda line, counts: told.append((line, counts)))
+    table = Table()
+    Work(table, hooks=hooks).run([*images(30), ShardImage("newer-34.jpg", 10, "e34", "34.jpg")])
+    # The last is refused.
+    assert sorted(told) == [(4, True), (14, True), (24, True), (30, False), (30, True)]
+    told.clear()
+    Work(table, hooks=hooks).run(images(30))
+    assert not told
 
 
 def test_batches_reach_across_chunks_and_only_the_last_is_smaller() -> None:

@@ -90,6 +90,12 @@ def accounted(run: Run, shard: Sequence[ShardImage]) -> None:
     assert run.table.names() == {image.image_id for image in shard} - set(run.reasons)
 
 
+def test_images_of_one_colour_are_counted_also_where_processes_die(tmp_path: Path) -> None:
+    run = Run(tmp_path, images(430, blank=range(0, 430, 5), crash=[100]), processes=2)
+    assert run.supervisor.tally.processes_lost == 2
+    assert run.supervisor.tally.uniform == set(range(0, 430, 5)) - {100}
+
+
 @pytest.mark.parametrize("processes", [1, 3])
 def test_each_image_of_a_shard_has_one_outcome(tmp_path: Path, processes: int) -> None:
     shard = images(430, bad=range(0, 430, 7))

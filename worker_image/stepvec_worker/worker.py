@@ -14,13 +14,13 @@ from stepvec.adapters.run_files import read_run_input
 from stepvec.adapters.telemetry import logger
 from stepvec.errors import StorageError
 from stepvec.runs.layout import RunLayout, S3Uri, parse_shard_uri
-from stepvec.runs.reports import ShardProgress, ShardReport, StageSeconds
+from stepvec.runs.reports import UNIFORM_NAMED, ShardProgress, ShardReport, StageSeconds
 from stepvec_worker.processes.host import Termination, vcpus
 from stepvec_worker.processes.messages import ProcessProgress
 from stepvec_worker.processes.shard_context import ProcessHooks, ShardContext, ShardEmbedder
 from stepvec_worker.processes.supervisor import Supervisor
 from stepvec_worker.settings import Settings
-from stepvec_worker.storage.shard_file import open_shard
+from stepvec_worker.storage.shard_file import ShardFile, open_shard
 
 ATTEMPT_VARIABLE: Final = "AWS_BATCH_JOB_ATTEMPT"
 """https://docs.aws.amazon.com/batch/latest/userguide/job_env_vars.html"""
@@ -84,9 +84,9 @@ class Worker:
                 processes=supervisor.tally.processes,
             )
             is_done = supervisor.run()
-        self._write_progress(layout, shard, images, supervisor.progress)
-        if is_done:
-            self._write_report(layout, shard, images, supervisor)
+            self._write_progress(layout, shard, images, supervisor.progress)
+            if is_done:
+                self._write_report(layout, shard, shard_file, supervisor)
         return is_done
 
     def _on_progress(self, layout: RunLayout, shard: int, images: int, progress: ProcessProgress) -> None:
@@ -104,12 +104,13 @@ class Worker:
         record = ShardProgress(shard, images, progress.embedded, progress.unchanged, progress.failed)
         self._store.write_record(layout.progress(shard), record)
 
-    def _write_report(self, layout: RunLayout, shard: int, images: int, supervisor: Supervisor) -> None:
+    def _write_report(self, layout: RunLayout, shard: int, shard_file: ShardFile, supervisor: Supervisor) -> None:
         tally, usage = supervisor.tally, supervisor.usage
+        named = tuple(shard_file.image(line).key for line in sorted(tally.uniform)[:UNIFORM_NAMED])
         report = ShardReport(
             run=layout.run,
             shard=shard,
-            images=images,
+            images=shard_file.images,
             embedded=tally.embedded,
             unchanged=tally.unchanged,
             failures=tuple(tally.failures),
@@ -132,6 +133,8 @@ class Worker:
             running=tally.running,
             processes=tally.processes,
             processes_lost=tally.processes_lost,
+            uniform=len(tally.uniform),
+            uniform_sample=named,
         )
         self._store.write_record(layout.shard_report(shard), report)
         logger.info(

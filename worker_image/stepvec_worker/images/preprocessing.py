@@ -20,6 +20,7 @@ from stepvec_worker.images.jpeg import RgbArray
 from stepvec_worker.images.rejection import ImageRejected, rejection
 from stepvec_worker.images.sample_geometry import sample_crop
 from stepvec_worker.images.standard_geometry import STANDARD_SIDE, central_square, upright
+from stepvec_worker.images.uniform import is_uniform
 
 DECODED_SHORT_SIDE: Final = 2 * STANDARD_SIDE
 """standard-1: JPEGs are decoded at 1/2, 1/4 or 1/8 of their size while their short side keeps this many pixels.
@@ -49,6 +50,14 @@ class PixelFormat:
         return self.height, self.width, 3
 
 
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What the network sees of an image, and whether all its pixels, as decoded, have one colour."""
+
+    pixels: Pixels
+    is_uniform: bool
+
+
 def pixel_format(preprocessing: Preprocessing) -> PixelFormat:
     """What `preprocess` returns. Floats for sample-1, whose cubic interpolation overshoots 0 and 255."""
     if preprocessing == "sample-1":
@@ -57,14 +66,21 @@ def pixel_format(preprocessing: Preprocessing) -> PixelFormat:
 
 
 def prepare(data: bytes, limits: DecodeLimits, preprocessing: Preprocessing) -> Pixels:
-    """The pixels that the network sees, from the bytes of an object.
+    """The pixels that the network sees, from the bytes of an object. Otherwise as `prepare_picture`."""
+    return prepare_picture(data, limits, preprocessing).pixels
+
+
+def prepare_picture(data: bytes, limits: DecodeLimits, preprocessing: Preprocessing) -> Picture:
+    """What the network sees, from the bytes of an object.
 
     `decode` and `preprocess` in one, with the cheapest decoding that the preprocessing allows. Safe to call from
     several threads; most of the time is spent outside the interpreter's lock. Raises ImageRejected, nothing else.
     """
     decoded = decode_fast(data, limits, short_side=DECODED_SHORT_SIDE if preprocessing == "standard-1" else None)
     try:
-        return preprocess(decoded.image, preprocessing, rgb=decoded.rgb)
+        whole = _in_rgb(decoded.image, preprocessing) if decoded.rgb is None else decoded.rgb
+        pixels = _framed(whole, decoded.image, preprocessing)
+        return Picture(pixels, is_uniform(pixels, whole))
     except ImageRejected:
         raise
     except Exception as error:
@@ -77,14 +93,22 @@ def preprocess(image: Image.Image, preprocessing: Preprocessing, *, rgb: RgbArra
     `rgb`, (H, W, 3), are its pixels if they are decoded already: `image` then need not be loaded. Raises
     ImageRejected (Unsupported) for a mode that cannot be converted to RGB.
     """
+    return _framed(_in_rgb(image, preprocessing) if rgb is None else rgb, image, preprocessing)
+
+
+def _in_rgb(image: Image.Image, preprocessing: Preprocessing) -> Image.Image:
     if preprocessing == "sample-1":
-        # The sample's own conversion: no EXIF, whatever lies under a transparent pixel, 16 bits clipped.
+        # The sample's own conversion: whatever lies under a transparent pixel, 16 bits clipped.
         # An image that is RGB already is not converted: convert() would copy it.
-        pixels = np.asarray(image if image.mode == "RGB" else image.convert("RGB")) if rgb is None else rgb
-        return sample_crop(pixels, SAMPLE_WIDTH, SAMPLE_HEIGHT)
-    orientation = _orientation(image)
-    square = central_square(to_rgb(image) if rgb is None else rgb)
-    return upright(square, orientation)
+        return image if image.mode == "RGB" else image.convert("RGB")
+    return to_rgb(image)
+
+
+def _framed(whole: RgbArray | Image.Image, image: Image.Image, preprocessing: Preprocessing) -> Pixels:
+    """`whole` cut and resized; `image` has the orientation, of which the original sample knew nothing."""
+    if preprocessing == "sample-1":
+        return sample_crop(np.asarray(whole), SAMPLE_WIDTH, SAMPLE_HEIGHT)
+    return upright(central_square(whole), _orientation(image))
 
 
 def _orientation(image: Image.Image) -> int:

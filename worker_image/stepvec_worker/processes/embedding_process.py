@@ -26,6 +26,7 @@ from stepvec_worker.processes.messages import (
     Ready,
     Sender,
     Stop,
+    Uniform,
     Wanted,
     from_line,
 )
@@ -86,7 +87,13 @@ class EmbeddingProcess:
         for _ in range(CHUNKS_AHEAD):
             self._sender.send(Wanted())
         self._embedder = self._load(
-            self._context, ProcessHooks(self._watch, is_stopped=self._stopped.is_set, on_batch=self._on_batch)
+            self._context,
+            ProcessHooks(
+                self._watch,
+                is_stopped=self._stopped.is_set,
+                on_batch=self._on_batch,
+                on_uniform=lambda line, counts: self._sender.send(Uniform(line, counts)),
+            ),
         )
         self._sender.send(Ready(self._embedder.running))
         self._lease = self._leases.get()

@@ -62,6 +62,14 @@ class ProcessUsage:
 
 
 @dataclass(frozen=True, slots=True)
+class Uniform:
+    """From a process: the image in this line has one colour only. `counts` is False once its row was refused."""
+
+    line: int
+    counts: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Acknowledged:
     """From a process: each image of the chunk (except those skipped) has its outcome, and the rows are stored."""
 
@@ -93,7 +101,7 @@ class Ended:
 
 
 ToProcess = Lease | Finish | Stop
-FromProcess = Wanted | Ready | ProcessProgress | ProcessUsage | Acknowledged | Failed | Crashed | Ended
+FromProcess = Wanted | Ready | ProcessProgress | ProcessUsage | Uniform | Acknowledged | Failed | Crashed | Ended
 Message = ToProcess | FromProcess
 
 _TYPES: Final[dict[str, type[Message]]] = {kind.__name__: kind for kind in get_args(Message)}

@@ -15,7 +15,7 @@ from stepvec_worker.engines import Embedder, load_embedder
 from stepvec_worker.images.decoding import DecodeLimits
 from stepvec_worker.images.fast_get import fast_reader
 from stepvec_worker.images.fetching import ImageFetcher
-from stepvec_worker.images.preprocessing import pixel_format, prepare
+from stepvec_worker.images.preprocessing import pixel_format, prepare_picture
 from stepvec_worker.processes.host import peak_memory_mb
 from stepvec_worker.processes.messages import ProcessUsage
 from stepvec_worker.processes.shard_context import Chunk, ProcessHooks, ShardContext
@@ -55,7 +55,7 @@ class ModelEmbedder:
             table,
             hooks,
             fetch=fetcher.fetch,
-            prepare=lambda data: prepare(data, limits, identity.preprocessing),
+            prepare=lambda data: prepare_picture(data, limits, identity.preprocessing),
             embed=embedder.embed,
             store=lambda row: put_if_newest(table, row, lambda key: store.version(settings.image_bucket, key)),
             download_threads=settings.download_threads,

@@ -90,12 +90,14 @@ class ProcessHooks:
     """What the work of an embedding process tells and asks that process.
 
     watch: where it says which images are in hand. is_stopped: whether to begin nothing more. on_batch: called after
-    each batch.
+    each batch. on_uniform: called with the line of an image whose pixels all have one colour, before its row is stored,
+    and whether it counts: again, with False, if the row was refused. By any thread.
     """
 
     watch: ImageWatch
     is_stopped: Callable[[], bool] = lambda: False
     on_batch: Callable[[], None] = lambda: None
+    on_uniform: Callable[[int, bool], None] = lambda line, counts: None  # noqa: ARG005
 
 
 class ShardEmbedder(Protocol):

@@ -22,7 +22,7 @@ from stepvec.runs.listing import ShardImage
 from stepvec.runs.outcome import ImageFailure
 from stepvec.runs.reports import StageSeconds
 from stepvec_worker.images.fetching import FetchedImage
-from stepvec_worker.images.preprocessing import Pixels
+from stepvec_worker.images.preprocessing import Picture, Pixels
 from stepvec_worker.images.rejection import ImageRejected
 from stepvec_worker.processes.concurrency import ByteBudget, concurrent_map
 from stepvec_worker.processes.image_watch import Work
@@ -66,6 +66,7 @@ class Prepared:
     line: int
     pixels: Pixels | None
     modified: datetime
+    is_uniform: bool = False
 
 
 @dataclass(slots=True)
@@ -98,7 +99,7 @@ class ShardJob:
         hooks: ProcessHooks,
         *,
         fetch: Callable[[ShardImage], FetchedImage],
-        prepare: Callable[[bytes], Pixels],
+        prepare: Callable[[bytes], Picture],
         embed: Callable[[Sequence[Pixels]], FloatArray],
         store: Callable[[VectorItem], ImageFailure | None],
         download_threads: int,
@@ -175,7 +176,7 @@ class ShardJob:
             downloaded = time.perf_counter()
             with self._hooks.watch.decoding(slot):
                 begun = time.perf_counter()
-                pixels = self._prepare(fetched.data)
+                picture = self._prepare(fetched.data)
                 decoded = time.perf_counter()
         except ImageRejected as rejected:
             chunk.tally.record_failure(ImageFailure(image.key, image.image_id, rejected.reason, rejected.message))
@@ -184,7 +185,7 @@ class ShardJob:
             self.totals.downloaded_bytes += len(fetched.data)
             self.totals.download_seconds += downloaded - start
             self.totals.decode_seconds += decoded - begun
-        return Prepared(image, chunk, line, pixels, fetched.modified)
+        return Prepared(image, chunk, line, picture.pixels, fetched.modified, picture.is_uniform)
 
     def _embed_batch(self, batch: list[Prepared], writer: RowWriter) -> None:
         start = time.perf_counter()
@@ -212,4 +213,10 @@ class ShardJob:
 
     def _store_row(self, element: Prepared, row: VectorItem) -> ImageFailure | None:
         with self._hooks.watch.holding(Work.STORING, element.chunk.number, element.line):
-            return self._store(row)
+            if element.is_uniform:
+                # Before: should the process die in between, the next one finds the row and does not see the picture.
+                self._hooks.on_uniform(element.line, True)
+            refused = self._store(row)
+            if element.is_uniform and refused is not None:
+                self._hooks.on_uniform(element.line, False)
+            return refused

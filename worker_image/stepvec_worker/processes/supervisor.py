@@ -28,6 +28,7 @@ from stepvec_worker.processes.messages import (
     ProcessUsage,
     Ready,
     Stop,
+    Uniform,
     Wanted,
 )
 from stepvec_worker.processes.shard_context import LoadEmbedder, ShardContext
@@ -43,11 +44,16 @@ _TICK_SECONDS: Final = 0.25
 
 @dataclass(slots=True)
 class ShardTally:
-    """Outcomes so far, and the processes behind them. `running` is what the engine really runs."""
+    """Outcomes so far, and the processes behind them.
+
+    `uniform` are the lines of images of one colour: told at once, not with their chunk, so that no death of a process
+    loses them, and a set, since an image may be embedded twice. `running` is what the engine really runs.
+    """
 
     embedded: int = 0
     unchanged: int = 0
     failures: list[ImageFailure] = field(default_factory=list)
+    uniform: set[int] = field(default_factory=set)
     running: str = ""
     processes: int = 0
     processes_lost: int = 0
@@ -165,12 +171,9 @@ class Supervisor:
                 process.progress = message
             case Acknowledged():
                 self._queue.acknowledge(process.number, message.chunk)
-                self._deaths_without_progress = 0
-                self.tally.embedded += message.embedded
-                self.tally.unchanged += message.unchanged
-                self.tally.failures.extend(message.failures)
-                if message.failures:
-                    self._check_refusals()
+                self._add(message)
+            case Uniform():
+                (self.tally.uniform.add if message.counts else self.tally.uniform.discard)(message.line)
             case ProcessUsage():
                 process.usage = message
             case Ready():
@@ -183,6 +186,14 @@ class Supervisor:
                 process.has_ended = True
             case _:
                 raise AssertionError(f"an embedding process sent {message}")
+
+    def _add(self, chunk: Acknowledged) -> None:
+        self._deaths_without_progress = 0
+        self.tally.embedded += chunk.embedded
+        self.tally.unchanged += chunk.unchanged
+        self.tally.failures.extend(chunk.failures)
+        if chunk.failures:
+            self._check_refusals()
 
     def _reap(self, process: EmbeddingHandle) -> None:
         in_hand = process.overdue or process.watch.in_hand()
