@@ -11,6 +11,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from lambdas.verify_shard.job_failure import JobError, last_words, read_job_error
+from lambdas.verify_shard.rows import read_rows
 from lambdas.verify_shard.verifier import Expectation, ImageOutcome, verify
 from stepvec import codec
 from stepvec.adapters.clients import dynamodb_client, logs_client, s3_client
@@ -20,7 +21,6 @@ from stepvec.adapters.run_files import read_run_input, read_run_start
 from stepvec.adapters.telemetry import logger, measure, metrics
 from stepvec.adapters.vector_table import VectorTable
 from stepvec.metrics import IMAGES_EMBEDDED, IMAGES_FAILED, IMAGES_MISSING, SHARDS_VERIFIED
-from stepvec.rows.item import RowMetadata
 from stepvec.runs.layout import RunLayout
 from stepvec.runs.links import log_link
 from stepvec.runs.listing import read_shard
@@ -58,13 +58,11 @@ def handle(event: dict[str, Any], context: LambdaContext) -> Any:  # noqa: ARG00
         images = list(read_shard(stream, where=str(uri)))
     report = store.find_record(ShardReport, layout.shard_report(entry.shard))
     table = VectorTable(dynamodb_client(connections=8), given.table)
-    metadata: dict[str, RowMetadata] = {}
-    # Strongly consistent: these rows were written seconds ago, and this count is the proof.
-    for batch in table.metadata((image.image_id for image in images), consistent=True):
-        metadata.update(batch)
     expected = Expectation(layout.run, given.model, _embedded_again_since(layout))
+    failures = report.failures if report else ()
+    rows = read_rows(table, images, {failure.image_id for failure in failures}, expected)
     job_error = read_job_error(given.state["error"]) if "error" in given.state else None
-    verdict = verify(images, metadata, report.failures if report else (), expected)
+    verdict = verify(images, rows, failures, expected)
     verified = VerifiedShard(
         run=layout.run,
         shard=entry.shard,

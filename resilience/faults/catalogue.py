@@ -45,6 +45,13 @@ KINDS: Final = {
             *_ROWS,
         ),
         Kind(
+            "dynamodb-stale",
+            "DynamoDB: an eventually consistent read misses what was just written",
+            at_rate(network.Stale),
+            *_ROWS,
+            rate=1.0,
+        ),
+        Kind(
             "dynamodb-throughput",
             "DynamoDB: ProvisionedThroughputExceededException",
             refused(network.dynamodb_call, aws_errors.throughput_exceeded),

@@ -12,6 +12,7 @@ from resilience.faults.aws_errors import rest_json_error
 from resilience.faults.calls import BATCH_GET, BATCH_WRITE, Call, row_ids
 from resilience.faults.injector import Done
 from resilience.faults.proxy import Exchange
+from stepvec.rows.item import PARTITION_KEY
 from testkit.http_messages import Message
 
 SLOW_BYTES_A_SECOND: Final = 1024
@@ -149,6 +150,32 @@ class Unprocessed:
         answer = json.loads(response.body)
         name = "UnprocessedItems" if operation == BATCH_WRITE else "UnprocessedKeys"
         answer[name] = _about(document, table, left_rows)["RequestItems"]
+        exchange.answer(response.with_body(json.dumps(answer).encode()))
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """An eventually consistent read of DynamoDB does not see rows that were just written."""
+
+    kind: str
+
+    def applies(self, call: Call) -> bool:
+        """Reads of batches; `inject` tells which are eventually consistent."""
+        return dynamodb_call(call) and call.operation == BATCH_GET
+
+    def inject(self, exchange: Exchange, draw: float, done: Done) -> None:
+        """Leave out one of the rows found at the least, all at the most."""
+        ((table, asked),) = json.loads(exchange.request.body)["RequestItems"].items()
+        response = exchange.forward()
+        if asked.get("ConsistentRead") or response.status != 200:
+            exchange.answer(response)
+            return
+        answer = json.loads(response.body)
+        rows = answer["Responses"].get(table, [])
+        seen = int(draw * len(rows))
+        if rows:
+            done([row[PARTITION_KEY]["S"] for row in rows[seen:]])
+            answer["Responses"][table] = rows[:seen]
         exchange.answer(response.with_body(json.dumps(answer).encode()))
 
 

@@ -96,7 +96,7 @@ def plan_run(
     """Plan to embed all of `workload` into a new table, which takes at once what `capacity` says."""
     rows = Rows(str(model), model.dimension, vector_type)
     writes = rows.write_units(workload.key_bytes)
-    reads = rows.read_units(workload.key_bytes)
+    reads = rows.read_units(workload.key_bytes) * request_counts.VERIFY_READ_UNITS
     shards = shard_count(workload, capacity.shard_size)
     worker = throughput.of_worker(
         device=capacity.device, architecture=model.architecture, engine=model.engine, precision=model.precision
@@ -158,7 +158,7 @@ def _pace(
     steps: StepThroughput,
     *,
     writes: int,
-    reads: int,
+    reads: float,
 ) -> _Pace:
     if not images:
         return _Pace({}, "", 0.0, 0.0, 0.0)

@@ -41,8 +41,11 @@ SHARDING_READ_UNITS: Final = 0.5
 """ShardImages looks up each listed image's row, eventually consistent. A missing row costs as much as a small one."""
 WORKER_READ_UNITS: Final = 0.5
 """The worker looks it up again before each image, eventually consistent."""
-VERIFY_READ_UNITS: Final = 1.0
-"""VerifyShard reads each row, strongly consistent: one unit per started 4 KB."""
+VERIFY_READ_UNITS: Final = 0.5
+"""VerifyShard reads each row, eventually consistent, for each started 4 KB.
+
+What it does not find, or finds wrong, it reads again, strongly consistent: a few rows of a run that goes well.
+"""
 
 LOG_BYTES_OF_A_SHARD: Final = 16_000
 """Estimated: some twenty JSON lines of the worker and VerifyShard, and Lambda's own."""

@@ -435,7 +435,7 @@ RULES: Final = (
         DYNAMODB,
         "Only a strongly consistent read sees a row that was written a moment ago; ItemCount is hours old.",
         "amazondynamodb/latest/developerguide/HowItWorks.ReadConsistency.html",
-        ("unit/test_verification.py::test_the_table_decides_the_outcome",),
+        ("unit/test_verification.py::test_only_what_would_be_missing_or_wrong_is_read_strongly_consistent",),
     ),
     Rule(
         DYNAMODB,

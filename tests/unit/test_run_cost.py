@@ -88,7 +88,7 @@ def test_the_total_is_known_with_a_price_of_vcpus_and_unknown_without() -> None:
 def test_the_plan_is_of_as_many_images() -> None:
     planned = plan_of(20, LISTING, run_input(), PIPELINE)
     assert planned.images == 20
-    assert planned.usd["dynamodb"] == pytest.approx(20 * (3 * 0.625 + 2 * 0.125) / 1e6)
+    assert planned.usd["dynamodb"] == pytest.approx(20 * (3 * 0.625 + 1.5 * 0.125) / 1e6)
     assert isinstance(planned.seconds, float)
     assert planned.seconds > STEPS.instance_start_seconds
 

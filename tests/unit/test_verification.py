@@ -1,6 +1,7 @@
 """VerifyShard and VerifyRun: one outcome an image, and sums that hold."""
 
 import json
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -12,6 +13,7 @@ from lambdas.verify_run.aggregator import verify_run
 from lambdas.verify_run.cost import Pipeline
 from lambdas.verify_run.tally import Tally
 from lambdas.verify_shard.job_failure import ERROR_CHARACTERS, pick, read_job_error
+from lambdas.verify_shard.rows import read_rows
 from lambdas.verify_shard.verifier import Expectation, ImageOutcome, outcome, verify
 from stepvec import codec
 from stepvec.estimate.capacity import Capacity
@@ -66,6 +68,36 @@ def test_the_table_decides_the_outcome(
     stored: RowMetadata | None, failed: frozenset[str], reembed: bool, expected: ImageOutcome
 ) -> None:
     assert outcome(IMAGE, stored, failed, Expectation("r", MODEL, ASKED if reembed else None)) is expected
+
+
+class StaleTable:
+    """A table whose eventually consistent reads show `before`, and whose strongly consistent ones `now`."""
+
+    def __init__(self, before: list[RowMetadata], now: list[RowMetadata]) -> None:
+        self._rows = {
+            consistent: {row.image_id: row for row in rows} for consistent, rows in ((False, before), (True, now))
+        }
+        self.asked: dict[bool, list[str]] = {False: [], True: []}
+
+    def metadata(self, image_ids: Iterable[str], *, consistent: bool) -> Iterator[dict[str, RowMetadata]]:
+        ids = list(image_ids)
+        self.asked[consistent] += ids
+        yield {name: self._rows[consistent][name] for name in ids if name in self._rows[consistent]}
+
+
+def test_only_what_would_be_missing_or_wrong_is_read_strongly_consistent() -> None:
+    images = [ShardImage(name, 1, "e", name) for name in ("right", "unseen", "older", "gone", "failed")]
+    now = [row(name="right"), row(name="unseen"), row(name="older")]
+    table = StaleTable([row(name="right"), row(name="older", etag="before"), row(name="gone", etag="before")], now)
+    rows = read_rows(table, images, {"failed"}, EXPECTED)
+    assert rows == {one.image_id: one for one in now}
+    assert table.asked == {False: ["right", "unseen", "older", "gone", "failed"], True: ["unseen", "older", "gone"]}
+
+
+def test_a_shard_that_went_well_needs_no_strongly_consistent_read() -> None:
+    table = StaleTable([row()], [])
+    assert read_rows(table, [IMAGE], NO_IDS, EXPECTED) == {"a.jpg": row()}
+    assert table.asked[True] == []
 
 
 def test_a_shard_is_counted() -> None:
