@@ -26,6 +26,10 @@ class ConfigurationError(StepvecError):
     """An environment variable, a setting or the installation is missing or wrong."""
 
 
+class OutputError(StepvecError):
+    """A file or folder that a command is to write cannot be written."""
+
+
 class RecordError(StepvecError):
     """A file of a run or a row of the table does not have the form this version reads."""
 

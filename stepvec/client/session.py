@@ -7,18 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    EndpointConnectionError,
-    NoCredentialsError,
-    PartialCredentialsError,
-    ProfileNotFound,
-)
-
-from stepvec.adapters.aws_errors import ACCESS_DENIED_CODES, error_code
 from stepvec.client.region import unify_region
-from stepvec.errors import AccessDeniedError, ConfigurationError, StepvecError, StorageError
+from stepvec.errors import ConfigurationError, StorageError
 from stepvec.runs.links import console
 
 if TYPE_CHECKING:
@@ -66,26 +56,15 @@ def translate_aws_errors() -> Iterator[None]:
     """Raise what AWS refuses in this block as a StepvecError with a remedy."""
     try:
         yield
-    except (NoCredentialsError, PartialCredentialsError, ProfileNotFound) as error:
-        raise ConfigurationError(
-            f"There are no AWS credentials: {str(error).rstrip('.')}.",
-            remedy="Run `aws configure` or set AWS_PROFILE; for the embedded AWS set what `stepvec local up` prints.",
-        ) from error
-    except EndpointConnectionError as error:
-        raise ConfigurationError(
-            f"AWS does not answer: {error}.", remedy="Check the network, and AWS_ENDPOINT_URL if it is set."
-        ) from error
-    except (ClientError, BotoCoreError) as error:
-        raise _as_our_error(error) from error
+    except Exception as error:
+        # Imported here: botocore takes a while, and most blocks end well.
+        from stepvec.client.refusals import better_explained, explained, is_of_aws
 
-
-def _as_our_error(error: Exception) -> StepvecError:
-    code = error_code(error)
-    if code in ACCESS_DENIED_CODES:
-        return AccessDeniedError(f"AWS denied the call: {error}.", remedy="Use credentials that have this permission.")
-    if code in {"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException"}:
-        return ConfigurationError(f"AWS does not accept the credentials: {error}.", remedy="Sign in again.")
-    return StorageError(f"AWS refused the call: {error}.", remedy="See AWS's message above.")
+        if is_of_aws(error):
+            raise explained(error) from error
+        if isinstance(error, StorageError) and (better := better_explained(error)) is not None:
+            raise better from error
+        raise
 
 
 def _config() -> Config:
