@@ -7,13 +7,17 @@ from typing import Final
 SUCCEEDED: Final = 0
 FAILED: Final = 1
 WRONG_USAGE: Final = 2
+DEFECT: Final = 70
 INTERRUPTED: Final = 130
+BROKEN_PIPE: Final = 141
 
 MEANINGS: Final = {
     SUCCEEDED: "The command did what it was asked to; with --wait, the run is complete.",
     FAILED: "It could not, and says why and what to do; or its answer is bad news: a run that is not complete, an "
     "audit that finds differences, a doctor who would stop a deployment.",
     WRONG_USAGE: "No such command or option, or a value that it does not take. Nothing was done.",
+    DEFECT: "A defect of Stepvec itself, with its traceback in a file that is named: EX_SOFTWARE of sysexits.h.",
     INTERRUPTED: "Ended by Ctrl-C: 128 and the signal's number, as of shells. By SIGTERM it is 143, by a closed "
     "terminal 129.",
+    BROKEN_PIPE: "Whoever read the output stopped reading, as `| head` does: 128 + SIGPIPE, and not a word.",
 }

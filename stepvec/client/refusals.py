@@ -226,10 +226,8 @@ def _profile(error: Any) -> StepvecError:
     # The session would look for the missing profile itself.
     session = botocore.session.Session(session_vars={"profile": (None, None, None, None)})
     known = ", ".join(sorted(session.full_config.get("profiles", {}))[:20])
-    there = (
-        f"There are {known}: choose" if known else "There is none on this machine (`aws configure` makes one): choose"
-    )
-    return ConfigurationError(f"There is no AWS profile {name!r}.", remedy=f"{there} with AWS_PROFILE, or unset it.")
+    remedy = f"Name another one with AWS_PROFILE: {known}." if known else "`aws configure` makes one; else unset it."
+    return ConfigurationError(f"There is no AWS profile {name!r}.", remedy=remedy)
 
 
 def _unreachable(error: Any) -> StepvecError:

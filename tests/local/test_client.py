@@ -117,7 +117,7 @@ def test_a_run_is_cancelled_and_the_next_does_the_rest(pipeline: Pipeline) -> No
         (["status", "no-such-run"], {}, 1, "There is no run 'no-such-run'"),
         (["status"], {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, 1, "There are no AWS credentials"),
         (["status"], {"AWS_DEFAULT_REGION": ""}, 1, "No AWS region is set"),
-        (["status"], {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, 1, "AWS does not answer"),
+        (["status"], {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, 1, "Nothing answers at http://127.0.0.1:9"),
         (["deploy"], {}, 1, "has not been bootstrapped for CDK in us-east-1"),
         (["deploy"], {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, 1, "There are no AWS credentials"),
     ],
