@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from local_pipeline.assembly_cache import assembly_key, cache_folders, provide_assembly
 from local_pipeline.installation import LAMBDA_PYTHON, WORKER_PYTHON, check_installation, synthesize
 from stepvec.client.deployment import Deployment
 
@@ -32,7 +34,12 @@ def embedded_cloud(
 
     with tempfile.TemporaryDirectory(prefix="stepvec-assembly-") as folder:
         on_step("Synthesizing the CDK app")
-        synthesize(Path(folder), settings)
+        provide_assembly(
+            Path(folder),
+            assembly_key(settings),
+            lambda outdir: synthesize(outdir, settings),
+            cache_folders(os.environ),
+        )
         on_step("Deploying its template on the embedded AWS")
         cloud = EmbeddedCloud.start(
             Path(folder),
