@@ -12,11 +12,14 @@ from constructs import Construct
 from stacks.config import PipelineConfig
 from stacks.encryption import create_key
 from stepvec.rows.item import PARTITION_KEY
+from stepvec.runs.layout import KNOWN_FAILURES
 
 KEEP: Final = cdk.RemovalPolicy.RETAIN
 OLD_VERSIONS_DAYS: Final = 30
 """How long an image that was overwritten or deleted can be restored."""
 ABORT_UPLOADS_DAYS: Final = 3
+KNOWN_FAILURES_DAYS: Final = 400
+"""Each run over the same paths writes what is known of them again; a yearly one still finds it."""
 
 
 class DataStack(cdk.Stack):
@@ -37,7 +40,8 @@ class DataStack(cdk.Stack):
         self.work_bucket = self._bucket(
             "Work",
             lifecycle_rules=[
-                s3.LifecycleRule(abort_incomplete_multipart_upload_after=cdk.Duration.days(ABORT_UPLOADS_DAYS))
+                s3.LifecycleRule(abort_incomplete_multipart_upload_after=cdk.Duration.days(ABORT_UPLOADS_DAYS)),
+                s3.LifecycleRule(prefix=KNOWN_FAILURES, expiration=cdk.Duration.days(KNOWN_FAILURES_DAYS)),
             ],
         )
         self.table: dynamodb.ITableV2 = (

@@ -21,6 +21,7 @@ from stacks.telemetry import log_group
 from stepvec import codec
 from stepvec.estimate.request_counts import FUNCTION_MEMORY_MB
 from stepvec.rows.model import ModelIdentity
+from stepvec.runs.layout import KNOWN_FAILURES
 
 TIMEOUT_MINUTES: Final = 15
 RUNTIME: Final = lambda_.Runtime.PYTHON_3_11
@@ -48,7 +49,7 @@ class Functions(Construct):
         self._key = data.key
         self._code = lambda_.Code.from_asset(str(code))
         images, work, table = data.image_bucket, data.work_bucket, data.table
-        run_files, known_failures = work.arn_for_objects("runs/*"), work.arn_for_objects("known-failures/*")
+        run_files, known_failures = work.arn_for_objects("runs/*"), work.arn_for_objects(f"{KNOWN_FAILURES}*")
         buckets = {"STEPVEC_IMAGE_BUCKET": images.bucket_name, "STEPVEC_WORK_BUCKET": work.bucket_name}
         version = {"STEPVEC_WORKER_VERSION": worker_version}
         stored = {"STEPVEC_TABLE": table.table_name, "STEPVEC_MODEL": str(model)}

@@ -80,5 +80,6 @@ class PipelineStack(cdk.Stack):
         cdk.CfnOutput(self, "Model", value=str(model))
         cdk.CfnOutput(self, "VectorType", value=config.vector_type)
         cdk.CfnOutput(self, "Capacity", value=codec.to_json(config.capacity))
+        cdk.CfnOutput(self, "Suffixes", value=codec.to_json(config.suffix_rule.more))
         cdk.CfnOutput(self, "TopicArn", value=notifications.topic.topic_arn)
         cdk.CfnOutput(self, "DashboardName", value=dashboard.dashboard.dashboard_name)

@@ -28,7 +28,7 @@ from stepvec.limits import (
     QUEUE_RETENTION_DAYS,
     QUEUE_VISIBILITY_TIMEOUTS,
 )
-from stepvec.runs.images import ALL_SUFFIXES, IMAGE_SUFFIXES, NO_SUFFIX, ONLY_IMAGES, SuffixRule
+from stepvec.runs.layout import UPLOADS
 
 START_TIMEOUT_SECONDS: Final = 60
 """StartOnUpload reads a batch, writes one file and makes one request: seconds, even for 10,000 messages."""
@@ -112,7 +112,7 @@ class Triggers(Construct):
                 detail_type=["Object Created"],
                 detail={
                     "bucket": {"name": [data.image_bucket.bucket_name]},
-                    "object": {"key": key_patterns(config.upload_prefixes, config.suffix_rule)},
+                    "object": {"key": key_patterns(config.upload_prefixes)},
                 },
             ),
         )
@@ -138,7 +138,7 @@ class Triggers(Construct):
             },
             statements=[
                 iam.PolicyStatement(actions=consume, resources=[queue.queue_arn]),
-                iam.PolicyStatement(actions=["s3:PutObject"], resources=[work.arn_for_objects("uploads/*")]),
+                iam.PolicyStatement(actions=["s3:PutObject"], resources=[work.arn_for_objects(f"{UPLOADS}*")]),
                 iam.PolicyStatement(actions=["states:StartExecution"], resources=[machine.state_machine_arn]),
             ],
             timeout=cdk.Duration.seconds(START_TIMEOUT_SECONDS),
@@ -169,19 +169,15 @@ class Triggers(Construct):
         return queue
 
 
-def key_patterns(prefixes: tuple[str, ...], suffixes: SuffixRule = ONLY_IMAGES) -> list[dict[str, Any]]:
-    """Patterns of an event's key: under one of the prefixes, or, without prefixes, with the suffix of an image.
+def key_patterns(prefixes: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Patterns of an event's key: under one of the prefixes, or, without prefixes, any.
 
-    Of any key, where keys without a suffix are images, or all keys are, or where a prefix is "/". A pattern cannot ask
-    for both (docs/decisions/0020); StartOnUpload skips what is not an image. Raises
-    ConfigurationError for more prefixes than a rule can hold.
+    Which of them are images StartOnUpload says, by the rule of listings: no pattern knows `photo.jpg?v=2` in any case
+    (docs/decisions/0099). Raises ConfigurationError for more prefixes than a rule can hold.
     """
-    patterns: list[dict[str, Any]] = [{"prefix": prefix} for prefix in prefixes_of(prefixes)]
-    if not patterns:
-        wanted = sorted({*IMAGE_SUFFIXES, *suffixes.more})
-        patterns = [{"suffix": {"equals-ignore-case": f".{suffix}"}} for suffix in wanted]
-        if {ALL_SUFFIXES, NO_SUFFIX} & set(wanted):
-            patterns = [{"prefix": ""}]
+    named = [prefix for prefix in prefixes_of(prefixes) if prefix]
+    # "/" is the whole bucket, and no other prefix lies beside it.
+    patterns: list[dict[str, Any]] = [{"prefix": prefix} for prefix in named] or [{"exists": True}]
     # Half of the pattern's limit: the other half is for the bucket's name, and more than it needs.
     if len(json.dumps(patterns)) > EVENT_PATTERN_CHARACTERS // 2:
         raise ConfigurationError(

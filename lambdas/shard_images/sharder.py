@@ -177,7 +177,7 @@ class Sharder:
     @contextmanager
     def _known_failures(self) -> Iterator[KnownFailures | None]:
         uri = known_failures_uri(self._layout.bucket, self._input)
-        if self._input.reembed or self._input.retry_failures or not self._store.exists(uri):
+        if uri is None or self._input.reembed or self._input.retry_failures or not self._store.exists(uri):
             yield None
         else:
             with self._store.open(uri) as stream:

@@ -17,7 +17,7 @@ from stepvec.adapters.environment import read_environment
 from stepvec.adapters.object_store import ObjectStore
 from stepvec.adapters.telemetry import logger, measure, metrics
 from stepvec.metrics import UPLOAD_EXECUTIONS_STARTED, UPLOAD_MESSAGES_UNREAD, UPLOADS_RECEIVED
-from stepvec.runs.layout import S3Uri
+from stepvec.runs.layout import UPLOADS, S3Uri
 from stepvec.runs.run_input import read_suffixes
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # 
 
 
 def _start(batch: Batch) -> bool:
-    manifest = S3Uri(settings.work_bucket, f"uploads/{batch.name}.jsonl")
+    manifest = S3Uri(settings.work_bucket, f"{UPLOADS}{batch.name}.jsonl")
     # Before the execution, which reads it; a redelivery writes the same bytes again.
     store.write(
         manifest, dump_manifest(batch.images, bucket=settings.image_bucket), content_type="application/x-ndjson"

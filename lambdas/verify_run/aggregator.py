@@ -60,9 +60,9 @@ def verify_run(
     return run_report
 
 
-def _remember(store: ObjectStore, uri: S3Uri, known: RecordSorter, worker: str) -> None:
+def _remember(store: ObjectStore, uri: S3Uri | None, known: RecordSorter, worker: str) -> None:
     """Write what later runs over the same paths need not try again; no file where there never was anything."""
-    if not known.count and not store.exists(uri):
+    if uri is None or (not known.count and not store.exists(uri)):
         return
     with tempfile.TemporaryFile() as stream:
         stream.writelines(dump_known(known.sorted(), worker=worker))

@@ -16,7 +16,7 @@ from stepvec.client.deployment import Deployment
 from stepvec.client.runs import Run
 from stepvec.limits import BATCH_GET_ITEMS
 from stepvec.pacing import batches
-from stepvec.runs.layout import RunLayout, S3Uri
+from stepvec.runs.layout import REPAIRS, RunLayout, S3Uri
 from stepvec.runs.listing import ShardImage, read_shard
 from stepvec.runs.reports import RunReport, VerifiedShard
 
@@ -41,7 +41,7 @@ def start_repair(deployment: Deployment, name: str, *, max_failures: int | None 
     repaired = Run(deployment, name)
     started = Run(deployment, datetime.now(UTC).strftime("repair-%Y%m%d-%H%M%S-%f"))
     report = repaired.report()
-    manifest = S3Uri(deployment.work_bucket, f"repairs/{started.name}.jsonl")
+    manifest = S3Uri(deployment.work_bucket, f"{REPAIRS}{started.name}.jsonl")
     store = ObjectStore(deployment.client("s3"))
     with _manifest(undone_keys(deployment, store, repaired, report)) as (stream, count):
         if not count:

@@ -13,7 +13,7 @@ import struct
 from collections.abc import Iterable, Iterator
 from typing import IO, Final
 
-from stepvec.runs.layout import S3Uri
+from stepvec.runs.layout import KNOWN_FAILURES, REPAIRS, UPLOADS, S3Uri
 from stepvec.runs.outcome import FailureReason, ImageFailure
 from stepvec.runs.run_input import RunInput
 
@@ -35,11 +35,17 @@ RECORD_BYTES: Final = _DIGEST_BYTES + 1
 HEADER_BYTES: Final = 1024
 
 
-def known_failures_uri(work_bucket: str, run_input: RunInput) -> S3Uri:
-    """Where what is known of the input's paths lies, or of its manifest, beside the runs."""
-    paths = [sorted(run_input.prefixes), str(run_input.manifest)]
+def known_failures_uri(work_bucket: str, run_input: RunInput) -> S3Uri | None:
+    """Where what is known of the input's paths lies, or of its manifest, beside the runs.
+
+    None where no later run could ask for it: each batch of uploads and each repair has a manifest of its own.
+    """
+    manifest = run_input.manifest
+    if manifest and manifest.bucket == work_bucket and manifest.key.startswith((UPLOADS, REPAIRS)):
+        return None
+    paths = [sorted(run_input.prefixes), str(manifest)]
     scope = hashlib.sha256(json.dumps(paths).encode()).hexdigest()
-    return S3Uri(work_bucket, f"known-failures/{scope}.bin")
+    return S3Uri(work_bucket, f"{KNOWN_FAILURES}{scope}.bin")
 
 
 def record_of(failure: ImageFailure) -> bytes | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Final
 
 from stepvec.errors import InvalidInputError, RecordError
 from stepvec.limits import EXECUTION_NAME_CHARACTERS, KEY_BYTES
@@ -12,6 +13,14 @@ _REFUSED_IN_NAMES = re.compile(
     r"""[\s<>{}\[\]?*"#%\\^|~`$&,;:/\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff\U0010ffff]"""
 )
 _SHARD_KEY = re.compile(r"runs/(?P<run>[^/]+)/shards/(?P<shard>\d+)\.jsonl\.gz")
+
+
+UPLOADS: Final = "uploads/"
+"""Under it in the work bucket lies a manifest for each batch of uploads."""
+REPAIRS: Final = "repairs/"
+"""Under it lies a manifest for each repair."""
+KNOWN_FAILURES: Final = "known-failures/"
+"""Under it lies what runs over the same paths could not embed."""
 
 
 def is_key(text: str) -> bool:

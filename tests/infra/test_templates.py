@@ -63,6 +63,9 @@ def test_what_can_be_lost_can_be_had_back(templates: dict[str, Any]) -> None:
     assert [name.startswith("Images") for name in versioned] == [True], "work files can be made again"
     (images,) = (buckets[name] for name in versioned)
     assert any("NoncurrentVersionExpiration" in rule for rule in images["LifecycleConfiguration"]["Rules"])
+    (work,) = (bucket for name, bucket in buckets.items() if name not in versioned)
+    expiring = {rule.get("Prefix"): rule.get("ExpirationInDays") for rule in work["LifecycleConfiguration"]["Rules"]}
+    assert expiring == {None: None, "known-failures/": 400}, "nothing else of a run goes by itself"
     (replica,) = one(template, "AWS::DynamoDB::GlobalTable")["Replicas"]
     assert replica["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"]
     assert replica["DeletionProtectionEnabled"]

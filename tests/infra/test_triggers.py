@@ -12,7 +12,6 @@ from stacks.config import settings_of
 from stacks.triggers import START_TIMEOUT_SECONDS, key_patterns
 from stepvec import limits
 from stepvec.errors import ConfigurationError
-from stepvec.runs.images import SuffixRule
 from tests.infra.conftest import Synthesize
 from tests.infra.test_templates import PIPELINE, listed, of_type, one, statements
 
@@ -107,13 +106,8 @@ def test_each_role_may_do_what_it_needs_and_no_more(template: dict[str, Any]) ->
         assert not [action for action in listed(statement["Action"]) if "*" in action]
 
 
-def test_a_pattern_is_of_prefixes_or_of_suffixes() -> None:
-    suffixes = key_patterns(())
-    raw = {"suffix": {"equals-ignore-case": ".raw"}}
-    assert key_patterns((), SuffixRule(("raw",))) == sorted([*suffixes, raw], key=str)
-    assert key_patterns((), SuffixRule(("*",))) == key_patterns((), SuffixRule(("(none)",))) == [{"prefix": ""}]
-    assert {"suffix": {"equals-ignore-case": ".jpg"}} in suffixes
-    assert key_patterns(("/",)) == [{"prefix": ""}]
+def test_a_pattern_is_of_prefixes_or_of_all_keys() -> None:
+    assert key_patterns(()) == key_patterns(("/",)) == key_patterns(("/", "images")) == [{"exists": True}]
     assert key_patterns(("images", "images/sub", "/more/")) == [{"prefix": "/more/"}, {"prefix": "images/"}]
     with pytest.raises(ConfigurationError, match="300 prefixes"):
         key_patterns(tuple(f"prefix-{number:03}" for number in range(300)))

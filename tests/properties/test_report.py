@@ -236,6 +236,7 @@ def test_what_failed_for_a_lasting_reason_is_known_afterwards(run: Run) -> None:
     lasting = {line["key"] for line in lines if line["reason"] in ("Truncated", "Empty")}
     run_input = parse_normal_form(written.store.files["work", LAYOUT.input.key], where="input.json")
     uri = known_failures_uri("work", run_input)
+    assert uri is not None
     assert ("work", uri.key) in written.store.files or not lasting
     if lasting:
         known = KnownFailures(io.BytesIO(written.store.files["work", uri.key]), worker="w")

@@ -118,7 +118,9 @@ class Sharded:
         failures = [ImageFailure(key, key, FailureReason.TRUNCATED, "m", case.distinct[key].etag) for key in case.known]
         records = sorted(filter(None, map(record_of, failures)))
         worker = "before" if case.is_new_worker else "now"
-        self.store.write(known_failures_uri("work", run_input), b"".join(dump_known(records, worker=worker)))
+        uri = known_failures_uri("work", run_input)
+        assert uri is not None
+        self.store.write(uri, b"".join(dump_known(records, worker=worker)))
         self.sharder = Sharder(self.store, self.table, LAYOUT, run_input, MODEL, worker="now")
         state = ShardingState(
             run="r",

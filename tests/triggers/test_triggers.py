@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
 
+from stacks.triggers import key_patterns
 from tests.local.conftest import photo, wait_until
 from tests.triggers.conftest import Triggered
 
@@ -106,6 +107,35 @@ def test_an_upload_that_is_gone_or_broken_is_reported_and_fails_no_run(triggered
         "uploads/gone.jpg": "NotFound",
         "uploads/broken.jpg": "NotAnImage",
     }
+
+
+def test_without_prefixes_an_upload_starts_a_run_as_a_listing_would_take_it(triggered: Triggered) -> None:
+    events = triggered.cloud.client("events")
+    (rule,) = [rule for rule in events.list_rules()["Rules"] if "Object Created" in rule.get("EventPattern", "")]
+    pattern = json.loads(rule["EventPattern"])
+    pattern["detail"]["object"]["key"] = key_patterns(())
+    events.put_rule(Name=rule["Name"], EventPattern=json.dumps(pattern))
+    known = triggered.executions()
+    taken = ["loose/photo.jpg?v=2", "PHOTO.JPEG", "loose/photo.png%3Fw=3"]
+    try:
+        for number, key in enumerate([*taken, "loose/._photo.jpg", "notes", "loose/notes.txt"]):
+            triggered.put(key, photo(80 + number))
+        (execution,) = triggered.wait_for_new(known)
+        output = triggered.output(execution)
+    finally:
+        events.put_rule(Name=rule["Name"], EventPattern=rule["EventPattern"])
+    assert (output["listed"], output["embedded"], output["ignored"]) == (3, 3, 0)
+    assert all(triggered.has_row(key) for key in taken)
+
+
+def test_of_uploads_nothing_is_kept_for_later_runs(triggered: Triggered) -> None:
+    work = triggered.deployment.work_bucket
+    known = triggered.executions()
+    triggered.put("uploads/broken-again.jpg", b"not a photo either")
+    (execution,) = triggered.wait_for_new(known)
+    assert triggered.output(execution)["failed"] == 1
+    found = triggered.s3.list_objects_v2(Bucket=work, Prefix="known-failures/")
+    assert not found.get("Contents")
 
 
 def test_a_photo_that_is_overwritten_before_its_run_is_embedded_once_as_it_is_now(triggered: Triggered) -> None:

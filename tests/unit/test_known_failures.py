@@ -73,6 +73,14 @@ def test_what_is_known_is_of_the_same_paths() -> None:
     assert len({known_failures_uri("work", run_input) for run_input in others}) == len(others)
 
 
+@pytest.mark.parametrize("folder", ["uploads", "repairs"])
+def test_of_a_manifest_that_no_other_run_has_nothing_is_kept(folder: str) -> None:
+    # Or a bucket with an upload a minute would have half a million files a year that nobody reads.
+    assert known_failures_uri("work", parse(Manifest=f"s3://work/{folder}/x.jsonl")) is None
+    assert known_failures_uri("work", parse(Manifest=f"s3://images/{folder}/x.jsonl")) is not None
+    assert known_failures_uri("work", parse(Manifest="s3://work/mine.jsonl")) is not None
+
+
 def test_records_are_sorted_on_disk() -> None:
     sorter = RecordSorter(in_memory=3)
     records = [bytes([number * 7 % 11]) * RECORD_BYTES for number in range(11)]

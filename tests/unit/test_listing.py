@@ -77,6 +77,19 @@ def test_every_image_under_every_prefix_is_listed_once_with_size_and_etag() -> N
     assert (state.counts.listed, state.counts.bytes) == (27, 7 * 27)
 
 
+def test_a_prefix_whose_rest_is_deleted_while_it_is_listed_does_not_become_an_object() -> None:
+    store = MemoryStore(page_size=1)
+    for key in ("a", "a/1.txt", "a/2.txt"):
+        store.add_image("images", key)
+    pages = prefix_source(store, "a").pages(ListingCursor())
+    cursor = next(pages).cursor
+    del store.etags["images", "a/2.txt"]
+    # There was something under a/, so a is that prefix, whether this invocation goes on or the next one begins here.
+    for rest in (pages, prefix_source(store, "a").pages(cursor)):
+        with pytest.raises(InvalidInputError, match="no image under 'a/'"):
+            next(rest)
+
+
 def test_what_is_ignored_is_counted_by_suffix() -> None:
     store = MemoryStore(page_size=2)
     for key in ["a/1.jpg", "a/", "a/readme.TXT", "a/b.txt", "a/data.csv", "a/.jpg"]:

@@ -268,6 +268,7 @@ def test_what_failed_before_is_not_fetched_again(options: dict[str, Any], worker
         "work",
         parse_run_input({"Paths": ["a"]}, image_bucket="images", work_bucket="work", default_shard_size=1),
     )
+    assert uri is not None
     run.store.write(uri, b"".join(dump_known(filter(None, [record_of(known)]), worker=worker)))
     run.finish()
     assert run.keys == tried

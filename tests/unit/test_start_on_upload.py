@@ -7,14 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lambdas.list_images.lister import list_images
 from lambdas.list_images.manifest import open_manifest
+from lambdas.list_images.sources import PrefixSource
 from lambdas.start_on_upload.uploads import dump_manifest, parse_upload, read_batch
 from stepvec.errors import RecordError
 from stepvec.limits import EXECUTION_NAME_CHARACTERS
+from stepvec.runs.images import SuffixRule
 from stepvec.runs.layout import S3Uri
 from stepvec.runs.listing import ListedImage
-from stepvec.runs.steps import ListingCursor
-from tests.fakes import MemoryStore
+from stepvec.runs.steps import ListingCounts, ListingCursor, ListingState
+from tests.fakes import LAYOUT, MemoryStore
 
 BUCKET = "images"
 
@@ -66,6 +69,24 @@ def test_of_several_uploads_of_a_key_the_last_counts_in_whatever_order_they_come
 def test_what_is_no_image_is_left_out_and_not_brought_again(key: str) -> None:
     batch = read_batch(messages(event(key), event("a.jpg")), bucket=BUCKET)
     assert (len(batch.images), batch.ignored, batch.unread) == (1, 1, {})
+
+
+@pytest.mark.parametrize("more", [(), ("raw",), ("(none)",), ("*",)])
+@pytest.mark.parametrize("key", [
+    "a.jpg", "A.JPG", "a.heic", "a.jpg?v=2", "A.JPEG%3Fv=2", "a.png:large", "a.raw", "A.RAW", "a.txt", "0a1b2c",
+    "._a.jpg", "__MACOSX/a.jpg", "a.jpg/", ".jpg",
+])  # fmt: skip
+def test_an_upload_is_taken_as_a_listing_takes_it(key: str, more: tuple[str, ...]) -> None:
+    rule = SuffixRule(more)
+    store = MemoryStore()
+    for name in (key, "b.jpg"):
+        store.add_image(BUCKET, name, size=9, etag="e")
+    listed = list_images(
+        ListingState("r", "", ListingCounts(), ListingCursor(), done=False),
+        PrefixSource(store, BUCKET, ("",), suffixes=rule), store, LAYOUT, suffixes=rule, time_is_short=lambda: False,
+    )  # fmt: skip
+    batch = read_batch(messages(event(key), event("b.jpg")), bucket=BUCKET, suffixes=rule)
+    assert (len(batch.images), batch.ignored) == (listed.counts.listed, listed.counts.ignored)
 
 
 def test_an_empty_object_is_left_out() -> None:
