@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from local_pipeline.assembly_cache import assembly_key, cache_folders, provide_assembly
 from local_pipeline.installation import LAMBDA_PYTHON, WORKER_PYTHON, check_installation, synthesize
-from stepvec.client.deployment import Deployment
+from stepvec.client.deployment import Deployment, suffixes_of
 
 if TYPE_CHECKING:
     from localaws import EmbeddedCloud
@@ -63,4 +63,5 @@ def deployment_of(cloud: EmbeddedCloud) -> Deployment:
         state_machine_arn=outputs["StateMachineArn"],
         model=outputs["Model"],
         client=cloud.client,
+        suffixes=suffixes_of(outputs),
     )

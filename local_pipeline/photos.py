@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from stepvec.errors import InvalidInputError
 from stepvec.limits import KEY_BYTES
-from stepvec.runs.images import IMAGE_SUFFIXES, ONLY_IMAGES, is_image
+from stepvec.runs.images import IMAGE_SUFFIXES, ONLY_IMAGES, SuffixRule
 
 PREFIX: Final = "photos/"
 NOT_A_FILE: Final = "(not a file)"
@@ -18,35 +18,35 @@ NOT_A_FILE: Final = "(not a file)"
 _UPLOAD_THREADS: Final = 8
 
 
-def collect_photos(paths: Iterable[Path], ignored: Counter[str] | None = None) -> dict[str, Path]:
+def collect_photos(
+    paths: Iterable[Path], ignored: Counter[str] | None = None, *, suffixes: SuffixRule = ONLY_IMAGES
+) -> dict[str, Path]:
     """The photos that `paths` name, by key: files as they are, folders with all below them.
 
     A folder's photos lie under its name; two folders or files of one name are told apart by a number. Links are
-    followed, also to folders. What is left out of a folder is counted in `ignored`, by suffix. Raises
+    followed, also to folders. What `suffixes` leave out of a folder is counted in `ignored`, by suffix. Raises
     InvalidInputError for a path that does not exist, a file without the suffix of an image, a name that cannot be a
     key, and where there are no photos.
     """
     photos: dict[str, Path] = {}
     for path in paths:
         if path.is_dir():
-            found = {entry.relative_to(path).as_posix(): entry for entry in _below(path, ignored)}
+            found = {entry.relative_to(path).as_posix(): entry for entry in _below(path, suffixes, ignored)}
             base = _free(f"{PREFIX}{path.resolve().name}", {key.split("/")[1] for key in photos})
             photos |= {f"{base}/{name}": entry for name, entry in found.items()}
-        elif path.is_file() and is_image(path.name):
+        elif path.is_file() and not suffixes.ignored_as(path.name, 1):
             photos[_free(f"{PREFIX}{path.name}", {key.removeprefix(PREFIX) for key in photos})] = path
         elif path.is_file():
             raise InvalidInputError(
                 f"{path} does not end like an image.",
-                remedy=f"Images end in {', '.join(sorted(IMAGE_SUFFIXES))}.",
+                remedy=f"Images end in {_endings(suffixes)}. Say what else is one with --suffix.",
             )
         else:
             raise InvalidInputError(f"{path} does not exist.", remedy="Give photos, or folders of photos.")
     for key, path in photos.items():
         _check_key(key, path)
     if not photos:
-        raise InvalidInputError(
-            "There are no photos in these paths.", remedy=f"Photos end in {', '.join(sorted(IMAGE_SUFFIXES))}."
-        )
+        raise InvalidInputError("There are no photos in these paths.", remedy=f"Photos end in {_endings(suffixes)}.")
     return photos
 
 
@@ -86,18 +86,20 @@ def _check_key(key: str, path: Path) -> None:
         )
 
 
-def _below(folder: Path, ignored: Counter[str] | None) -> list[Path]:
+def _endings(suffixes: SuffixRule) -> str:
+    return ", ".join(sorted({*IMAGE_SUFFIXES, *suffixes.more}))
+
+
+def _below(folder: Path, suffixes: SuffixRule, ignored: Counter[str] | None) -> list[Path]:
     """The photos below `folder`; what else is there is counted in `ignored`."""
     found = []
     for entry in _files_below(folder, ()):
-        if not entry.is_file():
-            end = NOT_A_FILE
-        elif is_image(entry.name):
+        # The key, not the name: what macOS zipped is told by its folder's name.
+        key = entry.relative_to(folder).as_posix()
+        end = suffixes.ignored_as(key, 1) if entry.is_file() else NOT_A_FILE
+        if not end:
             found.append(entry)
-            continue
-        else:
-            end = ONLY_IMAGES.ignored_as(entry.name, 1)
-        if ignored is not None:
+        elif ignored is not None:
             ignored[end] += 1
     return sorted(found)
 

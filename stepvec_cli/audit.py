@@ -13,11 +13,11 @@ from rich.markup import escape
 
 from stepvec import codec
 from stepvec.client.deployment import find_deployment
+from stepvec.client.scope import scope_of
 from stepvec.client.session import translate_aws_errors
-from stepvec.runs.run_input import WHOLE_BUCKET, prefixes_of
 from stepvec.stack_names import DATA_STACK, PIPELINE_STACK
 from stepvec_cli.console import errors
-from stepvec_cli.options import DataStack, PipelineStack, Prefixes, Yes
+from stepvec_cli.options import DataStack, PipelineStack, Prefixes, Suffixes, Yes, suffix_rule
 from stepvec_cli.views.plan import ignored_lines
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ def audit(
         bool, typer.Option("--delete-orphans", help="Delete rows whose image is gone, after a question.")
     ] = False,
     yes: Yes = False,
+    suffixes: Suffixes = None,
     as_json: Annotated[bool, typer.Option("--json", help="A line of JSON for each finding; the counts last.")] = False,
     data_stack: DataStack = DATA_STACK,
     pipeline_stack: PipelineStack = PIPELINE_STACK,
@@ -86,9 +87,10 @@ def audit(
             elif findings[finding.kind.value] <= SHOWN:
                 _print(finding)
 
-        prefixes = prefixes_of(paths or [WHOLE_BUCKET], deployment.image_bucket)
+        rule = suffix_rule(suffixes, deployment.suffixes)
         with translate_aws_errors():
-            counts = audit_table(deployment, prefixes, sample=sample, embedder=reembedder, on_finding=tell)
+            scope = scope_of(deployment, paths or [])
+            counts = audit_table(deployment, scope, suffixes=rule, sample=sample, embedder=reembedder, on_finding=tell)
         if as_json:
             typer.echo(json.dumps({**codec.to_document(counts), "findings": dict(findings)}))
         else:

@@ -14,15 +14,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from local_pipeline.installation import ROOT, WORKER_PYTHON, check_installation
+from local_pipeline.installation import ROOT, WORKER_PYTHON, check_installation, project_config
 from local_pipeline.photos import collect_photos
 from stepvec import codec
 from stepvec.errors import ConfigurationError, InvalidInputError, WeightsError
-from stepvec.runs.images import is_image
+from stepvec.runs.images import ONLY_IMAGES, SuffixRule
 from stepvec.runs.layout import S3Uri
 from stepvec.runs.run_input import prefixes_of
 from stepvec.weights.model_directory import Calibration
 from stepvec_cli.console import errors
+from stepvec_cli.options import Suffixes, suffix_rule
 from stepvec_cli.weights import DEFAULT_DIRECTORY
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def calibrate(
         Path, typer.Option(metavar="DIRECTORY", help="The model, as `stepvec weights` made it.")
     ] = DEFAULT_DIRECTORY,
     images: Annotated[int, typer.Option(min=32, help="Photos to use, spread over all of them.")] = _DEFAULT_PHOTOS,
+    suffixes: Suffixes = None,
 ) -> None:
     """Find which layers may compute in int8.
 
@@ -62,7 +64,7 @@ def calibrate(
     from stepvec.weights.make import add_calibration  # numpy takes a while to import
 
     check_installation()
-    with _local_photos(photos, images) as paths:
+    with _local_photos(photos, images, suffix_rule(suffixes, project_config().suffix_rule)) as paths:
         calibration = _calibrated(model, paths)
     card = add_calibration(model, calibration)
     errors.print(
@@ -79,10 +81,10 @@ def calibrate(
 
 
 @contextmanager
-def _local_photos(where: str, images: int) -> Iterator[list[Path]]:
+def _local_photos(where: str, images: int, suffixes: SuffixRule) -> Iterator[list[Path]]:
     """Paths of up to `images` photos of a folder, or of an s3:// prefix, downloaded for the time of the block."""
     if "://" not in where:
-        yield spread(list(collect_photos([Path(where)]).values()), images)
+        yield spread(list(collect_photos([Path(where)], suffixes=suffixes).values()), images)
         return
     # boto3 takes half a second to import.
     from stepvec.adapters.clients import s3_client
@@ -90,7 +92,7 @@ def _local_photos(where: str, images: int) -> Iterator[list[Path]]:
 
     uri = S3Uri.parse(where)
     store = ObjectStore(s3_client(connections=2))
-    found = list(photos_under(store, uri))
+    found = list(photos_under(store, uri, suffixes))
     if not found:
         raise InvalidInputError(f"There are no photos under {where}.", remedy="Give another prefix.")
     with tempfile.TemporaryDirectory(prefix="stepvec-photos-") as folder:
@@ -102,11 +104,13 @@ def _local_photos(where: str, images: int) -> Iterator[list[Path]]:
         yield paths
 
 
-def photos_under(store: ObjectStore, uri: S3Uri, *, pages: int = _MAX_PAGES) -> Iterator[str]:
+def photos_under(
+    store: ObjectStore, uri: S3Uri, suffixes: SuffixRule = ONLY_IMAGES, *, pages: int = _MAX_PAGES
+) -> Iterator[str]:
     """Keys of the photos under a prefix, which means what it means in Paths: "images" is "images/"."""
     (prefix,) = prefixes_of([str(uri)], uri.bucket)
     for page in islice(store.list_pages(uri.bucket, prefix), pages):
-        yield from (entry.key for entry in page.objects if is_image(entry.key))
+        yield from (entry.key for entry in page.objects if not suffixes.ignored_as(entry.key, entry.size))
 
 
 def spread(elements: Sequence[Any], count: int) -> list[Any]:

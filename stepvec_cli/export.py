@@ -10,9 +10,9 @@ import typer
 
 from stepvec.client.deployment import find_deployment, find_settings
 from stepvec.client.rows import rows_of_model, scan_rows
+from stepvec.client.scope import EVERYTHING, scope_of
 from stepvec.client.session import translate_aws_errors
 from stepvec.errors import InvalidInputError
-from stepvec.runs.run_input import prefixes_of
 from stepvec.stack_names import DATA_STACK, PIPELINE_STACK
 from stepvec_cli.console import errors
 from stepvec_cli.options import DataStack, PipelineStack
@@ -20,7 +20,7 @@ from stepvec_cli.options import DataStack, PipelineStack
 
 def export(
     paths: Annotated[
-        list[str] | None, typer.Argument(metavar="[PATHS]...", help="Only keys under these prefixes.")
+        list[str] | None, typer.Argument(metavar="[PATHS]...", help="Only keys under these prefixes, or these keys.")
     ] = None,
     out: Annotated[Path, typer.Option(metavar="FILE", help="The Parquet file to write.")] = Path("vectors.parquet"),
     model: Annotated[str | None, typer.Option(help="Only rows of this model; if left out, the deployed one.")] = None,
@@ -40,11 +40,11 @@ def export(
     from stepvec.client.parquet import write_rows
 
     deployment = find_deployment(data_stack, pipeline_stack)
-    prefixes = prefixes_of(paths, deployment.image_bucket) if paths else ()
     wanted = model or find_settings(pipeline_stack).model
     others: Counter[str] = Counter()
     with translate_aws_errors():
-        count = write_rows(out, rows_of_model(scan_rows(deployment, prefixes), wanted, others))
+        scope = scope_of(deployment, paths) if paths else EVERYTHING
+        count = write_rows(out, rows_of_model(scan_rows(deployment, scope), wanted, others))
     if others:
         told = ", ".join(f"{rows:,} of {name or 'no model'}" for name, rows in others.most_common())
         errors.print(f"Left out: {told}.", highlight=False, soft_wrap=True)

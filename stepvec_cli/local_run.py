@@ -10,9 +10,11 @@ from typing import Annotated, Any
 import typer
 
 from local_pipeline.cloud import deployment_of
+from local_pipeline.installation import project_config
 from stepvec.client.runs import SUCCEEDED
 from stepvec_cli.console import errors
 from stepvec_cli.local import CORES, EngineName, PrecisionName, Slots, cloud_with_spinner, engine_settings
+from stepvec_cli.options import Suffixes, suffix_rule
 from stepvec_cli.views.plan import ignored_lines
 from stepvec_cli.views.run import RunLine, print_end, print_failures, print_likeness, print_results
 
@@ -24,6 +26,7 @@ def run(
     out: Annotated[Path, typer.Option(metavar="DIRECTORY", help="Where the results go.")] = Path("stepvec-out"),
     max_failures: Annotated[int, typer.Option(min=0, help="Photos that may fail without failing the run.")] = 0,
     shard_size: Annotated[int | None, typer.Option(min=1, help="Most photos in a shard.")] = None,
+    suffixes: Suffixes = None,
     slots: Slots = CORES,
     engine: EngineName = None,
     precision: PrecisionName = None,
@@ -42,10 +45,11 @@ def run(
     from local_pipeline.photos import collect_photos
 
     ignored: Counter[str] = Counter()
-    found = collect_photos(photos, ignored)
+    rule = suffix_rule(suffixes, project_config().suffix_rule)
+    found = collect_photos(photos, ignored, suffixes=rule)
     for told in ignored_lines(ignored):
         errors.print(told, highlight=False, markup=False, soft_wrap=True)
-    options: dict[str, Any] = {"MaxFailures": max_failures}
+    options: dict[str, Any] = {"MaxFailures": max_failures, "Suffixes": list(rule.more)}
     if shard_size is not None:
         options["ShardSize"] = shard_size
     name = f"local-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}"

@@ -25,7 +25,7 @@ from stepvec.runs.run_input import MAX_SHARD_SIZE, parse_run_input
 from stepvec.stack_names import DATA_STACK, PIPELINE_STACK
 from stepvec.weights.model_directory import read_model_card
 from stepvec_cli.console import errors
-from stepvec_cli.options import DataStack, PipelineStack
+from stepvec_cli.options import DataStack, PipelineStack, Suffixes, suffix_rule
 from stepvec_cli.views.plan import ignored_lines, plan_lines
 
 DEFAULT_ARCHITECTURE: Final[Architecture] = "resnet18_v2"
@@ -46,6 +46,7 @@ def plan(
     max_vcpus: Annotated[int | None, typer.Option(min=1, help="Instead of the deployment's.")] = None,
     shard_size: Annotated[int | None, typer.Option(min=1, max=MAX_SHARD_SIZE, help="Most images in a shard.")] = None,
     vcpu_hour_usd: Annotated[float | None, typer.Option(min=0, help="What a vCPU-hour costs you.")] = None,
+    suffixes: Suffixes = None,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
     data_stack: DataStack = DATA_STACK,
     pipeline_stack: PipelineStack = PIPELINE_STACK,
@@ -64,7 +65,7 @@ def plan(
     ignored: Counter[str] = Counter()
     if paths:
         settings = find_settings(pipeline_stack)
-        workload = _count(paths, data_stack, pipeline_stack, ignored)
+        workload = _count(paths, data_stack, pipeline_stack, suffixes, ignored)
     else:
         settings = _settings_of_project(architecture)
         workload = Workload(bytes=round((images or 0) * image_kb * 1000), key_bytes={key_bytes: images or 0})
@@ -90,7 +91,9 @@ def plan(
         typer.echo("\n".join([*plan_lines(made), *ignored_lines(ignored)]))
 
 
-def _count(paths: list[str], data_stack: str, pipeline_stack: str, ignored: Counter[str]) -> Workload:
+def _count(
+    paths: list[str], data_stack: str, pipeline_stack: str, suffixes: list[str] | None, ignored: Counter[str]
+) -> Workload:
     deployment = find_deployment(data_stack, pipeline_stack)
     wanted = parse_run_input(
         {"Paths": paths}, image_bucket=deployment.image_bucket, work_bucket="", default_shard_size=1
@@ -103,6 +106,7 @@ def _count(paths: list[str], data_stack: str, pipeline_stack: str, ignored: Coun
             lambda count: status.update(f"counting: {count:,} images"),
             ignored,
             wanted.objects,
+            suffix_rule(suffixes, deployment.suffixes),
         )
 
 

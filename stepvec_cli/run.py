@@ -12,7 +12,7 @@ from stepvec.client.runs import Run
 from stepvec.client.session import translate_aws_errors
 from stepvec.runs.images import ImageIdScheme
 from stepvec.stack_names import DATA_STACK, PIPELINE_STACK
-from stepvec_cli.options import DataStack, PipelineStack
+from stepvec_cli.options import DataStack, PipelineStack, Suffixes
 from stepvec_cli.views.run import wait_for
 
 
@@ -27,12 +27,7 @@ def run(
         ImageIdScheme, typer.Option(help="A row's id: the image's whole key, or its file name.")
     ] = "key",
     shard_size: Annotated[int | None, typer.Option(min=1, help="Most images in a shard.")] = None,
-    suffixes: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--suffix", help='Try keys with this suffix too; "*" for all keys, "(none)" for those without one.'
-        ),
-    ] = None,
+    suffixes: Suffixes = None,
     retry_failures: Annotated[
         bool, typer.Option("--retry-failures", help="Try images again that failed for good in an earlier run.")
     ] = False,

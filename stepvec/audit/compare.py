@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import groupby
@@ -63,9 +63,15 @@ class MatchedRow:
 
 
 def compare(
-    rows: Iterable[RowMetadata], images: Iterable[ListedImage], *, model: str
+    rows: Iterable[RowMetadata],
+    images: Iterable[ListedImage],
+    *,
+    model: str,
+    is_missed: Callable[[ListedImage], bool] = lambda _: True,
 ) -> Iterator[Finding | MatchedRow]:
     """What differs between the rows and the images, and the rows that match.
+
+    `is_missed` is asked of each object without a row whether it should have one.
 
     Both must be in the order of their keys' UTF-8 bytes, as S3 lists: that of their code points. A key may have
     several rows (of two id schemes). Holds one key of each at a time.
@@ -75,7 +81,8 @@ def compare(
     group, image = next(grouped, None), next(listed, None)
     while group is not None or image is not None:
         if image is not None and (group is None or image.key < group[0]):
-            yield Finding(FindingKind.IMAGE_WITHOUT_ROW, image.key, "", "No row has this key.")
+            if is_missed(image):
+                yield Finding(FindingKind.IMAGE_WITHOUT_ROW, image.key, "", "No row has this key.")
             image = next(listed, None)
         elif group is not None and (image is None or group[0] < image.key):
             yield from map(_without_image, group[1])

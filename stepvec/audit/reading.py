@@ -17,9 +17,10 @@ from stepvec.adapters.aws_errors import MISSING_CODES, error_code
 from stepvec.adapters.object_store import ObjectStore
 from stepvec.audit.compare import Finding, FindingKind, MatchedRow, compare_vectors
 from stepvec.client.deployment import Deployment
+from stepvec.client.scope import Scope
 from stepvec.errors import RecordError
 from stepvec.rows.item import METADATA_ATTRIBUTES, PARTITION_KEY, RowMetadata, VectorItem, decode_item, decode_metadata
-from stepvec.runs.images import ONLY_IMAGES, is_image
+from stepvec.runs.images import SuffixRule
 from stepvec.runs.listing import ListedImage
 
 _NAMES: Final = {f"#{name}": name for name in METADATA_ATTRIBUTES}
@@ -35,17 +36,25 @@ class ImageEmbedder(Protocol):
 
 @dataclass(slots=True)
 class Reading:
-    """What was read so far."""
+    """What was read so far. `suffixes` say which objects are images, and so should have a row."""
 
+    suffixes: SuffixRule
     rows: int = 0
     images: int = 0
     read_units: float = 0.0
     ignored: Counter[str] = field(default_factory=Counter)
-    unreadable: list[Finding] = field(default_factory=list)
+
+    def is_missed(self, entry: ListedImage) -> bool:
+        """Whether an object that has no row should have one; what is not is counted as ignored."""
+        kind = self.suffixes.ignored_as(entry.key, entry.size)
+        if kind:
+            self.images -= 1
+            self.ignored[kind] += 1
+        return not kind
 
 
-def scan_metadata(deployment: Deployment, prefixes: tuple[str, ...], reading: Reading) -> Iterator[RowMetadata]:
-    """The metadata of all rows whose key lies under one of `prefixes`, a page at a time, in no order.
+def scan_metadata(deployment: Deployment, scope: Scope, reading: Reading) -> Iterator[RowMetadata]:
+    """The metadata of all rows whose key is in `scope`, a page at a time, in no order.
 
     DynamoDB charges for whole rows, whatever is read of them.
     """
@@ -63,22 +72,30 @@ def scan_metadata(deployment: Deployment, prefixes: tuple[str, ...], reading: Re
         reading.read_units += page.get("ConsumedCapacity", {}).get("CapacityUnits", 0.0)
         for item in page["Items"]:
             row = decode_metadata(item)
-            if row.key.startswith(prefixes):
+            if scope.holds(row.key):
                 reading.rows += 1
                 yield row
 
 
-def list_images(deployment: Deployment, prefixes: tuple[str, ...], reading: Reading) -> Iterator[ListedImage]:
-    """The images under `prefixes` (sorted, none within another), in the order of their keys' UTF-8 bytes."""
+def list_objects(deployment: Deployment, scope: Scope, reading: Reading) -> Iterator[ListedImage]:
+    """The objects of `scope`, in the order of their keys' UTF-8 bytes: images, and others, which may have rows, too.
+
+    (A manifest's keys are embedded whatever their names are.)
+    """
     store = ObjectStore(deployment.client("s3"))
-    for prefix in prefixes:
-        for page in store.list_pages(deployment.image_bucket, prefix):
-            for entry in page.objects:
-                if is_image(entry.key):
-                    reading.images += 1
-                    yield entry
-                else:
-                    reading.ignored[ONLY_IMAGES.ignored_as(entry.key, entry.size)] += 1
+    # No key lies under a prefix, so that this order is that of all their objects.
+    for name in sorted({*scope.prefixes, *scope.keys}):
+        for objects in _pages(store, deployment.image_bucket, name, is_key=name in scope.keys):
+            reading.images += len(objects)
+            yield from objects
+
+
+def _pages(store: ObjectStore, bucket: str, name: str, *, is_key: bool) -> Iterator[tuple[ListedImage, ...]]:
+    if is_key:
+        found = store.head(bucket, name)
+        yield () if found is None else (found,)
+    else:
+        yield from (page.objects for page in store.list_pages(bucket, name))
 
 
 def check_vectors(

@@ -8,9 +8,11 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from stepvec.audit.compare import Finding, MatchedRow, Sample, compare
-from stepvec.audit.reading import ImageEmbedder, Reading, check_vectors, list_images, scan_metadata
+from stepvec.audit.reading import ImageEmbedder, Reading, check_vectors, list_objects, scan_metadata
 from stepvec.audit.sorting import sorted_by_key
 from stepvec.client.deployment import Deployment
+from stepvec.client.scope import Scope
+from stepvec.runs.images import SuffixRule
 
 Embedder = Callable[[str], AbstractContextManager[ImageEmbedder]]
 """Makes, for the time of a block, what embeds images with the model of this name."""
@@ -31,21 +33,24 @@ class AuditCounts:
 
 def audit_table(
     deployment: Deployment,
-    prefixes: tuple[str, ...],
+    scope: Scope,
     *,
+    suffixes: SuffixRule,
     sample: int,
     embedder: Embedder,
     on_finding: Callable[[Finding], None],
 ) -> AuditCounts:
-    """Compare the rows under `prefixes` with the bucket, and `sample` of their vectors with their images.
+    """Compare the rows in `scope` with the bucket, and `sample` of their vectors with their images.
 
-    `on_finding` is called with each difference as it is found. Memory does not grow with the table.
+    Objects without a row are missed where `suffixes` take them for images. `on_finding` is called with each difference
+    as it is found. Memory does not grow with the table.
     """
-    reading = Reading()
+    reading = Reading(suffixes)
     chosen: Sample[MatchedRow] = Sample(sample, random.Random())  # noqa: S311 - a sample, no secret
     matched = 0
-    with sorted_by_key(scan_metadata(deployment, prefixes, reading)) as rows:
-        for result in compare(rows, list_images(deployment, prefixes, reading), model=deployment.model):
+    with sorted_by_key(scan_metadata(deployment, scope, reading)) as rows:
+        objects = list_objects(deployment, scope, reading)
+        for result in compare(rows, objects, model=deployment.model, is_missed=reading.is_missed):
             if isinstance(result, MatchedRow):
                 matched += 1
                 chosen.offer(result)

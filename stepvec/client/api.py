@@ -12,13 +12,13 @@ import numpy.typing as npt
 from stepvec.client.deployment import find_deployment
 from stepvec.client.rows import read_rows, rows_of_model, scan_rows
 from stepvec.client.runs import Run, RunEnd, RunProgress
+from stepvec.client.scope import EVERYTHING, scope_of
 from stepvec.client.session import translate_aws_errors
 from stepvec.errors import InvalidInputError
 from stepvec.pacing import batches
 from stepvec.rows.vectors import decode_vector
 from stepvec.runs.images import ImageIdScheme
 from stepvec.runs.reports import RunReport
-from stepvec.runs.run_input import prefixes_of
 from stepvec.stack_names import DATA_STACK, PIPELINE_STACK
 
 _VECTORS_IN_A_BATCH = 1_000
@@ -140,9 +140,9 @@ class Stepvec:
         ...     print(sorted(keys), vectors.shape)
         ['photos/0.jpg', 'photos/1.jpg', 'photos/2.jpg'] (3, 1280)
         """
-        prefixes = prefixes_of([prefix], self._deployment.image_bucket) if prefix else ()
-        rows = rows_of_model(scan_rows(self._deployment, prefixes), model or self.model)
         with translate_aws_errors():
+            scope = scope_of(self._deployment, [prefix]) if prefix else EVERYTHING
+            rows = rows_of_model(scan_rows(self._deployment, scope), model or self.model)
             for batch in batches(rows, _VECTORS_IN_A_BATCH):
                 vectors = np.stack([decode_vector(row) for row in batch])
                 yield VectorBatch([row.image_id for row in batch], [row.key for row in batch], vectors)

@@ -5,7 +5,7 @@ Knows nothing of where it is deployed: the embedded AWS and a real account look 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,6 +18,8 @@ from stepvec.client.session import new_client, translate_aws_errors
 from stepvec.errors import ConfigurationError, RecordError
 from stepvec.estimate.capacity import Capacity
 from stepvec.rows.item import VectorType, vector_type
+from stepvec.runs.images import ONLY_IMAGES, SuffixRule
+from stepvec.runs.run_input import parse_suffixes
 from stepvec.stack_names import DATA_STACK, PIPELINE_STACK
 
 
@@ -35,6 +37,8 @@ class Deployment:
     state_machine_arn: str
     model: str
     client: Callable[[str], Any]
+    suffixes: SuffixRule = ONLY_IMAGES
+    """Which keys its runs take for images, where their input does not say."""
 
     @property
     def is_local(self) -> bool:
@@ -68,6 +72,7 @@ def find_deployment(data_stack: str = DATA_STACK, pipeline_stack: str = PIPELINE
             state_machine_arn=pipeline["StateMachineArn"],
             model=pipeline["Model"],
             client=client,
+            suffixes=suffixes_of(pipeline),
         )
     except KeyError as error:
         raise ConfigurationError(
@@ -92,6 +97,11 @@ def find_settings(pipeline_stack: str = PIPELINE_STACK) -> DeployedSettings:
             f"The stack {pipeline_stack} does not say what it was deployed with: {error}.",
             remedy="It was deployed by another version: deploy again.",
         ) from error
+
+
+def suffixes_of(outputs: Mapping[str, str]) -> SuffixRule:
+    """The deployment's own suffixes, from the outputs of its pipeline stack; those of older versions name none."""
+    return parse_suffixes(codec.from_json(list[str], outputs.get("Suffixes", "[]"), where="Output Suffixes"))
 
 
 def is_local(client: Callable[[str], Any]) -> bool:

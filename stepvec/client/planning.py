@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
 from typing import Final
 
@@ -17,7 +17,7 @@ from stepvec.rows.model import (
     ModelIdentity,
     Precision,
 )
-from stepvec.runs.images import ONLY_IMAGES, is_image
+from stepvec.runs.images import ONLY_IMAGES, SuffixRule
 from stepvec.runs.listing import ListedImage
 
 UNKNOWN_HASH: Final = "0" * WEIGHTS_HASH_CHARACTERS
@@ -31,32 +31,33 @@ def count_images(
     on_progress: Callable[[int], None] = lambda _: None,
     ignored: Counter[str] | None = None,
     objects: Collection[str] = (),
+    suffixes: SuffixRule = ONLY_IMAGES,
 ) -> Workload:
     """The images under `prefixes` of `bucket`, none of which lies within another: a LIST for each 1,000 objects.
 
-    Other objects are counted in `ignored`, by suffix. One of `objects`, under which nothing lies, may be the key of one
-    object, as in a run.
+    What `suffixes` do not take is counted in `ignored`, by suffix. One of `objects`, under which nothing lies, may be
+    the key of one object, whatever its suffix, as in a run.
     """
     key_bytes: Counter[int] = Counter()
     size = 0
+    left_out: Counter[str] = Counter() if ignored is None else ignored
     for prefix in prefixes:
-        for page in _pages(store, bucket, prefix, may_be_object=prefix in objects):
-            images = [entry for entry in page if is_image(entry.key)]
-            if ignored is not None:
-                ignored.update(
-                    ONLY_IMAGES.ignored_as(entry.key, entry.size) for entry in page if not is_image(entry.key)
-                )
+        for images in _images(store, bucket, prefix, suffixes, left_out, may_be_object=prefix in objects):
             size += sum(entry.size for entry in images)
             key_bytes.update(len(entry.key.encode("utf-8", "surrogatepass")) for entry in images)
             on_progress(key_bytes.total())
     return Workload(bytes=size, key_bytes=dict(key_bytes))
 
 
-def _pages(store: ObjectStore, bucket: str, prefix: str, *, may_be_object: bool) -> Iterator[Sequence[ListedImage]]:
+def _images(
+    store: ObjectStore, bucket: str, prefix: str, suffixes: SuffixRule, ignored: Counter[str], *, may_be_object: bool
+) -> Iterator[list[ListedImage]]:
     found = False
     for page in store.list_pages(bucket, prefix):
         found = found or bool(page.objects)
-        yield page.objects
+        kinds = [suffixes.ignored_as(entry.key, entry.size) for entry in page.objects]
+        ignored.update(filter(None, kinds))
+        yield [entry for entry, kind in zip(page.objects, kinds, strict=True) if not kind]
     if may_be_object and not found and (entry := store.head(bucket, prefix.removesuffix("/"))) is not None:
         yield [entry]
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from typing import Any, Final
 
 from stepvec.client.deployment import Deployment
+from stepvec.client.scope import EVERYTHING, Scope
 from stepvec.limits import BATCH_GET_ITEMS
 from stepvec.pacing import batches
 from stepvec.rows.item import PARTITION_KEY, VectorItem, decode_item
@@ -16,19 +17,21 @@ SCAN_SEGMENTS: Final = 8
 """Parts of the table that are read at a time."""
 
 
-def scan_rows(deployment: Deployment, prefixes: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
-    """Every row of the table, or those of keys under `prefixes`, in no order, as DynamoDB gives them.
+def scan_rows(deployment: Deployment, scope: Scope = EVERYTHING) -> Iterator[dict[str, Any]]:
+    """Every row of the table, or those whose keys are in `scope`, in no order, as DynamoDB gives them.
 
     Reads the whole table in parallel, a page of up to 1 MB of each part ahead of the caller.
     """
     client = deployment.client("dynamodb")
     request: dict[str, Any] = {"TableName": deployment.table, "TotalSegments": SCAN_SEGMENTS}
-    if prefixes:
-        names = {f":p{number}": {"S": prefix} for number, prefix in enumerate(prefixes)}
+    if not scope.is_everything:
+        prefixes = {f":p{number}": {"S": prefix} for number, prefix in enumerate(scope.prefixes)}
+        keys = {f":k{number}": {"S": key} for number, key in enumerate(scope.keys)}
+        conditions = [*(f"begins_with(#key, {name})" for name in prefixes), *(f"#key = {name}" for name in keys)]
         request |= {
-            "FilterExpression": " OR ".join(f"begins_with(#key, {name})" for name in names),
+            "FilterExpression": " OR ".join(conditions),
             "ExpressionAttributeNames": {"#key": "Key"},
-            "ExpressionAttributeValues": names,
+            "ExpressionAttributeValues": prefixes | keys,
         }
     with ThreadPoolExecutor(SCAN_SEGMENTS, thread_name_prefix="scan") as pool:
         pending = {pool.submit(client.scan, Segment=segment, **request): segment for segment in range(SCAN_SEGMENTS)}

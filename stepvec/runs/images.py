@@ -41,11 +41,6 @@ def suffix(key: str) -> str:
     return (found and _end(name[: found.end()])) or end
 
 
-def is_image(key: str) -> bool:
-    """Whether a listing takes the key for an image when nothing is said of suffixes."""
-    return not ONLY_IMAGES.ignored_as(key, 1)
-
-
 @dataclass(frozen=True, slots=True)
 class SuffixRule:
     """Which listed keys are tried: those with a suffix of IMAGE_SUFFIXES or `more`; all of them if `more` has "*"."""

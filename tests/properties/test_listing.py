@@ -22,13 +22,13 @@ from lambdas.list_images.sources import ImageSource, PrefixSource
 from stepvec import codec
 from stepvec.errors import InvalidInputError
 from stepvec.limits import STATE_PAYLOAD_BYTES
-from stepvec.runs.images import IMAGE_SUFFIXES, is_image, suffix
+from stepvec.runs.images import IMAGE_SUFFIXES, suffix
 from stepvec.runs.layout import S3Uri
 from stepvec.runs.listing import ListedImage, read_listing
 from stepvec.runs.run_input import RunInput, parse_run_input
 from stepvec.runs.steps import ListingCounts, ListingCursor, ListingState
 from tests.fakes import LAYOUT, MemoryStore
-from tests.properties.strategies import KEYS, PATHS, PROPERTY
+from tests.properties.strategies import KEYS, PATHS, PROPERTY, is_image
 
 START = ListingState("r", "2026-11-25T00:00:00Z", ListingCounts(), ListingCursor(), done=False)
 CLOCKS = st.lists(st.booleans(), min_size=1, max_size=6)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lambdas.list_images.sources import PrefixSource
 from stepvec.audit.compare import (
     Finding,
     FindingKind,
@@ -22,10 +26,18 @@ from stepvec.audit.compare import (
     cosine,
     min_cosine,
 )
+from stepvec.audit.reading import Reading, list_objects
 from stepvec.audit.sorting import sorted_by_key
+from stepvec.client.deployment import Deployment
+from stepvec.client.scope import Scope, scope_of
+from stepvec.errors import InvalidInputError
 from stepvec.rows.item import RowMetadata, VectorItem
 from stepvec.rows.vectors import encode_vector
+from stepvec.runs.images import ONLY_IMAGES, SuffixRule
 from stepvec.runs.listing import ListedImage
+from stepvec.runs.run_input import parse_run_input
+from stepvec.runs.steps import ListingCursor
+from tests.fakes import MemoryStore
 
 MODEL = "resnet18_v2/0123456789ab/standard-1"
 
@@ -60,6 +72,18 @@ def test_an_empty_side() -> None:
     assert kinds([], [image("a"), image("b")]) == [("ImageWithoutRow", "a"), ("ImageWithoutRow", "b")]
     assert kinds([row("a")], []) == [("RowWithoutImage", "a")]
     assert kinds([], []) == []
+
+
+def test_an_object_that_is_no_image_is_not_missed_but_its_row_is_no_orphan() -> None:
+    # A manifest named it.
+    images = [image("a"), image("b.txt"), image("c.jpg"), image("d.txt")]
+    reading = Reading(ONLY_IMAGES, images=len(images))
+    found = list(compare([row("a"), row("d.txt")], images, model=MODEL, is_missed=reading.is_missed))
+    assert [each.key for each in found if isinstance(each, MatchedRow)] == ["a", "d.txt"]
+    assert [(each.kind.value, each.key) for each in found if isinstance(each, Finding)] == [
+        ("ImageWithoutRow", "c.jpg")
+    ]
+    assert (reading.images, reading.ignored) == (3, {"txt": 1})
 
 
 def test_two_rows_of_one_key_are_judged_each() -> None:
@@ -157,3 +181,73 @@ def test_a_sample_is_uniform_and_no_larger_than_asked_for() -> None:
     none: Sample[MatchedRow] = Sample(0, random.Random(0))
     none.offer(MatchedRow("a", "a", "e"))
     assert none.chosen == []
+
+
+class Bucket:
+    """S3's client, as far as a scope and its objects need it."""
+
+    class meta:  # noqa: N801 - boto3's name
+        class events:  # noqa: N801 - boto3's name
+            @staticmethod
+            def register_first(*_: object, **__: object) -> None:
+                """Nothing to shorten here."""
+
+    def __init__(self, *keys: str) -> None:
+        self.keys = sorted(keys, key=str.encode)
+
+    def list_objects_v2(self, *, Prefix: str, StartAfter: str = "", **_: object) -> dict[str, Any]:
+        keys = [key for key in self.keys if key.startswith(Prefix) and key.encode() > StartAfter.encode()]
+        return {"Contents": [{"Key": key, "Size": 1, "ETag": "e"} for key in keys], "IsTruncated": False}
+
+    def head_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:
+        if Key in self.keys:
+            return {"ContentLength": 1, "ETag": "e"}
+        raise ClientError({"Error": {"Code": "404"}}, "HeadObject")
+
+
+def deployed(*keys: str) -> Deployment:
+    bucket = Bucket(*keys)
+    return Deployment("images", "work", "t", "arn", MODEL, lambda _: bucket)
+
+
+@pytest.mark.parametrize(
+    ("paths", "prefixes", "keys"),
+    [
+        ([], ("",), ()),
+        (["/"], ("",), ()),
+        (["a"], ("a/",), ()),
+        (["a/1.jpg"], ("a/1.jpg/",), ("a/1.jpg",)),
+        (["a/1.jpg/"], ("a/1.jpg/",), ()),
+        (["a/gone.jpg", "a/1.jpg"], ("a/1.jpg/", "a/gone.jpg/"), ("a/1.jpg", "a/gone.jpg")),
+        (["a/1.jpg", "a"], ("a/",), ()),
+        (["s3://images//b.jpg"], ("/b.jpg/",), ("/b.jpg",)),
+        (["b.jpg"], ("b.jpg/",), ("b.jpg",)),
+    ],
+)
+def test_a_path_under_which_nothing_lies_is_one_object_there_or_gone(
+    paths: list[str], prefixes: tuple[str, ...], keys: tuple[str, ...]
+) -> None:
+    assert scope_of(deployed("a", "a/1.jpg", "a/2.jpg", "/b.jpg"), paths) == Scope(prefixes, keys)
+
+
+PATHS = st.lists(st.text("a!/0", min_size=1, max_size=4), min_size=1, max_size=3)
+
+
+@given(st.sets(st.text("a!/0", min_size=1, max_size=5)), PATHS)
+def test_objects_of_paths_are_those_of_a_run_in_the_order_of_their_keys(keys: set[str], paths: list[str]) -> None:
+    deployment = deployed(*keys)
+    scope = scope_of(deployment, paths)
+    listed = [entry.key for entry in list_objects(deployment, scope, Reading(ONLY_IMAGES))]
+    assert listed == sorted(set(listed), key=str.encode)
+    assert set(listed) == {key for key in keys if scope.holds(key)}
+    store = MemoryStore()
+    for key in keys:
+        store.add_image("images", key)
+    asked = parse_run_input({"Paths": paths}, image_bucket="images", work_bucket="work", default_shard_size=1)
+    taken = set[str]()
+    for prefix in asked.prefixes:
+        # One by one, since a run refuses to begin where one of them holds nothing.
+        source = PrefixSource(store, "images", (prefix,), objects=asked.objects, suffixes=SuffixRule(("*",)))
+        with contextlib.suppress(InvalidInputError):
+            taken |= {entry.key for page in source.pages(ListingCursor()) for entry in page.objects}
+    assert {key for key in listed if not key.endswith("/")} == {key for key in taken if not key.endswith("/")}

@@ -20,6 +20,7 @@ from stepvec.client.runs import poll_pauses
 from stepvec.errors import InvalidInputError
 from stepvec.rows.item import VECTOR_TYPES, VectorItem, VectorType
 from stepvec.rows.vectors import encode_vector
+from stepvec.runs.images import SuffixRule
 from stepvec.runs.layout import S3Uri, check_run_name
 from stepvec.runs.outcome import FailureReason, ImageFailure
 from stepvec.runs.reports import RunCost, RunReport
@@ -182,6 +183,25 @@ def test_what_is_left_out_of_a_folder_is_counted_by_suffix(tmp_path: Path) -> No
     assert ignored == {"mov": 2, "txt": 1, "(none)": 1}
     assert list(ignored_lines(ignored)) == ["Ignored by suffix: 4 (mov 2, (none) 1, txt 1)"]
     assert list(ignored_lines({})) == []
+
+
+def test_suffixes_say_what_is_a_photo(tmp_path: Path) -> None:
+    touch(tmp_path / "a" / "1.jpg", tmp_path / "a" / "__MACOSX" / "2.jpg")
+    for name in ("3.raw", "4", "notes.txt", "._1.jpg"):
+        (tmp_path / "a" / name).write_text("x")
+    ignored: Counter[str] = Counter()
+    found = collect_photos([tmp_path / "a"], ignored, suffixes=SuffixRule(("raw",)))
+    assert list(found) == ["photos/a/1.jpg", "photos/a/3.raw"]
+    assert ignored == {"(none)": 1, "txt": 1, "(AppleDouble)": 2}
+    assert len(collect_photos([tmp_path / "a"], suffixes=SuffixRule(("*",)))) == 4
+    assert list(collect_photos([tmp_path / "a" / "4"], suffixes=SuffixRule(("(none)",)))) == ["photos/4"]
+    with pytest.raises(InvalidInputError, match="does not end like an image") as refused:
+        collect_photos([tmp_path / "a" / "3.raw"])
+    assert "--suffix" in refused.value.remedy
+    store = MemoryStore()
+    for key in ("a/1.jpg", "a/2.raw", "a/folder/"):
+        store.add_image("b", key, size=0 if key.endswith("/") else 1)
+    assert list(photos_under(store, S3Uri("b", "a"), SuffixRule(("*",)))) == ["a/1.jpg", "a/2.raw"]
 
 
 def test_a_folder_that_cannot_be_read_is_not_an_empty_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,19 +7,19 @@ import pytest
 from stepvec.adapters.environment import read_environment
 from stepvec.errors import ConfigurationError, InvalidInputError, RecordError, StepvecError
 from stepvec.rows.model import ModelCard, ModelIdentity
-from stepvec.runs.images import image_id, is_image, suffix
+from stepvec.runs.images import ONLY_IMAGES, image_id, suffix
 from stepvec.runs.layout import RunLayout, S3Uri, parse_shard_uri
 from stepvec.runs.outcome import FAILURE_MESSAGE_CHARACTERS, FailureReason, ImageFailure
 
 
 @pytest.mark.parametrize("key", ["a.jpg", "a/b.JPEG", "x.Png", "ü/ß.webp", "a.b.GIF", "a\nb.bmp", "1.tif", "1.TIFF"])
 def test_image_suffixes_count_in_any_case(key: str) -> None:
-    assert is_image(key)
+    assert not ONLY_IMAGES.ignored_as(key, 1)
 
 
 @pytest.mark.parametrize("key", ["a.txt", "jpg", "a/.jpg", "a.jpg/", "a.jpg.bak", "", "photos/"])
 def test_other_keys_are_no_images(key: str) -> None:
-    assert not is_image(key)
+    assert ONLY_IMAGES.ignored_as(key, 1)
 
 
 def test_suffix_of_a_folder_with_a_dot_is_not_the_files() -> None:

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from stepvec.client.planning import count_images, planned_model
 from stepvec.client.rows import rows_of_model
 from stepvec.rows.item import encode_item
+from stepvec.runs.images import SuffixRule
 from stepvec_cli.main import app
 from stepvec_cli.views.plan import duration
 from tests.fakes import MemoryStore
@@ -122,3 +123,14 @@ def test_a_path_that_is_one_object_is_counted_as_that_object() -> None:
     assert count_images(store, "b", ["a/1.jpg/"]).images == 0
     assert count_images(store, "b", ["a/"], objects=["a/"]).images == 2
     assert count_images(store, "b", ["/a/"], objects=["/a/"]).images == 1
+
+
+def test_suffixes_say_what_is_counted_and_a_named_object_is_counted_whatever_its_name() -> None:
+    store = MemoryStore()
+    for key in ("a/1.jpg", "a/2.raw", "a/3", "a/notes.txt", "a/._4.jpg", "one"):
+        store.add_image("b", key)
+    ignored: Counter[str] = Counter()
+    assert count_images(store, "b", ["a/"], ignored=ignored, suffixes=SuffixRule(("raw",))).images == 2
+    assert ignored == {"(none)": 1, "txt": 1, "(AppleDouble)": 1}
+    assert count_images(store, "b", ["a/"], suffixes=SuffixRule(("*",))).images == 4
+    assert count_images(store, "b", ["one/"], objects=["one/"]).images == 1
