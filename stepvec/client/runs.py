@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -14,7 +15,8 @@ from stepvec.adapters.object_store import ObjectStore
 from stepvec.client.deployment import Deployment
 from stepvec.errors import InvalidInputError
 from stepvec.runs.layout import RunLayout, check_run_name
-from stepvec.runs.reports import RunReport, ShardProgress
+from stepvec.runs.outcome import ImageFailure
+from stepvec.runs.reports import RunReport, ShardProgress, ShardReport
 from stepvec.runs.steps import ShardEntry
 
 LOCAL_POLL_SECONDS: Final = 0.25
@@ -22,6 +24,8 @@ POLL_SECONDS: Final = 2.0
 """Between the first two questions to AWS about a run; each pause is a tenth longer than the one before."""
 POLL_GROWTH: Final = 1.1
 MAX_POLL_SECONDS: Final = 15.0
+_THREADS: Final = 8
+"""That read a run's files."""
 RUNNING: Final = "RUNNING"
 SUCCEEDED: Final = "SUCCEEDED"
 
@@ -134,6 +138,24 @@ class Run:
         """The run's failures.jsonl."""
         with self._store.open(self.layout.failures) as stream:
             return stream.read()
+
+    def failure_records(self) -> Iterator[ImageFailure]:
+        """The run's failures, one by one."""
+        with self._store.open(self.layout.failures) as stream:
+            for line in stream:
+                yield codec.from_json(ImageFailure, line, where=str(self.layout.failures))
+
+    def shard_reports(self, shards: int, *, most: int) -> Sequence[ShardReport]:
+        """The workers' reports on the run's `shards`, or on `most` of them, spread evenly over the run.
+
+        A shard whose worker never came to write one is left out.
+        """
+        numbers = range(shards) if shards <= most else [number * shards // most for number in range(most)]
+        with ThreadPoolExecutor(_THREADS) as pool:
+            found = pool.map(
+                lambda number: self._store.find_record(ShardReport, self.layout.shard_report(number)), numbers
+            )
+        return [report for report in found if report is not None]
 
     def report_text(self) -> bytes:
         """The run's report.json."""

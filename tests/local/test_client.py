@@ -44,6 +44,25 @@ def test_a_run_is_started_waited_for_listed_and_reported(pipeline: Pipeline, fol
     assert failure["reason"] == "NotAnImage"
 
 
+def test_a_runs_report_is_a_page_with_what_can_be_seen_of_its_failures(
+    pipeline: Pipeline, folder: str, tmp_path: Path
+) -> None:
+    pipeline.put(f"{folder}/half.jpg", photo(9)[:-900])
+    name = stepvec(pipeline, "run", folder, "--wait", "--max-failures", "2", "--reembed").stdout.strip()
+    written = stepvec(pipeline, "report", name, "--html", str(tmp_path / "page.html"))
+    assert written.returncode == 0, written.stderr
+    page = (tmp_path / "page.html").read_text()
+    assert f"<h1>Run {name}</h1>" in page
+    assert "<polygon" in page
+    assert f"{folder}/half.jpg" in page
+    assert page.count("data:image/jpeg;base64,") == 1
+    assert page.count("nothing to see") == 1
+    refused = stepvec(pipeline, "report", name, "--html", str(tmp_path))
+    assert refused.returncode == 1
+    assert "a file is to be written" in refused.stderr
+    pipeline.s3.delete_object(Bucket=pipeline.deployment.image_bucket, Key=f"{folder}/half.jpg")
+
+
 def test_what_was_planned_stands_beside_what_was(pipeline: Pipeline, folder: str) -> None:
     plan = json.loads(stepvec(pipeline, "plan", folder, "--vcpu-hour-usd", "0.03", "--json").stdout)
     assert (plan["images"], plan["shards"], plan["jobs"]) == (4, 1, 1)
