@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stepvec.runs.images import SuffixRule
-from stepvec.runs.run_input import parse_suffixes
+if TYPE_CHECKING:
+    from stepvec.runs.images import SuffixRule
 
 DataStack = Annotated[str, typer.Option(metavar="NAME", help="Name of the stack of the buckets and the table.")]
 PipelineStack = Annotated[str, typer.Option(metavar="NAME", help="Name of the stack of the state machine.")]
@@ -34,4 +34,6 @@ Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no notes: 
 
 def suffix_rule(given: list[str] | None, deployed: SuffixRule) -> SuffixRule:
     """What the option says, or what was deployed where it was left out. Raises InvalidInputError."""
+    from stepvec.runs.run_input import parse_suffixes
+
     return parse_suffixes(given) if given else deployed
