@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import tempfile
@@ -17,4 +18,6 @@ try:
     with tempfile.TemporaryDirectory(prefix="stepvec-assets-") as staging:
         build_app(Path(staging), outdir=outdir, overrides=settings_of(os.environ)).synth()
 except StepvecError as error:
+    if "STEPVEC_ERROR_FILE" in os.environ:  # whoever started this wants to say it in its own way
+        Path(os.environ["STEPVEC_ERROR_FILE"]).write_text(json.dumps([error.message, error.remedy]))
     sys.exit(f"error: {error}")

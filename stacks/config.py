@@ -341,10 +341,6 @@ def _check_families(config: PipelineConfig) -> None:
 
 def check_triggers(config: PipelineConfig) -> None:
     """Raises ConfigurationError for a schedule or prefixes that AWS, or the first run, would refuse."""
-    if config.schedule and not config.schedule_paths:
-        raise ConfigurationError(
-            f"{WHERE}: schedule_paths is empty.", remedy='Name prefixes: "schedule_paths": ["images"].'
-        )
     try:
         if config.schedule:
             parse_schedule(config.schedule, config.schedule_timezone)
@@ -353,6 +349,11 @@ def check_triggers(config: PipelineConfig) -> None:
         parse_suffixes(config.suffixes)
     except (ConfigurationError, InvalidInputError) as error:
         raise ConfigurationError(f"{WHERE}: {error.message}", remedy=error.remedy) from error
+    if config.schedule and not config.schedule_paths:
+        raise ConfigurationError(
+            f"{WHERE}: schedule_paths is empty, and there is a schedule.",
+            remedy='Name prefixes: "schedule_paths": ["images"].',
+        )
 
 
 def prefixes_of(paths: tuple[str, ...]) -> tuple[str, ...]:
