@@ -131,6 +131,10 @@ bench: setup build/photos $(STAMPS)/bench ## Measure the worker against its peer
 	@# BENCH=--quick: one short round without torch, nothing written.
 	$(PYTHON) -m bench.worker $(BENCH)
 
+.PHONY: bench-change
+bench-change: setup build/photos ## Measure the worker against that of another commit, BASE=commit (ten minutes)
+	$(PYTHON) -m bench.change $(BASE) $(BENCH)
+
 .PHONY: bench-memory
 bench-memory: setup ## Measure the worker's memory: long shards, huge photos
 	$(PYTHON) -m bench.memory $(BENCH)

@@ -25,7 +25,7 @@ from testkit.processes import run_measured
 from testkit.storage.client import IMAGE_BUCKET, TABLE, WORK_BUCKET, Storage
 
 _RUN_NUMBERS: Final = itertools.count(1)
-_INPUT: Final = RunInput(
+INPUT: Final = RunInput(
     image_bucket=IMAGE_BUCKET,
     prefixes=("photos/",),
     manifest=None,
@@ -101,7 +101,7 @@ def worker_process(
     """Command and environment of a worker that embeds `images`, whose shard is written."""
     layout = RunLayout(WORK_BUCKET, f"bench-{next(_RUN_NUMBERS)}")
     store = _store(storage)
-    store.write(layout.input, json.dumps(_INPUT.to_document()).encode())
+    store.write(layout.input, json.dumps(INPUT.to_document()).encode())
     store.write(layout.shard(0), dump_shard(images))
     command = [str(WORKER_PYTHON), "-m", "stepvec_worker", "--shard", str(layout.shard(0))]
     environment = worker_environment(storage) | {
