@@ -33,13 +33,12 @@ def embedded_cloud(
     from localaws import EmbeddedCloud
 
     with tempfile.TemporaryDirectory(prefix="stepvec-assembly-") as folder:
-        on_step("Synthesizing the CDK app")
-        provide_assembly(
-            Path(folder),
-            assembly_key(settings),
-            lambda outdir: synthesize(outdir, settings),
-            cache_folders(os.environ),
-        )
+
+        def make(outdir: Path) -> None:
+            on_step("Synthesizing the CDK app")
+            synthesize(outdir, settings)
+
+        provide_assembly(Path(folder), assembly_key(settings), make, cache_folders(os.environ))
         on_step("Deploying its template on the embedded AWS")
         cloud = EmbeddedCloud.start(
             Path(folder),

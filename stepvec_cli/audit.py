@@ -12,11 +12,11 @@ import typer
 from rich.markup import escape
 
 from stepvec import codec
-from stepvec.client.deployment import find_deployment
 from stepvec.client.scope import scope_of
 from stepvec.client.session import translate_aws_errors
 from stepvec.stack_names import DATA_STACK, PIPELINE_STACK
 from stepvec_cli.console import errors
+from stepvec_cli.deployment import deployed
 from stepvec_cli.options import DataStack, PipelineStack, Prefixes, Suffixes, Yes, suffix_rule
 from stepvec_cli.views.plan import ignored_lines
 
@@ -73,7 +73,7 @@ def audit(
     from stepvec.audit.orphans import Orphan, delete_orphans
     from stepvec.audit.table import audit_table
 
-    deployment = find_deployment(data_stack, pipeline_stack)
+    deployment = deployed(data_stack, pipeline_stack)
     findings: Counter[str] = Counter()
 
     with tempfile.TemporaryFile("w+") as orphans:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import typer
 
-from stepvec.client.deployment import find_deployment
 from stepvec.client.runs import Run
 from stepvec.client.session import translate_aws_errors
 from stepvec.errors import InvalidInputError
 from stepvec.stack_names import DATA_STACK, PIPELINE_STACK
+from stepvec_cli.deployment import deployed
 from stepvec_cli.options import DataStack, PipelineStack, RunName
 
 
@@ -24,7 +24,7 @@ def cancel(
     Examples:
         stepvec cancel my-run
     """
-    found = Run(find_deployment(data_stack, pipeline_stack), run)
+    found = Run(deployed(data_stack, pipeline_stack), run)
     with translate_aws_errors():
         if found.ended() is not None:
             raise InvalidInputError(f"The run {run} has ended already.", remedy="There is nothing to stop.")

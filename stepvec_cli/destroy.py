@@ -22,6 +22,7 @@ from stepvec.client.session import caller, new_client, translate_aws_errors
 from stepvec.errors import InvalidInputError
 from stepvec_cli.console import errors
 from stepvec_cli.options import Yes
+from stepvec_cli.progress import Steps
 
 
 def destroy(
@@ -43,7 +44,8 @@ def destroy(
         stepvec destroy
         stepvec destroy --data --confirm StepvecData
     """
-    account, region = caller()
+    with Steps("Asking AWS for the account", plain=False):
+        account, region = caller()
     config = project_config()
     data_stack, pipeline_stack = data_stack or config.data_stack, pipeline_stack or config.pipeline_stack
     client = new_client()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import chain
+from itertools import chain, islice
 from typing import Final
 
 import typer
@@ -14,6 +14,7 @@ from local_pipeline.installation import CDK, project_config
 from local_pipeline.prerequisites import examine_machine
 from stacks.devices import DEVICES
 from stepvec.client.doctor import Finding, Verdict, Wanted, examine_account
+from stepvec_cli.progress import Steps
 
 _COLOURS: Final = {Verdict.OK: "green", Verdict.WARNING: "yellow", Verdict.STOP: "bold red"}
 
@@ -55,7 +56,9 @@ def findings() -> Iterator[Finding]:
 def print_findings(found: Iterable[Finding], console: Console) -> bool:
     """A line for each finding as it comes, the remedy and a link below it; returns whether one of them says stop."""
     stops = False
-    for finding in found:
+    with Steps("Looking at this machine and the account", plain=False):
+        first = list(islice(found := iter(found), 1))
+    for finding in chain(first, found):
         stops = stops or finding.verdict is Verdict.STOP
         colour = _COLOURS[finding.verdict]
         line = f"[{colour}]{finding.verdict.value:<8}[/] {escape(finding.subject)}: {escape(finding.message)}"

@@ -7,12 +7,12 @@ from typing import Annotated
 import typer
 
 from stepvec.adapters.object_store import ObjectStore
-from stepvec.client.deployment import find_deployment
 from stepvec.client.session import translate_aws_errors
 from stepvec.runs.layout import S3Uri
 from stepvec.stack_names import DATA_STACK, PIPELINE_STACK
-from stepvec_cli.console import errors
+from stepvec_cli.deployment import deployed
 from stepvec_cli.options import DataStack, PipelineStack
+from stepvec_cli.progress import Steps
 
 
 def inventory(
@@ -32,12 +32,12 @@ def inventory(
     from stepvec.client.inventory import inventory_as_csv
 
     manifest = S3Uri.parse(uri)
-    deployment = find_deployment(data_stack, pipeline_stack)
-    with translate_aws_errors(), errors.status("reading") as status:
+    deployment = deployed(data_stack, pipeline_stack)
+    with translate_aws_errors(), Steps("Reading the inventory") as steps:
         converted = inventory_as_csv(
             ObjectStore(deployment.client("s3")),
             manifest,
             deployment.work_bucket,
-            on_file=lambda done, files: status.update(f"{done} of {files} files"),
+            on_file=lambda done, files: steps(f"Reading the inventory: {done} of {files} files"),
         )
     typer.echo(str(converted))

@@ -8,11 +8,9 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from local_pipeline.cloud import embedded_cloud
 from stepvec.rows.model import Engine, Precision
-from stepvec_cli.console import errors
+from stepvec_cli.progress import Steps
 
 if TYPE_CHECKING:
     from localaws import EmbeddedCloud
@@ -40,20 +38,8 @@ def engine_settings(engine: Engine | None, precision: Precision | None) -> dict[
 def cloud_with_spinner(slots: int, settings: Mapping[str, Any] | None = None) -> Iterator[EmbeddedCloud]:
     """The embedded AWS, with a spinner until it is there."""
     with ExitStack() as stack:
-        with _spinner() as spinner:
-            task = spinner.add_task("", total=None)
-            cloud = stack.enter_context(
-                embedded_cloud(slots, settings, lambda step: spinner.update(task, description=step))
-            )
+        with Steps("Starting") as steps:
+            from local_pipeline.cloud import embedded_cloud  # after something is on the screen
+
+            cloud = stack.enter_context(embedded_cloud(slots, settings, steps))
         yield cloud
-
-
-def _spinner() -> Progress:
-    return Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=12),
-        TimeElapsedColumn(),
-        console=errors,
-        transient=True,
-    )

@@ -9,14 +9,10 @@ from typing import Annotated, Any
 
 import typer
 
-from local_pipeline.cloud import deployment_of
-from local_pipeline.installation import project_config
-from stepvec.client.runs import SUCCEEDED
 from stepvec_cli.console import errors
 from stepvec_cli.local import CORES, EngineName, PrecisionName, Slots, cloud_with_spinner, engine_settings
 from stepvec_cli.options import Suffixes, suffix_rule
-from stepvec_cli.views.plan import ignored_lines
-from stepvec_cli.views.run import RunLine, print_end, print_failures, print_likeness, print_results
+from stepvec_cli.progress import Steps
 
 
 def run(
@@ -40,13 +36,19 @@ def run(
         stepvec local run a.jpg b.jpg --out two
         stepvec local run ~/Pictures --engine openvino --precision int8
     """
-    # Imported here: pyarrow and numpy take most of a second, and `--help` needs neither.
-    from local_pipeline.one_shot import run_once
-    from local_pipeline.photos import collect_photos
-
     ignored: Counter[str] = Counter()
-    rule = suffix_rule(suffixes, project_config().suffix_rule)
-    found = collect_photos(photos, ignored, suffixes=rule)
+    with Steps("Looking for photos"):
+        # After something is on the screen: pyarrow, numpy and boto3 take a second.
+        from local_pipeline.cloud import deployment_of
+        from local_pipeline.installation import project_config
+        from local_pipeline.one_shot import run_once
+        from local_pipeline.photos import collect_photos
+        from stepvec.client.runs import SUCCEEDED
+        from stepvec_cli.views.plan import ignored_lines
+        from stepvec_cli.views.run import RunLine, print_end, print_failures, print_likeness, print_results
+
+        rule = suffix_rule(suffixes, project_config().suffix_rule)
+        found = collect_photos(photos, ignored, suffixes=rule)
     for told in ignored_lines(ignored):
         errors.print(told, highlight=False, markup=False, soft_wrap=True)
     options: dict[str, Any] = {"MaxFailures": max_failures, "Suffixes": list(rule.more)}

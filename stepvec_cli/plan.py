@@ -13,7 +13,7 @@ from local_pipeline.installation import MODEL_DIRECTORY, project_config
 from stepvec import codec
 from stepvec.adapters.figures import load_prices, load_throughput
 from stepvec.adapters.object_store import ObjectStore
-from stepvec.client.deployment import DeployedSettings, find_deployment, find_settings
+from stepvec.client.deployment import DeployedSettings, find_settings
 from stepvec.client.planning import UNKNOWN_HASH, count_images, planned_model
 from stepvec.client.session import translate_aws_errors
 from stepvec.errors import WeightsError
@@ -24,8 +24,9 @@ from stepvec.rows.model import Architecture, Engine, Precision
 from stepvec.runs.run_input import MAX_SHARD_SIZE, parse_run_input
 from stepvec.stack_names import DATA_STACK, PIPELINE_STACK
 from stepvec.weights.model_directory import read_model_card
-from stepvec_cli.console import errors
+from stepvec_cli.deployment import deployed
 from stepvec_cli.options import DataStack, PipelineStack, Suffixes, suffix_rule
+from stepvec_cli.progress import Steps
 from stepvec_cli.views.plan import ignored_lines, plan_lines
 
 DEFAULT_ARCHITECTURE: Final[Architecture] = "resnet18_v2"
@@ -94,16 +95,16 @@ def plan(
 def _count(
     paths: list[str], data_stack: str, pipeline_stack: str, suffixes: list[str] | None, ignored: Counter[str]
 ) -> Workload:
-    deployment = find_deployment(data_stack, pipeline_stack)
+    deployment = deployed(data_stack, pipeline_stack)
     wanted = parse_run_input(
         {"Paths": paths}, image_bucket=deployment.image_bucket, work_bucket="", default_shard_size=1
     )
-    with translate_aws_errors(), errors.status("counting") as status:
+    with translate_aws_errors(), Steps("Counting images", plain=False) as steps:
         return count_images(
             ObjectStore(deployment.client("s3")),
             deployment.image_bucket,
             wanted.prefixes,
-            lambda count: status.update(f"counting: {count:,} images"),
+            lambda count: steps(f"Counting images: {count:,}"),
             ignored,
             wanted.objects,
             suffix_rule(suffixes, deployment.suffixes),

@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
-from stepvec.client.deployment import find_deployment
 from stepvec.client.repair import start_repair
 from stepvec.client.session import translate_aws_errors
 from stepvec.stack_names import DATA_STACK, PIPELINE_STACK
 from stepvec_cli.console import errors
+from stepvec_cli.deployment import deployed
 from stepvec_cli.options import DataStack, PipelineStack, RunName
 from stepvec_cli.views.run import wait_for
 
@@ -37,7 +37,7 @@ def repair(
         stepvec repair my-run --wait
         stepvec repair my-run --max-failures 10
     """
-    deployment = find_deployment(data_stack, pipeline_stack)
+    deployment = deployed(data_stack, pipeline_stack)
     with translate_aws_errors():
         repair = start_repair(deployment, run, max_failures=max_failures)
     if repair is None:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from stepvec.adapters.outputs import check_file, written
-from stepvec.client.deployment import find_deployment
 from stepvec.client.runs import Run
 from stepvec.client.session import translate_aws_errors
 from stepvec.client.timeline import timeline
 from stepvec.stack_names import DATA_STACK, PIPELINE_STACK
 from stepvec_cli.console import errors
+from stepvec_cli.deployment import deployed
 from stepvec_cli.options import DataStack, PipelineStack, RunName
 from stepvec_cli.views.plan import comparison_lines
 from stepvec_cli.views.run import print_report
@@ -45,7 +45,7 @@ def report(
     """
     if html is not None:
         check_file(html, remedy="Give another place with --html.")
-    deployment = find_deployment(data_stack, pipeline_stack)
+    deployment = deployed(data_stack, pipeline_stack)
     found = Run(deployment, run)
     with translate_aws_errors():
         done = found.report()

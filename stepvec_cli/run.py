@@ -7,11 +7,11 @@ from typing import Annotated, Any
 
 import typer
 
-from stepvec.client.deployment import find_deployment
 from stepvec.client.runs import Run
 from stepvec.client.session import translate_aws_errors
 from stepvec.runs.images import ImageIdScheme
 from stepvec.stack_names import DATA_STACK, PIPELINE_STACK
+from stepvec_cli.deployment import deployed
 from stepvec_cli.options import DataStack, PipelineStack, Suffixes
 from stepvec_cli.views.run import wait_for
 
@@ -56,9 +56,7 @@ def run(
         run_input["RetryFailures"] = True
     if shard_size is not None:
         run_input["ShardSize"] = shard_size
-    started = Run(
-        find_deployment(data_stack, pipeline_stack), name or datetime.now(UTC).strftime("run-%Y%m%d-%H%M%S-%f")
-    )
+    started = Run(deployed(data_stack, pipeline_stack), name or datetime.now(UTC).strftime("run-%Y%m%d-%H%M%S-%f"))
     with translate_aws_errors():
         started.start(run_input)
     typer.echo(started.name)

@@ -6,10 +6,10 @@ from typing import Annotated, Final
 
 import typer
 
-from stepvec.client.deployment import find_deployment
 from stepvec.client.runs import RUNNING, Run, list_runs
 from stepvec.client.session import translate_aws_errors
 from stepvec.stack_names import DATA_STACK, PIPELINE_STACK
+from stepvec_cli.deployment import deployed
 from stepvec_cli.options import DataStack, PipelineStack
 from stepvec_cli.views.run import print_end, progress_note
 
@@ -27,7 +27,7 @@ def status(
         stepvec status
         stepvec status my-run
     """
-    deployment = find_deployment(data_stack, pipeline_stack)
+    deployment = deployed(data_stack, pipeline_stack)
     with translate_aws_errors():
         if run is None:
             runs = list_runs(deployment, RUNS_SHOWN)

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Final, Self
 
 import typer
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from stepvec.client.runs import SUCCEEDED, Run, RunEnd, RunProgress
 from stepvec.client.session import translate_aws_errors
 from stepvec.runs.reports import RunReport
 from stepvec_cli.console import errors
+from stepvec_cli.progress import Bars
 from stepvec_cli.views.plan import ignored_lines
 
 if TYPE_CHECKING:
@@ -31,61 +31,53 @@ UNIFORM_SHOWN: Final = 5
 """Images of one colour that are named; the report has more."""
 
 
-def progress_line() -> Progress:
-    """The line that shows work in progress: what, a bar, how many of how many, and the task's field `note`."""
-    return Progress(
-        TextColumn("{task.description:<10}"),
-        BarColumn(bar_width=30),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[note]}"),
-        console=errors,
-    )
-
-
 def progress_note(listed: int, progress: RunProgress, seconds: float | None = None) -> str:
-    """How far a run is, in one line; with the `seconds` so far, also its rate and the time left."""
+    """How far a run is, in one line; with the `seconds` so far, also its rate and what is left."""
     note = f"listed {listed}, embedded {progress.embedded}, failed {progress.failed}"
     done = progress.embedded + progress.failed
-    if done and seconds:
+    if done and seconds and done >= progress.to_embed:
+        note += ", verifying"
+    elif done and seconds:
         rate = done / seconds
-        note += f", {rate:.1f} images/s, {max(0, progress.to_embed - done) / rate:.0f} s left"
+        note += f", {rate:.1f} images/s, {(progress.to_embed - done) / rate:.0f} s left"
     return note
 
 
 class RunLine:
-    """Two bars for as long as its block lasts: photos uploaded, photos embedded. A Watcher of a one-shot run."""
+    """How many photos are uploaded and embedded, for as long as its block lasts. A Watcher of a one-shot run."""
 
     def __init__(self, photos: int) -> None:
         self._photos = photos
-        self._line = progress_line()
-        self._upload = self._line.add_task("uploading", total=photos, note="")
-        self._embed = self._line.add_task("embedding", total=photos, note="listing", visible=False)
+        self._bars = Bars()
+        self._uploaded = 0
         self._started: float | None = None
         self.results: tuple[Likeness, list[ImageFailure]] | None = None
 
     def __enter__(self) -> Self:
-        self._line.start()
+        self._bars.__enter__()
+        self._bars("uploading", 0, self._photos)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._line.stop()
+        self._bars.__exit__(kind, error, at)
 
     def on_upload(self) -> None:
         """One more photo was uploaded."""
-        self._line.advance(self._upload)
+        self._uploaded += 1
+        self._bars("uploading", self._uploaded, self._photos, last=self._uploaded == self._photos)
 
     def on_progress(self, progress: RunProgress) -> None:
         """The run has come this far; its rate counts from the first call."""
         self._started = self._started or time.perf_counter()
         seconds = time.perf_counter() - self._started
         note = progress_note(self._photos, progress, seconds) if progress.to_embed else "listing"
-        self._line.update(self._embed, visible=True, completed=progress.embedded + progress.failed, note=note)
+        self._bars("embedding", progress.embedded + progress.failed, self._photos, note)
 
     def on_report(self, report: RunReport) -> None:
         """The run has ended with this report."""
         last = RunProgress(self._photos, report.embedded + report.unchanged, failed=report.failed)
-        note = progress_note(self._photos, last)
-        self._line.update(self._embed, visible=True, completed=last.embedded + last.failed, note=note)
+        done = last.embedded + last.failed
+        self._bars("embedding", done, self._photos, progress_note(self._photos, last), last=True)
 
     def on_results(self, found: Likeness, failures: list[ImageFailure]) -> None:
         """What the vectors show, and what failed: kept until the run's end has been told."""
@@ -94,14 +86,14 @@ class RunLine:
 
 def wait_for(run: Run) -> None:
     """Show the progress of `run` until it ends, and how it ended. Raises typer.Exit with code 1 where it failed."""
-    with progress_line() as line:
-        task = line.add_task("embedding", total=None, note="listing")
+    with Bars() as bars:
         start = time.perf_counter()
+        bars("embedding", 0, None, "listing")
 
         def show(progress: RunProgress) -> None:
             if progress.to_embed:
                 note = progress_note(progress.to_embed, progress, time.perf_counter() - start)
-                line.update(task, total=progress.to_embed, completed=progress.embedded + progress.failed, note=note)
+                bars("embedding", progress.embedded + progress.failed, progress.to_embed, note)
 
         with translate_aws_errors():
             ended = run.wait(show)
