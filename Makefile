@@ -73,6 +73,11 @@ test-worker: setup setup-tests ## The tests of the worker's modules, in its own 
 	$(call say,Tests of the worker's modules in the worker's own environment)
 	PYTHONPATH="$(CURDIR)/build/worker-test-packages" .venv-worker/bin/python -m pytest $(or $(TESTS),tests/worker)
 
+.PHONY: test-readers
+test-readers: setup $(STAMPS)/readers ## Read exports by pandas, DuckDB and Lance (170 MB to install, 330 MB unpacked)
+	$(call say,Exports read by pandas and DuckDB and Lance)
+	PYTHONPATH=$(CURDIR)/build/reader-packages $(PYTHON) -m pytest tests/export/test_readers.py
+
 .PHONY: deploy
 deploy: setup ## Deploy both stacks into the account and region of your AWS credentials
 	.venv/bin/stepvec deploy
@@ -206,9 +211,10 @@ dashboard: setup build/photos ## Draw docs/images/dashboard.png from real runs h
 .PHONY: lock
 lock: | tools ## Resolve pyproject's dependency groups into requirements/*.txt again
 	@# OpenVINO does without openvino-telemetry, which would tell its maker of each import.
-	for name in tools project lambda-runtime lambda worker worker-gpu worker-test bench corpus-tools photos second-opinion; do \
+	for name in tools project lambda-runtime lambda worker worker-gpu worker-test bench corpus-tools photos second-opinion readers; do \
 	  $(UV) pip compile --quiet --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
 	    --no-emit-find-links --no-emit-package openvino-telemetry $$(test $$name != photos || echo --no-deps) \
+	    $$(test $$name != readers || echo --constraints requirements/project.txt --no-emit-package numpy --no-emit-package pyarrow) \
 	    --group pyproject.toml:$$name --output-file requirements/$$name.txt; \
 	done
 
@@ -254,6 +260,13 @@ $(STAMPS)/worker-test: requirements/worker-test.txt $(STAMPS)/worker
 	rm -rf build/worker-test-packages
 	$(UV) pip install --quiet --require-hashes --no-deps --python .venv-worker/bin/python \
 	  --target build/worker-test-packages -r requirements/worker-test.txt
+	@touch $@
+
+$(STAMPS)/readers: requirements/readers.txt $(STAMPS)/project
+	$(call say,Installing pandas and DuckDB and Lance into build/reader-packages)
+	rm -rf build/reader-packages
+	$(UV) pip install --quiet --require-hashes --no-deps --python .venv/bin/python \
+	  --target build/reader-packages -r requirements/readers.txt
 	@touch $@
 
 $(STAMPS)/bench: requirements/bench.txt | tools

@@ -63,7 +63,7 @@ COMMANDS: Final = (
     Section(
         "Vectors",
         (
-            Row("export", "export:export", "Write the table's vectors to a Parquet file.", aws=True),
+            Row("export", "export:export", "Write the table's vectors to Parquet files, or others.", aws=True),
             Row("audit", "audit:audit", "Compare the whole table with the bucket and name what differs.", aws=True),
         ),
     ),

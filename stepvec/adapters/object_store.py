@@ -198,6 +198,11 @@ class ObjectStore:
             raise as_storage_error("S3", f"writing {uri}", error) from error
         return True
 
+    def delete(self, uri: S3Uri) -> None:
+        """Remove the file at `uri`, if there is one."""
+        with _storage_errors(f"deleting {uri}"):
+            self._client.delete_object(Bucket=uri.bucket, Key=uri.key)
+
     def upload(self, uri: S3Uri, stream: IO[bytes]) -> None:
         """Write the file at `uri` from a stream, in parts where it is large."""
         with _storage_errors(f"writing {uri}"):

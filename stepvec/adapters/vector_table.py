@@ -154,7 +154,7 @@ class VectorTable:
             try:
                 return request()
             except (ClientError, BotoCoreError) as error:
-                if not _may_pass(error):
+                if not may_pass(error):
                     raise as_storage_error("DynamoDB", what, error) from error
                 if attempt == MAX_ATTEMPTS - 1:
                     raise self._starved(what, str(error)) from error
@@ -169,7 +169,7 @@ class VectorTable:
         )
 
 
-def _may_pass(error: ClientError | BotoCoreError) -> bool:
+def may_pass(error: ClientError | BotoCoreError) -> bool:
     """Whether the same request may succeed in a while: throttled, a fault of the service, or of the network."""
     if isinstance(error, ClientError):
         status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))

@@ -1,4 +1,4 @@
-"""What an export looks like (docs/export.md): its files, the columns of its rows, its manifest."""
+"""What an export looks like (docs/export.md): its files and its manifest. `columns` has those of its rows."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-import pyarrow as pa
+from stepvec.export.columns import Numbers
 
 FORMAT: Final = 1
 """Of the manifest and the columns. It is raised when a reader of the old one would misread the new one."""
@@ -14,12 +14,9 @@ FORMAT: Final = 1
 MANIFEST: Final = "_manifest.json"
 """Written last: an export is whole if it is there. Readers of Parquet folders pass over names that begin with "_"."""
 
-Numbers = Literal["float32", "float16"]
-NUMBERS: Final[tuple[Numbers, ...]] = ("float32", "float16")
-"""What the numbers of exported vectors may be, whatever type the rows store."""
-
-METADATA: Final = "stepvec:"
-"""What the keys of ours in a Parquet file's footer begin with."""
+Form = Literal["parquet", "npy", "lance", "csv", "jsonl"]
+FORMS: Final[tuple[Form, ...]] = ("parquet", "npy", "lance", "csv", "jsonl")
+"""What the files of an export may be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +58,12 @@ class ExportManifest:
     """`_manifest.json`. All rows are of one `model`; `runs` counts them by the run that wrote them.
 
     `left_out` counts the rows of other models that were passed over, by model ("" for rows that name none).
-    `prefixes` is empty for the whole table. Times are ISO 8601, UTC.
+    `prefixes` and `keys` are empty for the whole table. Times are ISO 8601, UTC.
     """
 
     format: int
     stepvec: str
+    form: Form
     model: str
     dimension: int
     numbers: Numbers
@@ -75,29 +73,25 @@ class ExportManifest:
     left_out: Mapping[str, int]
     origin: ExportOrigin
     prefixes: tuple[str, ...]
+    keys: tuple[str, ...]
     since: Since | None
     started: str
     finished: str
     read_units: float
 
 
-def vector_type(dimension: int, numbers: Numbers) -> pa.DataType:
-    """The type of the column `vector`."""
-    return pa.list_(pa.field("item", pa.float32() if numbers == "float32" else pa.float16(), nullable=False), dimension)
+def footer_of(manifest: ExportManifest) -> dict[str, str]:
+    """What the footer of one of its Parquet files says, beside the file's own rows by run."""
+    return footer(manifest.stepvec, manifest.model, manifest.numbers, manifest.origin, manifest.started)
 
 
-def row_schema(dimension: int, numbers: Numbers = "float32", metadata: Mapping[str, str] | None = None) -> pa.Schema:
-    """The columns of an exported row: its key, then what it was made from and when, then its vector."""
-    return pa.schema(
-        [
-            pa.field("image_id", pa.string(), nullable=False),
-            pa.field("key", pa.string(), nullable=False),
-            pa.field("etag", pa.string(), nullable=False),
-            pa.field("model", pa.string(), nullable=False),
-            pa.field("run", pa.string(), nullable=False),
-            pa.field("created", pa.timestamp("ms", "UTC"), nullable=False),
-            pa.field("modified", pa.timestamp("ms", "UTC")),
-            pa.field("vector", vector_type(dimension, numbers), nullable=False),
-        ],
-        {f"{METADATA}{name}": text for name, text in (metadata or {}).items()},
-    )
+def footer(version: str, model: str, numbers: Numbers, origin: ExportOrigin, started: str) -> dict[str, str]:
+    """As footer_of, while there is no manifest yet."""
+    return {
+        "version": version,
+        "model": model,
+        "numbers": numbers,
+        "table": origin.table,
+        "region": origin.region,
+        "export": started,
+    }

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from stepvec import codec
 from stepvec.errors import InvalidInputError
+from stepvec.export.columns import matrix
 from stepvec.export.format import FORMAT, MANIFEST, ExportManifest
 
 BATCH_ROWS: Final = 8_192
@@ -50,6 +51,11 @@ class Export:
                 f"{folder} is an export of format {manifest.format}; this version reads format {FORMAT}.",
                 remedy="Export again with this version.",
             )
+        if manifest.form != "parquet":
+            raise InvalidInputError(
+                f"{folder} is an export as {manifest.form}; only Parquet is read back.",
+                remedy="Export again without --format.",
+            )
         return cls(folder, manifest)
 
     def batches(self, columns: Sequence[str] | None = None, *, rows: int = BATCH_ROWS) -> Iterator[pa.RecordBatch]:
@@ -72,12 +78,6 @@ class Export:
                     f"{file} is not what was exported: it is missing, or its bytes have changed.",
                     remedy="Copy it again, or export again.",
                 )
-
-
-def matrix(vectors: pa.Array) -> npt.NDArray[np.float32]:
-    """A column of vectors as (N, D) float32."""
-    numbers: npt.NDArray[np.float32] = vectors.flatten().to_numpy(zero_copy_only=False).astype(np.float32, copy=False)
-    return numbers.reshape(len(vectors), vectors.type.list_size)
 
 
 def sha256_of(file: Path) -> str:

@@ -68,8 +68,13 @@ def read_vector(row: Mapping[str, Any]) -> npt.NDArray[np.float32]:
     return _decode(bytes(row["Vector"]), vector_type(row["DataType"]), None if scale is None else float(scale))
 
 
+def decode_numbers(data: bytes, data_type: VectorType) -> npt.NDArray[np.float32]:
+    """The stored numbers of one vector, or of several one after the other, as float32; int8 before its scale."""
+    return np.frombuffer(data, dtype=_DTYPES[data_type]).astype(np.float32)
+
+
 def _decode(data: bytes, data_type: VectorType, scale: float | None) -> npt.NDArray[np.float32]:
-    numbers = np.frombuffer(data, dtype=_DTYPES[data_type]).astype(np.float32)
+    numbers = decode_numbers(data, data_type)
     return numbers if scale is None else numbers * np.float32(scale)
 
 

@@ -98,10 +98,25 @@ class _Parser:
             self.take(")")
             wanted = word == "attribute_exists"
             return lambda item, names, _: (names.get(attribute, attribute) in item) is wanted
+        if word == "begins_with":
+            self.take("(")
+            attribute = self.take()
+            self.take(",")
+            value = self.take()
+            self.take(")")
+            return _beginning(attribute, value)
         sign = self.take()
         if sign not in _COMPARISONS:
             raise ConditionError(f"{word} {sign} is not understood")
         return _comparison(word, _COMPARISONS[sign], self.take())
+
+
+def _beginning(attribute: str, value: str) -> Condition:
+    def holds(item: Item, names: Mapping[str, str], values: Mapping[str, Any]) -> bool:
+        text: str = item.get(names.get(attribute, attribute), {}).get("S", "")
+        return text.startswith(values[value]["S"])
+
+    return holds
 
 
 def _either(left: Condition, right: Condition) -> Condition:

@@ -1,7 +1,8 @@
-"""Tables with the partition key ImageId: BatchGetItem, GetItem, PutItem with or without condition, BatchWriteItem."""
+"""Tables with the partition key ImageId: BatchGetItem, GetItem, PutItem (with condition), BatchWriteItem, Scan."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import zlib
@@ -12,9 +13,11 @@ from stepvec.limits import BATCH_GET_ITEMS
 from stepvec.rows.item import PARTITION_KEY
 from testkit.http_messages import Message, response
 from testkit.storage.conditions import ConditionError, parse_condition
-from testkit.storage.synthetic import TABLE_WITH_ROWS, SyntheticRows
+from testkit.storage.synthetic import TABLE_WITH_ROWS, SyntheticRows, SyntheticVectors
 
 READ_UNIT_BYTES: Final = 4096
+PAGE_BYTES: Final = 1024 * 1024
+"""https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_Scan.html"""
 BATCH_WRITE_ITEMS: Final = 25
 """https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html"""
 _ERROR_PREFIX: Final = "com.amazonaws.dynamodb.v20120810#"
@@ -37,11 +40,12 @@ class Tables:
     def __init__(self, stored: Callable[[int], None]) -> None:
         self.rows: dict[str, dict[str, Item]] = {}
         self._stored = stored
-        self._operations: dict[str, Callable[[Any], Answer]] = {
+        self._operations: dict[str, Callable[[Any], Answer | bytes]] = {
             "BatchGetItem": self._batch_get,
             "GetItem": self._get,
             "PutItem": self._put,
             "BatchWriteItem": self._batch_write,
+            "Scan": self._scan,
         }
 
     def answer(self, request: Message) -> bytes:
@@ -51,11 +55,11 @@ class Tables:
             status, body = "200 OK", self._operation(name)(json.loads(request.content))
         except RequestRefused as refused:
             status, body = "400 Bad Request", refused.body
-        content = json.dumps(body, separators=(",", ":")).encode()
+        content = body if isinstance(body, bytes) else json.dumps(body, separators=(",", ":")).encode()
         headers = b"Content-Type: application/x-amz-json-1.0\r\nx-amz-crc32: %d\r\n" % zlib.crc32(content)
         return response(status, content, headers)
 
-    def _operation(self, name: str) -> Callable[[Any], Answer]:
+    def _operation(self, name: str) -> Callable[[Any], Answer | bytes]:
         if name not in self._operations:
             raise RequestRefused("UnknownOperationException", f"{name} is not known here.")
         return self._operations[name]
@@ -110,6 +114,35 @@ class Tables:
             self._table(table)[item[PARTITION_KEY]["S"]] = item
         self._stored(len(writes))
         return {"UnprocessedItems": {}}
+
+    def _scan(self, request: Any) -> Answer | bytes:
+        """A page of a segment. Rows are in the order of a hash of their keys, of which each segment has a part."""
+        segments, segment = request.get("TotalSegments", 1), request.get("Segment", 0)
+        after = request.get("ExclusiveStartKey", {}).get(PARTITION_KEY, {}).get("S", "")
+        if vectors := SyntheticVectors.named(request["TableName"]):
+            return vectors.page(segment, segments, after)
+        rows = self._table(request["TableName"])
+        keys = sorted((_hashed(key), key) for key in rows if _hashed(key)[0] * segments // 256 == segment)
+        keys = [found for found in keys if not after or found > (_hashed(after), after)]
+        page, size = [], 0
+        for _, key in keys[: request.get("Limit", len(keys))]:
+            page.append(rows[key])
+            size += _item_bytes(rows[key])
+            if size > PAGE_BYTES:
+                break
+        expression = request.get("FilterExpression")
+        items = [item for item in page if not expression or _holds(expression, request, item)]
+        answer: Answer = {"Items": items, "Count": len(items), "ScannedCount": len(page)}
+        if len(page) < len(keys):
+            answer["LastEvaluatedKey"] = {PARTITION_KEY: page[-1][PARTITION_KEY]}
+        if request.get("ReturnConsumedCapacity", "NONE") != "NONE":
+            units = math.ceil(size / READ_UNIT_BYTES) / 2
+            answer["ConsumedCapacity"] = {"TableName": request["TableName"], "CapacityUnits": units}
+        return answer
+
+
+def _hashed(key: str) -> bytes:
+    return hashlib.md5(key.encode(), usedforsecurity=False).digest()
 
 
 def _holds(expression: str, request: Mapping[str, Any], item: Item) -> bool:

@@ -1,4 +1,4 @@
-"""Buckets: GetObject with If-Match and Range, HeadObject, PutObject, ListObjectsV2."""
+"""Buckets: GetObject with If-Match and Range, HeadObject, PutObject, DeleteObject, ListObjectsV2."""
 
 from __future__ import annotations
 
@@ -55,6 +55,11 @@ class Bucket:
         self.objects[key] = stored
         self._keys = None
 
+    def delete(self, key: str) -> None:
+        """Forget an object, if there is one."""
+        if self.objects.pop(key, None):
+            self._keys = None
+
     def page(self, prefix: str, after: str, most: int) -> Iterator[tuple[str, int, str, str, str]]:
         """Key, size, ETag, date and storage class of up to `most` objects under `prefix` and behind the key `after`."""
         if self._keys is None:
@@ -94,6 +99,9 @@ class Buckets:
         if bucket is None:
             # An answer to HEAD has no body.
             return response("404 Not Found") if method == "HEAD" else _error("404 Not Found", "NoSuchBucket")
+        if method == "DELETE" and key:
+            bucket.delete(key)
+            return response("204 No Content")
         if method not in ("GET", "HEAD") or not key:
             return _error("501 Not Implemented", "NotImplemented")
         stored = bucket.objects.get(key)

@@ -2,12 +2,18 @@
 
 Nothing of them is kept in memory: key, size and ETag of an image follow from its number, and its number from its key.
 `images-N` is a bucket of N images. Of the tables `rows-all` has the row of every image, and `rows-none` has none.
+`vectors-N-D` has N rows with vectors of D numbers, and can be scanned.
 """
 
 from __future__ import annotations
 
+import base64
+import random
+import re
+from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 BUCKET: Final = "images-"
@@ -16,6 +22,10 @@ TABLE_WITH_ROWS: Final = "rows-all"
 TABLE_WITHOUT_ROWS: Final = "rows-none"
 MODEL: Final = "resnet18_v2/a81db45fd7b7/standard-1"
 MODIFIED: Final = "2026-11-01T12:00:00.000Z"
+SCAN_PAGE_BYTES: Final = 1024 * 1024
+_METADATA_BYTES: Final = 300
+_VECTORS: Final = 61
+"""Prime: rows of a page that follow each other, and pages, do not repeat together."""
 _FOLDER_IMAGES: Final = 1_000
 # Odd, so that the products are a permutation of all 128-bit numbers: as random to look at as MD5, and as hard to zip.
 _SCATTER: Final = 0xDA942042E4DD58B59E3779B97F4A7C15
@@ -67,3 +77,48 @@ class SyntheticRows:
         """The row of an image, in DynamoDB's wire format."""
         row = {"ImageId": key, "Key": key, "ETag": etag_of(number_of(key)), "Model": MODEL, "Run": "an-earlier-run"}
         return {name: {"S": value} for name, value in row.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class SyntheticVectors:
+    """A table of `rows` rows, each with one of some vectors of `dimension` random numbers in float32."""
+
+    rows: int
+    dimension: int
+
+    @classmethod
+    def named(cls, name: str) -> SyntheticVectors | None:
+        """The table of this name, if it is a synthetic one."""
+        match = re.fullmatch(r"vectors-(\d+)-(\d+)", name)
+        return cls(int(match[1]), int(match[2])) if match else None
+
+    def page(self, segment: int, segments: int, after: str) -> bytes:
+        """The body of an answer to Scan: up to 1 MB of the rows of a segment behind the key `after`."""
+        first = number_of(after) + 1 if after else self.rows * segment // segments
+        end = self.rows * (segment + 1) // segments
+        row_bytes = self.dimension * 4 + _METADATA_BYTES
+        last = min(end, first + SCAN_PAGE_BYTES // row_bytes)
+        items = ",".join(self.item(number) for number in range(first, last))
+        goes_on = f',"LastEvaluatedKey":{{"ImageId":{{"S":"{key_of(last - 1)}"}}}}' if last < end else ""
+        units = -(-(last - first) * row_bytes // 4096) / 2
+        capacity = f'"ConsumedCapacity":{{"TableName":"v","CapacityUnits":{units}}}'
+        count = last - first
+        return f'{{"Items":[{items}],"Count":{count},"ScannedCount":{count},{capacity}{goes_on}}}'.encode()
+
+    def item(self, number: int) -> str:
+        """The row of image `number` in DynamoDB's JSON."""
+        vectors = _vectors(self.dimension)
+        key = key_of(number)
+        return (
+            f'{{"ImageId":{{"S":"{key}"}},"Key":{{"S":"{key}"}},"ETag":{{"S":"{etag_of(number)}"}},'
+            f'"Model":{{"S":"{MODEL}"}},"Run":{{"S":"an-earlier-run"}},"Created":{{"S":"2026-11-01T12:30:00.000+00:00"}},'
+            f'"Modified":{{"N":"1793534400"}},"DataType":{{"S":"float32"}},"Dimension":{{"N":"{self.dimension}"}},'
+            f'"Vector":{{"B":"{vectors[number % len(vectors)]}"}}}}'
+        )
+
+
+@lru_cache(maxsize=4)
+def _vectors(dimension: int) -> list[str]:
+    generator = random.Random(dimension)
+    numbers = (array("f", (generator.gauss(0, 1) for _ in range(dimension))) for _ in range(_VECTORS))
+    return [base64.b64encode(vector.tobytes()).decode() for vector in numbers]

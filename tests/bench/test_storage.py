@@ -150,7 +150,7 @@ def test_conditions(expression, holds):
     assert parse_condition(expression)(item, {"#n": "C"}, values) is holds
 
 
-@pytest.mark.parametrize("expression", ["A", "A = :b AND", "(A = :b", "A = :b :c", "begins_with(A, :b)", "A ? :b"])
+@pytest.mark.parametrize("expression", ["A", "A = :b AND", "(A = :b", "A = :b :c", "begins_with A", "A ? :b"])
 def test_conditions_that_are_not_understood_are_refused(expression):
     with pytest.raises(ConditionError):
         parse_condition(expression)

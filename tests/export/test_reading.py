@@ -14,15 +14,8 @@ import pytest
 
 from stepvec import codec
 from stepvec.errors import InvalidInputError
-from stepvec.export.format import (
-    FORMAT,
-    MANIFEST,
-    ExportedFile,
-    ExportManifest,
-    ExportOrigin,
-    Numbers,
-    row_schema,
-)
+from stepvec.export.columns import Numbers, row_schema
+from stepvec.export.format import FORMAT, MANIFEST, ExportedFile, ExportManifest, ExportOrigin
 from stepvec.export.reading import Export, sha256_of
 from tests.conftest import ROOT
 
@@ -45,9 +38,9 @@ def write_export(folder: Path, numbers: Numbers, **changes: Any) -> ExportManife
         pq.write_table(pa.table(columns, schema=schema), file)
         files.append(ExportedFile(file.name, len(rows), file.stat().st_size, sha256_of(file)))
     manifest = ExportManifest(
-        format=FORMAT, stepvec="0.1.0", model=MODEL, dimension=4, numbers=numbers, rows=5, files=tuple(files),
-        runs={"run": 5}, left_out={}, origin=ExportOrigin("table", "us-east-1", "images"), prefixes=(), since=None,
-        started="", finished="", read_units=0.0,
+        format=FORMAT, stepvec="0.1.0", form="parquet", model=MODEL, dimension=4, numbers=numbers, rows=5,
+        files=tuple(files), runs={"run": 5}, left_out={}, origin=ExportOrigin("table", "us-east-1", "images"),
+        prefixes=(), keys=(), since=None, started="", finished="", read_units=0.0,
     )  # fmt: skip
     (folder / MANIFEST).write_text(json.dumps(codec.to_document(manifest) | changes))
     return manifest

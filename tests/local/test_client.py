@@ -86,21 +86,46 @@ def test_a_tables_vectors_are_exported_as_parquet(pipeline: Pipeline, folder: st
     pipeline.run({"Paths": [folder], "MaxFailures": 1})
     key = f"{folder}-old/3.jpg"
     pipeline.put(key, photo(3))
-    pipeline.run({"Paths": [f"{folder}-old"]})
-    file = tmp_path / "vectors.parquet"
-    exported = stepvec(pipeline, "export", folder, "--out", str(file))
+    later = pipeline.run({"Paths": [f"{folder}-old"]})
+    out = tmp_path / "vectors"
+    exported = stepvec(pipeline, "export", folder, "--out", str(out), "--json")
     assert exported.returncode == 0, exported.stderr
-    table = pq.read_table(file)
+    answer = json.loads(exported.stdout)
+    assert (answer["manifest"]["rows"], answer["report"]["expected"], answer["report"]["found"]) == (3, 3, 3)
+    table = pq.read_table(out)
     assert sorted(table["key"].to_pylist()) == [f"{folder}/{number}.jpg" for number in range(3)]
     for row in table.to_pylist():
         np.testing.assert_array_equal(row["vector"], decode_vector(pipeline.row(row["image_id"])))
-    whole = stepvec(pipeline, "export", "--out", str(file))
-    assert key in pq.read_table(file)["key"].to_pylist(), whole.stderr
-    assert not list(tmp_path.glob("*.part"))
+    again = stepvec(pipeline, "export", folder, "--out", str(out))
+    assert again.returncode == 1
+    assert "is a finished export already" in " ".join(again.stderr.split())
+    since = stepvec(pipeline, "export", "--since", later.ended.run, "--out", str(out), "--replace")
+    assert "report of" in since.stderr, since.stderr
+    assert pq.read_table(out)["key"].to_pylist() == [key]
+
+
+def test_an_export_may_be_one_file_or_in_s3(pipeline: Pipeline, folder: str, tmp_path: Path) -> None:
+    pipeline.run({"Paths": [folder], "MaxFailures": 1})
+    file = tmp_path / "vectors.parquet"
+    for _ in range(2):  # a file is written over
+        whole = stepvec(pipeline, "export", folder, "--out", str(file))
+        assert pq.read_table(file).num_rows == 3, whole.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["vectors.parquet"]
     nothing = stepvec(pipeline, "export", "--model", "other", "--out", str(tmp_path / "no.parquet"))
     assert nothing.returncode == 1
-    assert "Left out:" in nothing.stderr
-    assert "no rows of other" in nothing.stderr
+    assert "no rows of other, but" in " ".join(nothing.stderr.split())
+    uri = f"s3://{pipeline.deployment.work_bucket}/exports/{folder}"
+    uploaded = stepvec(pipeline, "export", folder, "--out", uri, "--numbers", "float16")
+    assert uploaded.returncode == 0, uploaded.stderr
+    listed = pipeline.s3.list_objects_v2(Bucket=pipeline.deployment.work_bucket, Prefix=f"exports/{folder}/")
+    names = sorted(entry["Key"].rpartition("/")[2] for entry in listed["Contents"])
+    manifest = json.loads(
+        pipeline.s3.get_object(Bucket=pipeline.deployment.work_bucket, Key=f"exports/{folder}/_manifest.json")[
+            "Body"
+        ].read()
+    )
+    assert names == sorted(["_manifest.json", *(entry["name"] for entry in manifest["files"])])
+    assert (manifest["rows"], manifest["numbers"]) == (3, "float16")
 
 
 def test_a_run_that_fails_ends_with_exit_code_1(pipeline: Pipeline, folder: str) -> None:
