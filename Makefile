@@ -203,16 +203,24 @@ policies: setup ## Take each permission statement away and see that some run mis
 	$(PYTHON) -m resilience.policies
 
 .PHONY: dashboard
-dashboard: setup build/photos ## Draw docs/images/dashboard.png from real runs here (some minutes)
+dashboard: setup ## Draw docs/images/dashboard.png from real runs here (some minutes)
 	@# matplotlib is for this picture alone: pinned, and beside .venv, but in no lock.
 	test -d build/dashboard-packages || $(UV) pip install --quiet --python $(PYTHON) --target build/dashboard-packages \
 	  --constraints requirements/project.txt matplotlib==3.10.7
 	PYTHONPATH=build/dashboard-packages $(PYTHON) -m tools.dashboard $(if $(REDRAW),--redraw)
 
+.PHONY: recordings
+recordings: setup $(STAMPS)/recordings ## Record what commands show, from real runs, into docs/images/*.svg (two minutes; ONLY=name)
+	PYTHONPATH=build/recording-packages $(PYTHON) -m tools.recordings $(ONLY)
+
+.PHONY: neighbours-picture
+neighbours-picture: demo ## Draw docs/images/neighbours.jpg from the demo's results
+	$(PYTHON) -m tools.neighbours_picture
+
 .PHONY: lock
 lock: | tools ## Resolve pyproject's dependency groups into requirements/*.txt again
 	@# OpenVINO does without openvino-telemetry, which would tell its maker of each import.
-	for name in tools project lambda-runtime lambda worker worker-gpu worker-test bench corpus-tools photos second-opinion readers; do \
+	for name in tools project lambda-runtime lambda worker worker-gpu worker-test bench corpus-tools photos recordings second-opinion readers; do \
 	  $(UV) pip compile --quiet --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
 	    --no-emit-find-links --no-emit-package openvino-telemetry $$(test $$name != photos || echo --no-deps) \
 	    $$(test $$name != readers || echo --constraints requirements/project.txt --no-emit-package numpy --no-emit-package pyarrow) \
@@ -279,6 +287,12 @@ $(STAMPS)/bench: requirements/bench.txt | tools
 $(STAMPS)/second-opinion: requirements/second-opinion.txt | tools
 	$(call say,Installing the second emulator into .venv-second-opinion)
 	$(call environment,.venv-second-opinion,second-opinion)
+	@touch $@
+
+$(STAMPS)/recordings: requirements/recordings.txt $(STAMPS)/project
+	$(call say,Installing a terminal to record from into build/recording-packages)
+	rm -rf build/recording-packages
+	$(UV) pip install --quiet --require-hashes --no-deps --python $(PYTHON) --target build/recording-packages -r requirements/recordings.txt
 	@touch $@
 
 $(STAMPS)/lambda: requirements/lambda.txt $(STAMPS)/project

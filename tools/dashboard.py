@@ -1,8 +1,9 @@
 """Draws the template's CloudWatch dashboard into docs/images/dashboard.png, with the metrics of real local runs.
 
-The widgets, their places, titles and metrics are read from the synthesized template; the values are the EMF lines that
+The widgets, their order, titles and metrics are read from the synthesized template; the values are the EMF lines that
 the functions logged while some runs went through the embedded AWS. Metrics that AWS itself would emit have no values
-here, and none are made up. `make dashboard` installs matplotlib beside the project's environment and runs this.
+here, and none are made up: panels without a value are left out, and those below move up. `make dashboard` installs
+matplotlib beside the project's environment and runs this.
 """
 
 from __future__ import annotations
@@ -21,9 +22,8 @@ from local_pipeline.installation import LAMBDA_PYTHON, ROOT, WORKER_PYTHON, synt
 from localaws import EmbeddedCloud
 from stepvec.client.deployment import Deployment
 from stepvec.client.runs import Run
-from stepvec.runs.images import is_image
 from stepvec.stack_names import PIPELINE_STACK
-from testkit.photos import PHOTO_SIZE, SCIKIT_IMAGE, picture
+from testkit.photos import PHOTO_SIZE, picture
 from tools.dashboard_picture import draw, identity
 
 PICTURE: Final = ROOT / "docs" / "images" / "dashboard.png"
@@ -55,9 +55,8 @@ def _run(deployment: Deployment) -> list[str]:
         print(f"{name}: {ends[-1]}", flush=True)
 
     ends: list[str] = []
-    for path in SCIKIT_IMAGE.iterdir():
-        if is_image(path.name):
-            put(f"photos/{path.name}", path.read_bytes())
+    for path in (ROOT / "photos" / "wardrobe").rglob("*.jpg"):
+        put(f"photos/{path.name}", path.read_bytes())
     run("photos", Paths=["photos"], MaxFailures=1, ShardSize=10)
     run("photos-again", Paths=["photos"], MaxFailures=2)
     for number in range(1000):

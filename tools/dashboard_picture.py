@@ -17,7 +17,6 @@ import numpy.typing as npt
 from matplotlib import pyplot
 from PIL import Image
 
-from stepvec.metrics import NAMESPACE
 
 MINUTE: Final = 60
 INTEGERS_FROM: Final = 3
@@ -42,7 +41,8 @@ def draw(recorded: dict[str, Any], picture: Path) -> None:
     """Write the picture of what was recorded: the dashboard's body, data points, and how each run ended."""
     mpl.use("Agg")
     mpl.rcParams.update({"font.size": 7.5, "axes.edgecolor": "#aab", "axes.linewidth": 0.6})
-    widgets, points = recorded["body"]["widgets"], recorded["points"]
+    points = recorded["points"]
+    widgets = _moved_up([widget for widget in recorded["body"]["widgets"] if _has_data(widget, points)])
     height = max(widget["y"] + widget["height"] for widget in widgets) * UNIT_HEIGHT + FOOT
     size = (COLUMNS * UNIT_WIDTH, height)
     first = min(point["time"] for point in points) // MINUTE * MINUTE - MINUTE
@@ -58,11 +58,6 @@ def draw(recorded: dict[str, Any], picture: Path) -> None:
             _draw_text(panel, properties["markdown"])
             continue
         panel.text(0.03, 0.965, properties["title"], va="top", fontsize=9, weight="bold", color="#16191f")
-        if not any(metric[0] == NAMESPACE for metric in properties["metrics"]):
-            names = "\n".join(dict.fromkeys(f"{metric[0]}  {metric[1]}" for metric in properties["metrics"]))
-            panel.text(0.5, 0.58, "from AWS: no data locally", ha="center", fontsize=10, style="italic", color="#667")
-            panel.text(0.5, 0.5, names, ha="center", va="top", fontsize=7.5, color="#99a", linespacing=1.5)
-            continue
         graph = panel.inset_axes((0.09, 0.31, 0.87, 0.54))
         _draw_graph(graph, properties, points, first, minutes)
     ends = recorded["runs"]
@@ -75,6 +70,30 @@ def draw(recorded: dict[str, Any], picture: Path) -> None:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     Image.open(buffer).convert("RGB").quantize(255, Image.Quantize.MAXCOVERAGE).save(picture, optimize=True)
+
+
+def _has_data(widget: dict[str, Any], points: list[Any]) -> bool:
+    """Whether there is a value of one of the widget's metrics; a text has all that it needs."""
+    if widget["type"] == "text":
+        return True
+    there = {point["metric"] for point in points}
+    return any(_wanted(path) in there for *path, _ in widget["properties"]["metrics"] if path)
+
+
+def _moved_up(widgets: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The widgets in their order and sizes, beside each other as far as they fit, without holes for those left out."""
+    placed: list[dict[str, Any]] = []
+    x = y = row_height = 0
+    for widget in sorted(widgets, key=lambda widget: (widget["y"], widget["x"])):
+        if x + widget["width"] > COLUMNS:
+            x, y, row_height = 0, y + row_height, 0
+        placed.append({**widget, "x": x, "y": y})
+        x, row_height = x + widget["width"], max(row_height, widget["height"])
+    return placed
+
+
+def _wanted(path: list[str]) -> str:
+    return identity(path[0], path[1], dict(zip(path[2::2], path[3::2], strict=True)))
 
 
 def _draw_text(panel: Any, markdown: str) -> None:
@@ -114,7 +133,7 @@ def _series(path: list[str], options: dict[str, Any], points: list[Any], first: 
     """One value a minute by the metric's statistic, NaN where there was no data point."""
     if options["period"] != MINUTE:
         raise ValueError(f"{path[1]} is not by the minute, which is all that is drawn here")
-    wanted = identity(path[0], path[1], dict(zip(path[2::2], path[3::2], strict=True)))
+    wanted = _wanted(path)
     gathered: list[list[float]] = [[] for _ in range(minutes)]
     for point in points:
         if point["metric"] == wanted:
