@@ -53,9 +53,9 @@ def test_boto3_and_cdk_get_the_same_region(
     session = new_session()
     assert session.region_name == session.client("s3").meta.region_name == region
     npx = home / "npx"
-    npx.write_text(
-        f"#!{sys.executable}\nimport json, os\njson.dump(dict(os.environ), open({str(home / 'seen')!r}, 'w'))\n"
-    )
+    (home / "seen.py").write_text(f"import json, os\njson.dump(dict(os.environ), open({str(home / 'seen')!r}, 'w'))\n")
+    # By a shell: a first line with the Python's path ends at a space in it.
+    npx.write_text(f"#!/bin/sh\nexec '{sys.executable}' '{home / 'seen.py'}'\n")
     npx.chmod(0o755)
     monkeypatch.setenv("PATH", f"{home}{os.pathsep}{os.environ['PATH']}")
     installation.run_cdk("deploy", region=session.region_name)
