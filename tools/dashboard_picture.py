@@ -17,7 +17,6 @@ import numpy.typing as npt
 from matplotlib import pyplot
 from PIL import Image
 
-
 MINUTE: Final = 60
 INTEGERS_FROM: Final = 3
 """An axis that goes up to this or more has whole numbers only."""

@@ -94,7 +94,7 @@ def record(session: Session, environment: Mapping[str, str]) -> str:
 def _typed(command: str) -> str:
     """Shell text that shows the command behind a prompt, and runs it."""
     quoted = command.replace("'", "'\\''")
-    return f"printf '\\033[1;32m$\\033[0m %s\\n' '{quoted}'\n{command}"
+    return f"status=$?; printf '\\033[1;32m$\\033[0m %s\\n' '{quoted}'; (exit $status)\n{command}"
 
 
 def _output(terminal: int) -> Iterator[bytes]:

@@ -97,6 +97,11 @@ def wait_for(run: Run) -> None:
 
         with translate_aws_errors():
             ended = run.wait(show)
+        if (report := ended.report) is not None:
+            # Where all was there already, nothing was to be embedded, and the bar would stay at "listing".
+            done = report.embedded + report.unchanged + report.failed + report.failed_before
+            counts = f"{report.embedded} embedded, {report.unchanged} unchanged, {report.failed} failed"
+            bars("embedding", done, report.listed, counts, last=True)
     print_end(ended)
     if ended.status != SUCCEEDED:
         raise typer.Exit(1)
