@@ -2,8 +2,8 @@
 
 The widgets, their order, titles and metrics are read from the synthesized template; the values are the EMF lines that
 the functions logged while some runs went through the embedded AWS. Metrics that AWS itself would emit have no values
-here, and none are made up: panels without a value are left out, and those below move up. `make dashboard` installs
-matplotlib beside the project's environment and runs this.
+here, and none are made up: panels without a value, texts too, are left out, and those below move up. `make dashboard`
+installs matplotlib beside the project's environment and runs this.
 """
 
 from __future__ import annotations

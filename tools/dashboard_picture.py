@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import io
 import operator
-import textwrap
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -53,9 +52,6 @@ def draw(recorded: dict[str, Any], picture: Path) -> None:
         box = [corner[0] / size[0], corner[1] / size[1], extent[0] / size[0], extent[1] / size[1]]
         panel = figure.add_axes(box, facecolor="white", xticks=[], yticks=[])
         properties = widget["properties"]
-        if widget["type"] == "text":
-            _draw_text(panel, properties["markdown"])
-            continue
         panel.text(0.03, 0.965, properties["title"], va="top", fontsize=9, weight="bold", color="#16191f")
         graph = panel.inset_axes((0.09, 0.31, 0.87, 0.54))
         _draw_graph(graph, properties, points, first, minutes)
@@ -72,11 +68,9 @@ def draw(recorded: dict[str, Any], picture: Path) -> None:
 
 
 def _has_data(widget: dict[str, Any], points: list[Any]) -> bool:
-    """Whether there is a value of one of the widget's metrics; a text has all that it needs."""
-    if widget["type"] == "text":
-        return True
+    """Whether there is a value of one of the widget's metrics."""
     there = {point["metric"] for point in points}
-    return any(_wanted(path) in there for *path, _ in widget["properties"]["metrics"] if path)
+    return any(_wanted(path) in there for *path, _ in widget["properties"].get("metrics", []) if path)
 
 
 def _moved_up(widgets: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -95,12 +89,6 @@ def _wanted(path: list[str]) -> str:
     return identity(path[0], path[1], dict(zip(path[2::2], path[3::2], strict=True)))
 
 
-def _draw_text(panel: Any, markdown: str) -> None:
-    paragraphs = [text.replace("\n", " ").replace("**", "") for text in markdown.split("\n\n")]
-    lines = "\n\n".join("\n".join(textwrap.wrap(text, 76)) for text in paragraphs)
-    panel.text(0.03, 0.93, lines, va="top", fontsize=8, color="#16191f", linespacing=1.35)
-
-
 def _draw_graph(graph: Any, properties: dict[str, Any], points: list[Any], first: float, minutes: int) -> None:
     by_id: dict[str, Series] = {}
     shown: list[tuple[str, Series | str]] = []
@@ -113,6 +101,8 @@ def _draw_graph(graph: Any, properties: dict[str, Any], points: list[Any], first
     axis, bottom = np.arange(minutes), np.zeros(minutes)
     for label, what in shown:
         values = _evaluated(ast.parse(what, mode="eval").body, by_id) if isinstance(what, str) else what
+        if not np.isfinite(values).any():
+            continue
         if properties["stacked"]:
             graph.bar(axis, np.nan_to_num(values), 0.7, bottom=bottom, label=label)
             bottom += np.nan_to_num(values)
