@@ -77,7 +77,7 @@ test-worker: setup setup-tests ## The tests of the worker's modules, in its own 
 .PHONY: test-readers
 test-readers: setup $(STAMPS)/readers ## Read exports by pandas, DuckDB and Lance (170 MB to install, 330 MB unpacked)
 	$(call say,Exports read by pandas and DuckDB and Lance)
-	PYTHONPATH=$(CURDIR)/build/reader-packages $(PYTHON) -m pytest tests/export/test_readers.py
+	PYTHONPATH=$(CURDIR)/build/reader-packages $(PYTHON) -m pytest tests/export/test_readers.py tests/export/test_vectors.py
 
 .PHONY: deploy
 deploy: setup ## Deploy both stacks into the account and region of your AWS credentials
@@ -161,6 +161,10 @@ bench-overhead: setup ## Measure where the time of a one-photo run goes
 .PHONY: bench-listing
 bench-listing: setup ## Measure ListImages and ShardImages on up to a million synthetic keys (some minutes)
 	$(PYTHON) -m bench.listing
+
+.PHONY: bench-exporting
+bench-exporting: setup ## Measure stepvec export on 10,000 to 10 million synthetic rows (some 15 minutes, 10 GB of disk)
+	$(PYTHON) -m bench.exporting $(BENCH)
 
 .PHONY: faults
 faults: setup ## Inject every kind of fault and prove that nothing is lost (KIND=, SEED=, SCALE=, RECORD=1)

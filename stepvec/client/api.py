@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from stepvec.client.deployment import find_deployment
-from stepvec.client.rows import read_rows, rows_of_model, scan_rows
+from stepvec.client.rows import read_rows
 from stepvec.client.runs import Run, RunEnd, RunProgress
 from stepvec.client.scope import EVERYTHING, scope_of
 from stepvec.client.session import translate_aws_errors
 from stepvec.errors import InvalidInputError
-from stepvec.pacing import batches
 from stepvec.rows.vectors import decode_vector
 from stepvec.runs.images import ImageIdScheme
 from stepvec.runs.reports import RunReport
 from stepvec.stack_names import DATA_STACK, PIPELINE_STACK
 
-_VECTORS_IN_A_BATCH = 1_000
+if TYPE_CHECKING:
+    import pyarrow as pa
 
-
-class VectorBatch(NamedTuple):
-    """Some rows of the table: `vectors` is (N, D) float32, row n is that of `ids[n]` and of the S3 key `keys[n]`."""
-
-    ids: list[str]
-    keys: list[str]
-    vectors: npt.NDArray[np.float32]
+    from stepvec.client.vectors import Vectors
 
 
 class Stepvec:
@@ -131,18 +125,44 @@ class Stepvec:
             )
         return decode_vector(row)
 
-    def vectors(self, prefix: str = "", *, model: str | None = None) -> Iterator[VectorBatch]:
-        """Batches of up to 1,000 rows of `model` (the deployed one by default), of keys under `prefix`, in no order.
+    def vectors(
+        self, prefix: str = "", *, model: str | None = None, segments: int | None = None, after: str = ""
+    ) -> Vectors:
+        """Batches of some 1,000 rows of `model` (the deployed one by default), of keys under `prefix`, in no order.
 
-        Reads the whole table once, whatever the prefix; memory is that of some batches.
+        Reads the whole table once, whatever the prefix, `segments` (8) parts of it at a time; memory is that of some
+        pages. `after` is the `token` of an iterator that was stopped. Raises InvalidInputError for a token of another
+        table, prefix, model or number of segments.
 
-        >>> for ids, keys, vectors in Stepvec().vectors("photos"):
+        >>> batches = Stepvec().vectors("photos")
+        >>> for ids, keys, vectors in batches:
         ...     print(sorted(keys), vectors.shape)
         ['photos/0.jpg', 'photos/1.jpg', 'photos/2.jpg'] (3, 1280)
+        >>> list(Stepvec().vectors("photos", after=batches.token))
+        []
         """
+        # pyarrow takes most of a second, which starting a run need not wait for.
+        from stepvec.client.vectors import Vectors
+        from stepvec.export.selection import Selection
+
         with translate_aws_errors():
             scope = scope_of(self._deployment, [prefix]) if prefix else EVERYTHING
-            rows = rows_of_model(scan_rows(self._deployment, scope), model or self.model)
-            for batch in batches(rows, _VECTORS_IN_A_BATCH):
-                vectors = np.stack([decode_vector(row) for row in batch])
-                yield VectorBatch([row.image_id for row in batch], [row.key for row in batch], vectors)
+            selection = Selection(
+                model or self.model,
+                is_named=True,
+                prefixes=() if scope.is_everything else scope.prefixes,
+                keys=scope.keys,
+            )
+            return Vectors(self._deployment, selection, segments=segments, after=after)
+
+    def to_arrow(self, prefix: str = "", *, model: str | None = None) -> pa.Table:
+        """The rows that `vectors` gives, all at once in memory, with all columns of an export (docs/export.md).
+
+        >>> Stepvec().to_arrow("photos").num_rows
+        3
+        """
+        return self.vectors(prefix, model=model).to_arrow()
+
+    def to_pandas(self, prefix: str = "", *, model: str | None = None) -> Any:
+        """As to_arrow, but as a pandas DataFrame. Raises ConfigurationError where pandas is not installed."""
+        return self.vectors(prefix, model=model).to_pandas()

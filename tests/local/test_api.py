@@ -34,13 +34,37 @@ def test_the_examples_of_the_docstrings_are_true(pipeline: Pipeline, environment
     parser, runner = doctest.DocTestParser(), doctest.DocTestRunner(verbose=False)
     # In the order in which they are written: later examples look at runs of earlier ones.
     shared = {"Stepvec": Stepvec}
-    documented: list[Any] = [Stepvec, Stepvec.run, Stepvec.wait, Stepvec.report, Stepvec.vector, Stepvec.vectors]
+    documented: list[Any] = [
+        Stepvec, Stepvec.run, Stepvec.wait, Stepvec.report, Stepvec.vector, Stepvec.vectors, Stepvec.to_arrow,
+    ]  # fmt: skip
     told: list[str] = []
     for number, what in enumerate(documented):
         test = parser.get_doctest(what.__doc__ or "", shared, f"{number} {what.__qualname__}", api.__file__, None)
         assert test.examples, f"{what.__qualname__} has no example"
         runner.run(test, out=told.append, clear_globs=False)
     assert not runner.failures, "".join(told)
+
+
+def test_the_examples_of_the_document_are_true(
+    pipeline: Pipeline, environment: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        pipeline.put(f"holiday/{number}.jpg", photo(number))
+    # As `stepvec local up` prints it.
+    monkeypatch.setenv("STEPVEC_TABLE", pipeline.deployment.table)
+    document = ROOT / "docs" / "python.md"
+    test = doctest.DocTestParser().get_doctest(document.read_text(), {}, document.name, str(document), 0)
+    assert len(test.examples) > 20
+    told: list[str] = []
+    runner = doctest.DocTestRunner(verbose=False)
+    runner.run(test, out=told.append)
+    assert not runner.failures, "".join(told)
+
+
+def test_what_the_document_says_of_the_api_is_there() -> None:
+    text = (ROOT / "docs" / "python.md").read_text()
+    public = {name for name in vars(Stepvec) if not name.startswith("_")} - {"model"}
+    assert [name for name in sorted(public) if f".{name}(" not in text and f"`{name}()`" not in text] == []
 
 
 def test_a_vector_is_that_of_the_row(pipeline: Pipeline, environment: None) -> None:

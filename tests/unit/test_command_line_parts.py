@@ -109,7 +109,7 @@ def test_parquet_holds_float32_vectors_of_fixed_size(tmp_path: Path, data_type: 
     keys, vectors = write_vectors(tmp_path / "v.parquet", rows(["a", "b", "c"], data_type))
     table = pq.read_table(tmp_path / "v.parquet")
     assert table["key"].to_pylist() == keys == ["a", "b", "c"]
-    assert str(table.schema.field("vector").type) == "fixed_size_list<element: float>[4]"
+    assert str(table.schema.field("vector").type) == "fixed_size_list<element: float not null>[4]"
     np.testing.assert_array_equal(np.array(table["vector"].to_pylist()), vectors)
     assert vectors.dtype == np.float32
     np.testing.assert_allclose(vectors, np.arange(4) + np.arange(3)[:, None], atol=0.02)

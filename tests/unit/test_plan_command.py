@@ -10,13 +10,10 @@ import pytest
 from typer.testing import CliRunner
 
 from stepvec.client.planning import count_images, planned_model
-from stepvec.client.rows import rows_of_model
-from stepvec.rows.item import encode_item
 from stepvec.runs.images import SuffixRule
 from stepvec_cli.main import app
 from stepvec_cli.views.plan import duration
 from tests.fakes import MemoryStore
-from tests.unit.test_command_line_parts import rows
 
 INT8 = ("--architecture", "resnet18_v2", "--engine", "openvino", "--precision", "int8", "--vector-type", "int8")
 
@@ -96,15 +93,6 @@ def test_images_of_paths_are_counted_by_the_length_of_their_keys() -> None:
     assert (workload.images, workload.bytes) == (4, 400)
     assert workload.key_bytes == {7: 3, 8: 1}
     assert counts == [2, 3, 4]
-
-
-def test_an_export_leaves_out_other_models_and_counts_them() -> None:
-    stored = [dict(encode_item(row)) for row in rows(["a", "b", "c"], "int8")]
-    stored[1]["Model"] = {"S": "other"}
-    others: Counter[str] = Counter()
-    original = {"ImageId": {"S": "x"}, "Vector": {"B": b""}}
-    assert [row.key for row in rows_of_model([*stored, original], "m", others)] == ["a", "c"]
-    assert others == {"other": 1, "": 1}
 
 
 @pytest.mark.parametrize(
