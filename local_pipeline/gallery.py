@@ -79,6 +79,17 @@ def write_gallery(
 
 
 def _thumbnail(path: Path) -> str:
+    """The photo as a data URI; a grey square for one that is gone by now, or that only the worker's decoders read."""
+    try:
+        flat = _square(path)
+    except OSError:
+        flat = Image.new("RGB", (THUMBNAIL_PIXELS, THUMBNAIL_PIXELS), "lightgrey")
+    buffer = io.BytesIO()
+    flat.save(buffer, "JPEG", quality=80)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def _square(path: Path) -> Image.Image:
     with Image.open(path, formats=IMAGE_FORMATS) as image:
         image.draft("RGB", (THUMBNAIL_PIXELS * 2, THUMBNAIL_PIXELS * 2))
         upright = ImageOps.exif_transpose(image)
@@ -88,6 +99,4 @@ def _thumbnail(path: Path) -> str:
         square = ImageOps.fit(upright.convert("RGBA"), (THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
         flat = Image.new("RGB", square.size, "white")
         flat.paste(square, mask=square.getchannel("A"))
-    buffer = io.BytesIO()
-    flat.save(buffer, "JPEG", quality=80)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+    return flat

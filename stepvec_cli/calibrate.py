@@ -17,11 +17,13 @@ import typer
 from local_pipeline.installation import ROOT, WORKER_PYTHON, check_installation, project_config
 from local_pipeline.photos import collect_photos
 from stepvec import codec
+from stepvec.adapters.outputs import check_folder
 from stepvec.errors import ConfigurationError, InvalidInputError, WeightsError
+from stepvec.rows.model import CALIBRATION_FILE, MODEL_FILE
 from stepvec.runs.images import ONLY_IMAGES, SuffixRule
 from stepvec.runs.layout import S3Uri
 from stepvec.runs.run_input import prefixes_of
-from stepvec.weights.model_directory import Calibration
+from stepvec.weights.model_directory import Calibration, read_model_card
 from stepvec_cli.console import errors
 from stepvec_cli.options import Suffixes, suffix_rule
 from stepvec_cli.weights import DEFAULT_DIRECTORY
@@ -64,6 +66,8 @@ def calibrate(
     from stepvec.weights.make import add_calibration  # numpy takes a while to import
 
     check_installation()
+    read_model_card(model)
+    check_folder(model, (CALIBRATION_FILE, MODEL_FILE), remedy="Give a copy of it with --model.")
     with _local_photos(photos, images, suffix_rule(suffixes, project_config().suffix_rule)) as paths:
         calibration = _calibrated(model, paths)
     card = add_calibration(model, calibration)

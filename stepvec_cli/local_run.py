@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from stepvec.errors import OutputError
 from stepvec_cli.console import errors
 from stepvec_cli.local import CORES, EngineName, PrecisionName, Slots, cloud_with_spinner, engine_settings
 from stepvec_cli.options import Suffixes, suffix_rule
@@ -41,7 +42,7 @@ def run(
         # After something is on the screen: pyarrow, numpy and boto3 take a second.
         from local_pipeline.cloud import deployment_of
         from local_pipeline.installation import project_config
-        from local_pipeline.one_shot import run_once
+        from local_pipeline.one_shot import check_out, run_once
         from local_pipeline.photos import collect_photos
         from stepvec.client.runs import SUCCEEDED
         from stepvec_cli.views.plan import ignored_lines
@@ -49,6 +50,7 @@ def run(
 
         rule = suffix_rule(suffixes, project_config().suffix_rule)
         found = collect_photos(photos, ignored, suffixes=rule)
+        check_out(out, len(found))
     for told in ignored_lines(ignored):
         errors.print(told, highlight=False, markup=False, soft_wrap=True)
     options: dict[str, Any] = {"MaxFailures": max_failures, "Suffixes": list(rule.more)}
@@ -62,6 +64,10 @@ def run(
         found_likeness, failures = line.results
         print_failures(failures)
         print_likeness(found_likeness)
+    if line.fallback is not None:
+        refusal, place = line.fallback
+        print_results(place)
+        raise OutputError(refusal.message, remedy=f"All results of the run are in {place}: move them from there.")
     if ended.report is not None:
         print_results(out)
     if ended.status != SUCCEEDED:

@@ -10,8 +10,9 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from stepvec.adapters.outputs import Need, check_folder
 from stepvec.errors import StepvecError
-from stepvec.rows.model import DIMENSIONS, Architecture, ModelCard
+from stepvec.rows.model import DIMENSIONS, MODEL_FILE, WEIGHTS_FILE, Architecture, ModelCard
 from stepvec.runs.layout import S3Uri
 from stepvec.weights.source_names import SourceName
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from stepvec.weights.sources import Source
 
 DEFAULT_DIRECTORY: Final = Path("build/model")
+MODEL_NEED: Final = Need(50_000_000, "the weights")
+"""ResNet18's parameters are 45 MB, EfficientNet-Lite0's 14 MB."""
 
 
 def weights(
@@ -55,6 +58,7 @@ def weights(
     console, errors = Console(highlight=False, soft_wrap=True), Console(stderr=True, highlight=False, soft_wrap=True)
     if from_ is not None and source != "auto":
         raise typer.BadParameter("--from and --source exclude each other.")
+    check_folder(out, (WEIGHTS_FILE, MODEL_FILE), MODEL_NEED)
     try:
         card = make_model(
             _sources(from_, source, architecture), out, lambda line: errors.print(escape(line), style="dim")

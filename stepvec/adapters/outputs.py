@@ -95,8 +95,10 @@ def written(path: Path, *, remedy: str = REMEDY) -> Iterator[Path]:
         except OSError as error:
             raise refused(path, error, remedy) from error
     finally:
-        with suppress(OSError):
-            unfinished.unlink(missing_ok=True)
+        # The writers of some libraries have unfinished files of their own, whose names go on.
+        for left in target.parent.glob(f"{unfinished.name}*"):
+            with suppress(OSError):
+                left.unlink(missing_ok=True)
 
 
 def fallback_folder(need: Need = NOTHING) -> Path:

@@ -62,8 +62,11 @@ def find_deployment(data_stack: str = DATA_STACK, pipeline_stack: str = PIPELINE
     """
     client = new_client()
     with translate_aws_errors():
-        data = stack_outputs(client("cloudformation"), data_stack)
-        pipeline = stack_outputs(client("cloudformation"), pipeline_stack)
+        try:
+            data = stack_outputs(client("cloudformation"), data_stack)
+            pipeline = stack_outputs(client("cloudformation"), pipeline_stack)
+        except NoSuchStackError as error:
+            raise _with_others(error, client("cloudformation")) from error
     try:
         return Deployment(
             image_bucket=data["ImageBucketName"],
@@ -116,7 +119,7 @@ def find_stack(cloudformation: Any, stack: str) -> dict[str, Any]:
     except ClientError as error:
         if error_code(error) == "ValidationError":
             raise NoSuchStackError(
-                f"There is no stack {stack} in this account and region.",
+                f"There is no stack {stack} in this account in {cloudformation.meta.region_name}.",
                 remedy="Deploy it with `make deploy`, set AWS_REGION, or use `stepvec local up`.",
             ) from error
         raise
@@ -127,3 +130,20 @@ def stack_outputs(cloudformation: Any, stack: str) -> dict[str, str]:
     """The outputs of a stack by name. Raises NoSuchStackError."""
     outputs = find_stack(cloudformation, stack).get("Outputs", [])
     return {output["OutputKey"]: output["OutputValue"] for output in outputs}
+
+
+def _with_others(error: NoSuchStackError, cloudformation: Any) -> NoSuchStackError:
+    """`error`, with the deployments that there are in the place of the one that is not, where any can be seen."""
+    found: dict[str, list[str]] = {"--data-stack": [], "--pipeline-stack": []}
+    try:
+        for page in cloudformation.get_paginator("describe_stacks").paginate():
+            for stack in page["Stacks"]:
+                names = {output["OutputKey"] for output in stack.get("Outputs", [])}
+                if {"ImageBucketName", "WorkBucketName", "TableName"} <= names:
+                    found["--data-stack"].append(stack["StackName"])
+                elif {"StateMachineArn", "Model"} <= names:
+                    found["--pipeline-stack"].append(stack["StackName"])
+    except ClientError:
+        return error  # whoever may not list stacks gets the general remedy
+    told = "; ".join(f"{option} {' or '.join(sorted(names))}" for option, names in found.items() if names)
+    return NoSuchStackError(error.message, remedy=f"These are there: {told}.") if told else error

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from stepvec.client.runs import SUCCEEDED, Run, RunEnd, RunProgress
 from stepvec.client.session import translate_aws_errors
+from stepvec.errors import OutputError
 from stepvec.runs.reports import RunReport
 from stepvec_cli.console import errors
 from stepvec_cli.progress import Bars
@@ -52,6 +53,7 @@ class RunLine:
         self._uploaded = 0
         self._started: float | None = None
         self.results: tuple[Likeness, list[ImageFailure]] | None = None
+        self.fallback: tuple[OutputError, Path] | None = None
 
     def __enter__(self) -> Self:
         self._bars.__enter__()
@@ -78,6 +80,10 @@ class RunLine:
         last = RunProgress(self._photos, report.embedded + report.unchanged, failed=report.failed)
         done = last.embedded + last.failed
         self._bars("embedding", done, self._photos, progress_note(self._photos, last), last=True)
+
+    def on_fallback(self, refusal: OutputError, place: Path) -> None:
+        """The results are all in `place`, since the folder that was asked for refused them."""
+        self.fallback = (refusal, place)
 
     def on_results(self, found: Likeness, failures: list[ImageFailure]) -> None:
         """What the vectors show, and what failed: kept until the run's end has been told."""
