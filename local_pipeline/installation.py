@@ -59,7 +59,7 @@ def synthesize(outdir: Path, settings: Mapping[str, Any] | None = None) -> None:
     """
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     environment |= {"CDK_OUTDIR": str(outdir), "PATH": path_with_node(environment.get("PATH", ""))}
-    environment = _jsii_cache(Path.home()) | environment
+    environment = _caches(Path.home()) | environment
     if settings:
         environment[SETTINGS_VARIABLE] = json.dumps({**settings_of(environment), **settings})
     # What is wrong with the settings is found without CDK, in no time and in their own words.
@@ -93,16 +93,20 @@ def _synthesis_error(told: bytes, output: str) -> ConfigurationError:
     )
 
 
-def _jsii_cache(home: Path) -> dict[str, str]:
-    """Variables that tell jsii where it may keep its unpacked packages: it ends where it cannot write to the home."""
-    for folder, variables in (
-        (home / ".cache" / "aws" / "jsii", {}),
-        (ROOT / "build" / "cache", {"JSII_RUNTIME_PACKAGE_CACHE_ROOT": str(ROOT / "build" / "cache" / "jsii")}),
-    ):
-        there = next(place for place in (folder, *folder.parents) if place.exists())
-        if os.access(there, os.W_OK | os.X_OK):
-            return variables
+def _caches(home: Path) -> dict[str, str]:
+    """Variables that tell jsii and npm where to keep what they unpack: they end where they cannot write to the home."""
+    ours = ROOT / "build" / "cache"
+    if _can_write(home / ".cache" / "aws" / "jsii"):
+        return {}
+    if _can_write(ours):
+        return {"JSII_RUNTIME_PACKAGE_CACHE_ROOT": str(ours / "jsii"), "npm_config_cache": str(ours / "npm")}
     return {"JSII_RUNTIME_PACKAGE_CACHE": "disabled"}
+
+
+def _can_write(folder: Path) -> bool:
+    """Whether files can be made in `folder`, or the folder itself."""
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    return os.access(there, os.W_OK | os.X_OK)
 
 
 def project_config(environ: Mapping[str, str] = os.environ) -> PipelineConfig:
@@ -121,7 +125,13 @@ def run_cdk(*arguments: str, region: str) -> None:
     path = os.environ.get("PATH", "")
     command = [*npx_command(path), "--yes", CDK, *arguments]
     # CDK falls back to a region of its own (us-east-1) where it finds none, so it is told which.
-    environment = {**os.environ, "PATH": path_with_node(path), "AWS_REGION": region, "AWS_DEFAULT_REGION": region}
+    environment = {
+        **_caches(Path.home()),
+        **os.environ,
+        "PATH": path_with_node(path),
+        "AWS_REGION": region,
+        "AWS_DEFAULT_REGION": region,
+    }
     result = subprocess.run(command, cwd=ROOT, env=environment, check=False)
     if result.returncode:
         raise ConfigurationError(

@@ -162,11 +162,11 @@ def test_nothing_is_said_where_nothing_is_missing(programs: Path, installer: str
     ("writable", "variables"),
     [
         (("home", "checkout"), {}),
-        (("checkout",), {"JSII_RUNTIME_PACKAGE_CACHE_ROOT": "build/cache/jsii"}),
+        (("checkout",), {"JSII_RUNTIME_PACKAGE_CACHE_ROOT": "build/cache/jsii", "npm_config_cache": "build/cache/npm"}),
         ((), {"JSII_RUNTIME_PACKAGE_CACHE": "disabled"}),
     ],
 )
-def test_jsii_keeps_its_packages_where_it_can_write(
+def test_jsii_and_npm_keep_their_packages_where_they_can_write(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, writable: tuple[str, ...], variables: dict[str, str]
 ) -> None:
     home, checkout = tmp_path / "home", tmp_path / "checkout"
@@ -175,7 +175,7 @@ def test_jsii_keeps_its_packages_where_it_can_write(
     monkeypatch.setattr(installation, "ROOT", checkout)
     # Root, as which tests may run, may write everywhere.
     monkeypatch.setattr(os, "access", lambda place, _: Path(place).name in writable)
-    told = {name: value.removeprefix(f"{checkout}/") for name, value in installation._jsii_cache(home).items()}
+    told = {name: value.removeprefix(f"{checkout}/") for name, value in installation._caches(home).items()}
     assert told == variables
 
 
