@@ -350,5 +350,7 @@ tools: machine
 	$(call say,Getting uv (it installs everything else) into .tools)
 	@for python in python3.11 python3; do "$$python" -m venv .tools 2> /dev/null && break; done
 	@.tools/bin/python -m pip config list | grep -q cert || test -z "$(CERTIFICATES)" || export PIP_CERT="$(CERTIFICATES)"; \
-	.tools/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/tools.txt
+	.tools/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/tools.txt \
+	|| { echo "error: PyPI does not answer, or not with uv. Behind a proxy set HTTPS_PROXY, and let the system know its certificates; \
+	for a package index of your own set PIP_INDEX_URL and UV_DEFAULT_INDEX."; exit 1; }
 	@touch $@
