@@ -79,6 +79,8 @@ class Compute(Construct):
             "STEPVEC_TABLE": data.table.table_name,
             "STEPVEC_MODEL": str(model),
             "STEPVEC_VECTOR_TYPE": config.vector_type,
+            "STEPVEC_MAX_IMAGE_BYTES": str(config.max_image_bytes),
+            "STEPVEC_MAX_IMAGE_PIXELS": str(config.max_image_pixels),
             # ECS gives a container CPU shares, which it cannot read, and no quota.
             "STEPVEC_VCPUS": str(config.hardware.vcpus),
             "POWERTOOLS_SERVICE_NAME": cdk.Stack.of(self).stack_name,

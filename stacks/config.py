@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeVar
 
-from stacks.devices import DEVICE_NAMES, DEVICES, Device, DeviceName
+from stacks.devices import DEVICE_NAMES, DEVICES, MEMORY_OF_BYTE, MEMORY_OF_PIXEL, ROOMY, Device, DeviceName
 from stepvec import codec
 from stepvec.errors import ConfigurationError, InvalidInputError, RecordError
 from stepvec.estimate.capacity import Capacity
@@ -25,7 +25,7 @@ from stepvec.limits import (
 )
 from stepvec.rows.item import VECTOR_TYPES, VectorType
 from stepvec.rows.model import ENGINES, PRECISIONS, PREPROCESSINGS, Engine, Precision, Preprocessing, check_engine
-from stepvec.runs.images import SuffixRule
+from stepvec.runs.images import MAX_IMAGE_BYTES, MAX_IMAGE_PIXELS, SuffixRule
 from stepvec.runs.run_input import MAX_SHARD_SIZE, parse_run_input, parse_suffixes
 from stepvec.schedules import parse_schedule
 
@@ -159,6 +159,18 @@ class PipelineConfig:
         'Suffixes of images beside those of the formats that are read: `["raw"]`; `["(none)"]` for keys without one, '
         '`["*"]` for all keys. `Suffixes` of an input replace them.',
     )
+    max_image_bytes: int = setting(
+        MAX_IMAGE_BYTES,
+        "Bytes of the largest object that is taken for an image. Larger ones fail as `TooLarge`.",
+        bounds=(1_000, 1_000_000_000),
+    )
+    max_image_pixels: int = setting(
+        MAX_IMAGE_PIXELS,
+        "Pixels that an image may have as it is decoded: a JPEG of 200 megapixels is decoded at 1/8 of its sides and "
+        "counts 3, other formats count whole. Where this or `max_image_bytes` is above its default, the job gets the "
+        "memory for it (16 bytes a pixel, 4 a byte) and runs on the m families, which have it.",
+        bounds=(1_000, 1_000_000_000),
+    )
     schedule: str = setting("", "When to start runs: `rate(1 day)` or `cron(0 3 * * ? *)`. Empty: no schedule.")
     schedule_timezone: str = setting("UTC", "Time zone of the schedule.")
     schedule_paths: tuple[str, ...] = setting((), "`Paths` of the scheduled runs.")
@@ -202,7 +214,17 @@ class PipelineConfig:
     def hardware(self) -> Device:
         """What one job gets and where it runs."""
         device = DEVICES[self.device]
-        return dataclasses.replace(device, families=self.instance_families or device.families)
+        memory_mib = device.memory_mib + self._memory_for_large_images_mib(device)
+        families = self.instance_families or device.families
+        if self.device == "cpu" and memory_mib > device.memory_mib and not self.instance_families:
+            families = tuple(family for family in families if family.startswith(ROOMY))
+        return dataclasses.replace(device, families=families, memory_mib=memory_mib)
+
+    def _memory_for_large_images_mib(self, device: Device) -> int:
+        """What images larger than the default limits need beyond the device's own memory."""
+        pixels = max(0, self.max_image_pixels - MAX_IMAGE_PIXELS) * device.decoders * MEMORY_OF_PIXEL
+        of_bytes = max(0, self.max_image_bytes - MAX_IMAGE_BYTES) * device.decoders * MEMORY_OF_BYTE
+        return max(0, -(-(pixels + of_bytes) // 2**20) - device.spare_mib)
 
     @property
     def map_concurrency(self) -> int:
@@ -264,6 +286,7 @@ def read_config(settings: Mapping[str, Any]) -> PipelineConfig:
         )
     _check_warm_throughput(config)
     _check_families(config)
+    _check_memory(config)
     check_engine(config.engine, config.precision)
     if config.device == "gpu" and config.engine != "mxnet":
         raise ConfigurationError(
@@ -337,6 +360,29 @@ def _check_families(config: PipelineConfig) -> None:
         )
     if len(set(config.instance_families)) < len(config.instance_families):
         raise ConfigurationError(f"{WHERE}: instance_families names a family twice.", remedy="Name each once.")
+
+
+def _check_memory(config: PipelineConfig) -> None:
+    """Raises ConfigurationError where images of the size that the limits allow would not fit into a job's memory."""
+    device, needed = DEVICES[config.device], config.hardware.memory_mib
+    limits = f"max_image_pixels is {config.max_image_pixels:,} and max_image_bytes {config.max_image_bytes:,}"
+    if needed > device.largest_memory_mib:
+        spare = (device.largest_memory_mib - device.memory_mib + device.spare_mib) * 2**20 // device.decoders
+        raise ConfigurationError(
+            f"{WHERE}: {limits}: a job would need {needed:,} MiB, and may have {device.largest_memory_mib:,}.",
+            remedy=f"Use at most {MAX_IMAGE_PIXELS + spare // MEMORY_OF_PIXEL:,} pixels with the default bytes, or "
+            f"{MAX_IMAGE_BYTES + spare // MEMORY_OF_BYTE:,} bytes with the default pixels.",
+        )
+    tight = [family for family in config.hardware.families if not family.startswith(ROOMY)]
+    if config.device == "cpu" and needed > device.memory_mib and tight:
+        raise ConfigurationError(
+            f"{WHERE}: {limits}: a job needs {needed:,} MiB, and {', '.join(tight)} have 2 GiB per vCPU.",
+            remedy=f"Name families that have 4: {_listed(_roomy(device))}. Or lower the limits.",
+        )
+
+
+def _roomy(device: Device) -> tuple[str, ...]:
+    return tuple(family for family in device.families + device.other_families if family.startswith(ROOMY))
 
 
 def check_triggers(config: PipelineConfig) -> None:

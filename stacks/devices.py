@@ -5,6 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
+MEMORY_OF_PIXEL: Final = 16
+"""Bytes of memory that a pixel takes at the most while its image is decoded, one at a time: 15 were measured
+(`make corpus`: 962 MB for a WebP of 64 megapixels)."""
+MEMORY_OF_BYTE: Final = 4
+"""Bytes of memory for a byte of an object: downloaded, unpacked by gzip, copied for a decoder, and one more in wait."""
+ROOMY: Final = "m"
+"""What the names of families begin with that have 4 GiB of memory per vCPU; the c families have 2."""
+
 DeviceName = Literal["cpu", "gpu"]
 
 
@@ -16,6 +24,9 @@ class Device:
     root_volume_gib: for the container image; job data never touches the disk.
     image_target: stage of worker_image/Dockerfile that is built.
     arguments: of the worker's command line, besides the shard.
+    spare_mib: of `memory_mib`, what images within the default limits never take.
+    largest_memory_mib: a job's share of the roomiest of `families`, less what ECS takes.
+    decoders: images decoded at a time.
     """
 
     vcpus: int
@@ -26,6 +37,9 @@ class Device:
     root_volume_gib: int
     image_target: str
     arguments: tuple[str, ...]
+    spare_mib: int
+    largest_memory_mib: int
+    decoders: int
 
 
 CPU: Final = Device(
@@ -41,6 +55,10 @@ CPU: Final = Device(
     root_volume_gib=30,
     image_target="cpu",
     arguments=(),
+    spare_mib=0,
+    # The m families have 4 GiB per vCPU.
+    largest_memory_mib=3_600,
+    decoders=1,
 )
 GPU: Final = Device(
     # xlarge of each family: 4 vCPUs, 16 GiB, one GPU; larger sizes run a job on each of their GPUs.
@@ -55,6 +73,10 @@ GPU: Final = Device(
     root_volume_gib=60,
     image_target="gpu",
     arguments=("--device", "gpu"),
+    # Four images take 4 GB; another 4 GB are assumed for MXNet and CUDA, which was never measured.
+    spare_mib=6_000,
+    largest_memory_mib=14_000,
+    decoders=4,
 )
 DEVICES: Final[dict[DeviceName, Device]] = {"cpu": CPU, "gpu": GPU}
 DEVICE_NAMES: Final = tuple(DEVICES)

@@ -18,13 +18,12 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from PIL import Image
 from stepvec_worker.images.decoding import DecodeLimits
 from stepvec_worker.images.preprocessing import prepare
 from stepvec_worker.images.rejection import ImageRejected
-from stepvec_worker.settings import Settings
 
 from resilience.corpus.damage import mutate, seeds
 from resilience.corpus.encoders import CRASHED, EMBEDDED, HUNG, MUTATIONS
@@ -44,10 +43,9 @@ class IsolatedOutcome:
 
 
 def outcome_of(data: bytes) -> tuple[str, str]:
-    """EMBEDDED or the reason, and its message, with the limits of the worker's settings."""
-    limits = DecodeLimits(bytes=_default("max_image_bytes"), pixels=_default("max_image_pixels"))
+    """EMBEDDED or the reason, and its message, with the worker's default limits."""
     try:
-        prepare(data, limits, "standard-1")
+        prepare(data, DecodeLimits(), "standard-1")
     except ImageRejected as rejected:
         return str(rejected.reason), rejected.message
     return EMBEDDED, ""
@@ -107,10 +105,6 @@ def _mutated(count: int) -> Iterator[IsolatedOutcome]:
                 return EMBEDDED, ""
 
             yield in_own_process(work)
-
-
-def _default(name: str) -> Any:
-    return Settings.__dataclass_fields__[name].default
 
 
 def _peak_megabytes() -> float:

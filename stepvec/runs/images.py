@@ -18,6 +18,10 @@ IMAGE_SUFFIXES: Final = frozenset(
 """Suffixes of images, compared in any case. One that the worker cannot read is a failure that names its format."""
 IMAGE_FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 """Pillow's names of the formats that it reads by itself; other decoders of its own never see bytes from outside."""
+MAX_IMAGE_BYTES: Final = 64 * 1024 * 1024
+"""Bytes of the largest object that is taken for an image, unless a deployment says otherwise."""
+MAX_IMAGE_PIXELS: Final = 64_000_000
+"""Pixels that an image may have as it is decoded, unless a deployment says otherwise."""
 ALL_SUFFIXES: Final = "*"
 NO_SUFFIX: Final = "(none)"
 """Stands for keys without a suffix, in `Suffixes` and in counts."""

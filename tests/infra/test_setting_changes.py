@@ -44,6 +44,8 @@ CHANGED: Final[dict[str, tuple[dict[str, Any], dict[str, Any]]]] = {
     "alarm_email": ({}, {"alarm_email": "team@example.com"}),
     "vcpu_hour_usd": ({}, {"vcpu_hour_usd": 0.02}),
     "suffixes": ({}, {"suffixes": ["raw"]}),
+    "max_image_bytes": ({}, {"max_image_bytes": 20_000_000}),
+    "max_image_pixels": ({}, {"max_image_pixels": 120_000_000}),
     "schedule": ({}, SCHEDULE),
     "schedule_timezone": (SCHEDULE, {**SCHEDULE, "schedule_timezone": "Europe/Berlin"}),
     "schedule_paths": (SCHEDULE, {**SCHEDULE, "schedule_paths": ["photos"]}),
@@ -65,6 +67,8 @@ MEANING: Final = {
     "table": "Not while a run is going on: its roles change",
     "warm_throughput": "Charged once. DynamoDB refuses less than the table has, so only ever raise it",
     "availability_zones": "Not while a run is going on: its instances' network is replaced",
+    "max_image_bytes": "Images that failed as TooLarge are tried again",
+    "max_image_pixels": "Here raised: the job gets more memory. Images that failed as TooLarge are tried again",
     "kms": "Existing objects keep their encryption",
 }
 BEGIN: Final = "<!-- changes: from tests/infra/test_setting_changes.py -->\n"

@@ -253,6 +253,29 @@ def test_instances_are_of_the_families_of_the_setting(synthesized: Synthesize, d
     assert [json.loads(capacity)["families"] for capacity in told if capacity] == [list(others)]
 
 
+@pytest.mark.parametrize(
+    ("settings", "memory", "families"),
+    [
+        ({}, 1_800, {"c7i", "m7i", "c6i", "m6i"}),
+        ({"max_image_pixels": 1_000_000, "max_image_bytes": 20_000_000}, 1_800, {"c7i", "m7i", "c6i", "m6i"}),
+        ({"max_image_pixels": 100_000_000}, 1_800 + 550, {"m7i", "m6i"}),
+        ({"max_image_bytes": 128 * 2**20, "instance_families": ["m5"]}, 1_800 + 256, {"m5"}),
+        ({"max_image_pixels": 100_000_000, "device": "gpu"}, 14_000, {"g4dn", "g5", "g6"}),
+    ],
+)
+def test_the_job_has_the_memory_that_its_limits_take(
+    synthesized: Synthesize, settings: dict[str, Any], memory: int, families: set[str]
+) -> None:
+    template = synthesized(**settings).templates[PIPELINE]
+    container = one(template, "AWS::Batch::JobDefinition")["ContainerProperties"]
+    assert {"Type": "MEMORY", "Value": str(memory)} in container["ResourceRequirements"]
+    environment = {entry["Name"]: entry["Value"] for entry in container["Environment"]}
+    for name in ("max_image_pixels", "max_image_bytes"):
+        assert environment[f"STEPVEC_{name.upper()}"] == str(getattr(read_config(settings), name))
+    for compute in of_type(template, "AWS::Batch::ComputeEnvironment").values():
+        assert set(compute["ComputeResources"]["InstanceTypes"]) == families
+
+
 @pytest.mark.parametrize("network", ["public", "private"])
 def test_a_third_zone_comes_with_a_network_of_its_own(synthesized: Synthesize, network: str) -> None:
     two, three = (synthesized(network=network, availability_zones=zones).pipeline for zones in (2, 3))
@@ -323,6 +346,11 @@ def test_synthesis_is_repeatable(assembly: Path, tmp_path: Path) -> None:
         ({"instance_families": ["c6i"], "device": "gpu"}, "instance_families has c6i, not for device gpu"),
         ({"instance_families": ["c6i", "c6i"]}, "names a family twice"),
         ({"availability_zones": 4}, "availability_zones is 4"),
+        ({"max_image_pixels": 999}, "max_image_pixels is 999"),
+        ({"max_image_pixels": 182_000_001}, "182,000,001 .* a job would need 3,601 MiB, and may have 3,600"),
+        ({"max_image_bytes": 900_000_000}, "a job would need 4,978 MiB"),
+        ({"max_image_pixels": 164_000_000, "device": "gpu"}, "a job would need 14,104 MiB, and may have 14,000"),
+        ({"max_image_pixels": 100_000_000, "instance_families": ["m6i", "c6i"]}, "c6i have 2 GiB per vCPU"),
         ({"network": "open"}, "network is 'open'"),
         ({"spot": "yes"}, "spot"),
         ({"log_retention_days": 31}, "log_retention_days is 31"),

@@ -127,7 +127,7 @@ def test_too_many_pixels_are_too_large() -> None:
     error = rejected(PNG, DecodeLimits(pixels=60 * 40 - 1))
 
     assert error.reason is FailureReason.TOO_LARGE
-    assert error.message == "60 x 40 = 2,400 pixels; the worker takes 2,399."
+    assert error.message == "60 x 40 = 2,400 pixels; max_image_pixels is 2,399."
     decode(PNG, DecodeLimits(pixels=60 * 40))
 
 
@@ -159,6 +159,7 @@ def test_a_decoder_that_allocates_as_it_opens_is_stopped_before() -> None:
     error = rejected(bytes(data))
 
     assert error.reason is FailureReason.TOO_LARGE
+    assert f"max_image_pixels is {LIMITS.pixels:,}" in error.message
     # Pillow's own guard: ours comes only after the decoder has taken 1 GB.
     assert isinstance(error.__cause__, Image.DecompressionBombError)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pylibjxl
 import pytest
-from PIL import Image
+from PIL import Image, JpegImagePlugin
 from stepvec_worker.images.decoding import DecodeLimits, decode, decode_fast
 from stepvec_worker.images.preprocessing import prepare
 from stepvec_worker.images.rejection import ImageRejected
@@ -136,11 +136,35 @@ def large_jpeg(width: int, height: int, *, progressive: bool) -> bytes:
     return buffer.getvalue()
 
 
+def endless_jpeg(width: int, height: int) -> bytes:
+    """A JPEG of `scene` in each 16 rows, made of one such strip and restart markers: in milliseconds, of any height."""
+    strip = encoded(scene(width, 16), "JPEG", quality=90, subsampling=2, restart_marker_rows=1)
+    frame, scan = strip.index(b"\xff\xc0"), strip.index(b"\xff\xda")
+    body = scan + 2 + int.from_bytes(strip[scan + 2 : scan + 4], "big")
+    head = strip[: frame + 5] + height.to_bytes(2, "big") + strip[frame + 7 : body]
+    rows = -(-height // 16)
+    # Each strip is followed by its restart marker, the last one by the image's end.
+    data = b"".join(strip[body:-2] + bytes([0xFF, 0xD0 + row % 8]) for row in range(rows - 1))
+    return head + data + strip[body:]
+
+
+@pytest.mark.parametrize(("width", "height"), [(12_000, 9_000), (16_320, 12_240)])
+def test_jpegs_of_108_and_200_megapixels_are_embedded_as_they_come(width: int, height: int) -> None:
+    data = endless_jpeg(width, height)
+    assert JpegImagePlugin.jpeg_factory(io.BytesIO(data), "").size == (width, height)
+    pixels = prepare(data, DecodeLimits(), "standard-1")
+    # Red grows to the right, as in `scene`.
+    assert pixels[112, 200, 0] > pixels[112, 20, 0] + 100
+    with pytest.raises(ImageRejected, match="max_image_pixels is 1,000,000") as caught:
+        prepare(data, DecodeLimits(pixels=1_000_000), "standard-1")
+    assert caught.value.reason == "TooLarge"
+
+
 def test_a_photo_of_108_megapixels_is_judged_by_what_is_decoded_of_it() -> None:
     limits = DecodeLimits(pixels=64_000_000)
     data = large_jpeg(12_000, 9_000, progressive=False)
     assert prepare(data, limits, "standard-1").shape == (224, 224, 3)
-    assert "12000 x 9000 = 108,000,000 pixels; the worker takes 64,000,000." in rejected(data, limits).message
+    assert "12000 x 9000 = 108,000,000 pixels; max_image_pixels is 64,000,000." in rejected(data, limits).message
     # A progressive one needs its coefficients whole: 3 bytes a pixel in 4:2:0.
     progressive = large_jpeg(6_000, 4_500, progressive=True)
     needed = 750 * 563 + 2 * 6_000 * 4_500 * 6 // 4 // 12

@@ -18,7 +18,6 @@ from stepvec_worker.engines import load_embedder
 from stepvec_worker.images.decoding import DecodeLimits
 from stepvec_worker.images.preprocessing import pixel_format, prepare
 from stepvec_worker.images.rejection import ImageRejected
-from stepvec_worker.settings import Settings
 
 
 def main() -> None:
@@ -36,9 +35,8 @@ def main() -> None:
         engine=identity.engine,
         precision=identity.precision,
     )
-    # The worker's own defaults; no setting of the template changes them.
-    settings = Settings(image_bucket="", table="", model=str(identity))
-    limits = DecodeLimits(bytes=settings.max_image_bytes, pixels=settings.max_image_pixels)
+    # The worker's own defaults.
+    limits = DecodeLimits()
     for line in sys.stdin:
         answer: dict[str, Any]
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from stepvec.runs.images import MAX_IMAGE_BYTES, MAX_IMAGE_PIXELS
 from stepvec.runs.reports import PROGRESS_SECONDS
 
 
@@ -30,8 +31,8 @@ class Settings:
     download_threads: int = 8
     write_threads: int = 4
     vcpus: int = 0
-    max_image_bytes: int = 64 * 1024 * 1024
-    max_image_pixels: int = 64_000_000
+    max_image_bytes: int = MAX_IMAGE_BYTES
+    max_image_pixels: int = MAX_IMAGE_PIXELS
     progress_seconds: float = PROGRESS_SECONDS
     decode_seconds: float = 60.0
     stop_seconds: float = 9.0

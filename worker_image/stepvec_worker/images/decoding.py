@@ -17,7 +17,7 @@ import pi_heif
 import pylibjxl
 from PIL import Image, ImageFile, JpegImagePlugin, UnidentifiedImageError, _imaging
 
-from stepvec.runs.images import IMAGE_FORMATS
+from stepvec.runs.images import IMAGE_FORMATS, MAX_IMAGE_BYTES, MAX_IMAGE_PIXELS
 from stepvec.runs.outcome import FailureReason
 from stepvec_worker.images.jpeg import RgbArray, jpeg_scale, read_jpeg
 from stepvec_worker.images.jpeg_structure import JpegStructure, read_structure
@@ -73,8 +73,8 @@ class DecodeLimits:
     libjpeg keeps at their full number, as many pixels as would take their memory.
     """
 
-    bytes: int = 64 * 1024 * 1024
-    pixels: int = 100_000_000
+    bytes: int = MAX_IMAGE_BYTES
+    pixels: int = MAX_IMAGE_PIXELS
 
 
 BYTES_OF_PIXEL: Final = 12
@@ -115,7 +115,7 @@ def _decode(data: bytes, limits: DecodeLimits, short_side: int | None, *, is_fas
     if not data:
         raise ImageRejected(FailureReason.EMPTY, "The object has no bytes.")
     if len(data) > limits.bytes:
-        raise ImageRejected(FailureReason.TOO_LARGE, f"{len(data):,} bytes; the worker takes {limits.bytes:,}.")
+        raise ImageRejected(FailureReason.TOO_LARGE, f"{len(data):,} bytes; max_image_bytes is {limits.bytes:,}.")
     if data.startswith(GZIP):
         data = unpacked(data, limits.bytes)
     structure = read_structure(data)
@@ -127,6 +127,10 @@ def _decode(data: bytes, limits: DecodeLimits, short_side: int | None, *, is_fas
         return Decoded(_decode_other(data, limits))
     except ImageRejected:
         raise
+    except Image.DecompressionBombError as error:
+        # From Pillow's own guard, at twice the limit: before a decoder allocates.
+        message = f"More than twice as many pixels as may be; max_image_pixels is {limits.pixels:,}. ({error})"
+        raise ImageRejected(FailureReason.TOO_LARGE, message) from error
     except UnidentifiedImageError as error:
         opening = _error_of_opening(data) or error
         raise rejection(opening, data) from opening
@@ -204,7 +208,7 @@ def _check_size(size: tuple[int, int], limits: DecodeLimits, scale: int = 1, coe
         as_decoded = "" if pixels == width * height else f", as much memory as {pixels:,} as it has to be decoded"
         raise ImageRejected(
             FailureReason.TOO_LARGE,
-            f"{width} x {height} = {width * height:,} pixels{as_decoded}; the worker takes {limits.pixels:,}.",
+            f"{width} x {height} = {width * height:,} pixels{as_decoded}; max_image_pixels is {limits.pixels:,}.",
         )
 
 
@@ -219,7 +223,9 @@ def unpacked(data: bytes, limit: int) -> bytes:
     except zlib.error as error:
         raise ImageRejected(FailureReason.DAMAGED, f"It is compressed by gzip, and damaged ({error}).") from error
     if len(inside) > limit:
-        raise ImageRejected(FailureReason.TOO_LARGE, f"More than {limit:,} bytes once gzip has unpacked it.")
+        raise ImageRejected(
+            FailureReason.TOO_LARGE, f"More than max_image_bytes, {limit:,}, once gzip has unpacked it."
+        )
     if not packer.eof:
         raise ImageRejected(FailureReason.TRUNCATED, "It is compressed by gzip, and breaks off.")
     if not inside:

@@ -91,7 +91,9 @@ class ImageFetcher:
         if image.size == 0:
             raise ImageRejected(FailureReason.EMPTY, "The object has no bytes.")
         if image.size > self._max_bytes:
-            raise ImageRejected(FailureReason.TOO_LARGE, f"{image.size:,} bytes; the worker takes {self._max_bytes:,}.")
+            raise ImageRejected(
+                FailureReason.TOO_LARGE, f"{image.size:,} bytes; max_image_bytes is {self._max_bytes:,}."
+            )
         if self._fast is None or not self._fast.takes(image.key):
             return self._get_with_retries(image)
         fetched = self._fast.read(image.key, image.etag, max_bytes=self._max_bytes)
@@ -135,7 +137,7 @@ class ImageFetcher:
                 answer["Body"].close()
                 raise ImageRejected(
                     FailureReason.TOO_LARGE,
-                    f"{answer['ContentLength']:,} bytes; the worker takes {self._max_bytes:,}.",
+                    f"{answer['ContentLength']:,} bytes; max_image_bytes is {self._max_bytes:,}.",
                 )
             return FetchedImage(answer["Body"].read(), answer["LastModified"].astimezone(UTC))
         except BROKEN_BODY:
