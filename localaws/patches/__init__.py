@@ -38,6 +38,7 @@ from localaws.patches import (  # noqa: E402
     event_sources,
     functions,
     notifications,
+    rows,
     server,
     states_clients,
     states_execution,
@@ -50,6 +51,7 @@ from localaws.patches import (  # noqa: E402
 PATCHES: Final[dict[str, Callable[[], None]]] = {
     **server.PATCHES,
     **storage.PATCHES,
+    **rows.PATCHES,
     **batch.PATCHES,
     **functions.PATCHES,
     **states_clients.PATCHES,

@@ -10,6 +10,9 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.response import StreamingBody
 from moto.core import serialize
+from moto.dynamodb.comparisons import ConditionExpressionParser
+from moto.dynamodb.models.dynamo_type import Item
+from moto.dynamodb.models.table import Table
 from moto.s3.models import S3Backend
 
 ODD_KEYS = [
@@ -170,3 +173,138 @@ def test_binary_attribute_round_trip(sample):
     dynamodb.put_item(TableName=table, Item={"pk": {"S": "binary"}, "Vector": {"B": vector}})
     item = dynamodb.get_item(TableName=table, Key={"pk": {"S": "binary"}})["Item"]
     assert item["Vector"]["B"] == vector
+
+
+@pytest.fixture
+def rows(sample) -> Any:
+    """A table of 500 rows of some 6 KB: three pages of a Scan."""
+    dynamodb = sample.cloud.client("dynamodb")
+    name = f"rows-{uuid.uuid4().hex}"
+    dynamodb.create_table(
+        TableName=name,
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    wanted = [
+        {"pk": {"S": f"{number:03}-é"}, "Vector": {"B": bytes([number % 256]) * 6000}, "N": {"N": str(number)},
+         "L": {"L": [{"S": "x"}, {"NULL": True}]}, "Flag": {"BOOL": number % 2 == 0}}
+        for number in range(500)
+    ]  # fmt: skip
+    for start in range(0, 500, 25):
+        dynamodb.batch_write_item(
+            RequestItems={name: [{"PutRequest": {"Item": item}} for item in wanted[start : start + 25]]}
+        )
+    yield dynamodb, name, {item["pk"]["S"]: item for item in wanted}
+    dynamodb.delete_table(TableName=name)
+
+
+def scanned(dynamodb: Any, name: str, **options: Any) -> list[list[dict[str, Any]]]:
+    """The pages of a Scan."""
+    pages, more = [], {}
+    while True:
+        answer = dynamodb.scan(TableName=name, **{**options, **more})
+        pages.append(answer["Items"])
+        if "LastEvaluatedKey" not in answer:
+            return pages
+        more = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+
+
+def without_patch(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str) -> None:
+    """moto's own method, as it was before ours took its place."""
+    ours = getattr(owner, name)
+    monkeypatch.setattr(owner, name, inspect.getclosurevars(ours).nonlocals["original"])
+
+
+def test_a_scan_gives_what_motos_own_gives_and_sorts_once(rows, monkeypatch):
+    """[dynamodb_scan_pages]"""
+    dynamodb, name, wanted = rows
+    sorts: list[int] = []
+    all_items = Table.all_items
+    monkeypatch.setattr(Table, "all_items", lambda table: sorts.append(1) or all_items(table))
+    odd = {
+        "FilterExpression": "Flag = :no AND begins_with(pk, :p)",
+        "ExpressionAttributeValues": {":no": {"BOOL": False}, ":p": {"S": "1"}},
+    }
+    kinds = [{}, {"Limit": 7}, odd, *({"Segment": part, "TotalSegments": 3} for part in range(3))]
+    found = [scanned(dynamodb, name, **options) for options in kinds]
+    assert sorts == []
+    assert {item["pk"]["S"]: item for page in found[0] for item in page} == wanted
+    assert len(found[0]) > 2
+    assert max(map(len, found[1])) == 7
+    assert {item["pk"]["S"] for page in found[2] for item in page} == {
+        key for key, item in wanted.items() if key.startswith("1") and not item["Flag"]["BOOL"]
+    }
+    parts = [{item["pk"]["S"] for page in pages for item in page} for pages in found[3:]]
+    assert sum(map(len, parts)) == len(set.union(*parts)) == 500
+    without_patch(monkeypatch, Table, "scan")
+    assert [scanned(dynamodb, name, **options) for options in kinds] == found
+    assert sorts
+
+
+def test_a_scan_sees_rows_that_come_and_go_between_its_pages_or_not(rows):
+    dynamodb, name, wanted = rows
+    first = dynamodb.scan(TableName=name, Limit=100)
+    seen = {item["pk"]["S"] for item in first["Items"]}
+    last = first["LastEvaluatedKey"]["pk"]["S"]
+    dynamodb.delete_item(TableName=name, Key={"pk": {"S": last}})
+    dynamodb.delete_item(TableName=name, Key={"pk": {"S": "400-é"}})
+    dynamodb.put_item(TableName=name, Item={"pk": {"S": "new"}})
+    rest = scanned(dynamodb, name, ExclusiveStartKey=first["LastEvaluatedKey"])
+    later = {item["pk"]["S"] for page in rest for item in page}
+    assert later - {"new"} == set(wanted) - seen - {"400-é"}
+    # One that begins now sees it, and so does one that goes on.
+    assert {item["pk"]["S"] for page in scanned(dynamodb, name) for item in page} == {*wanted, "new"} - {last, "400-é"}
+
+
+def test_a_projection_takes_what_motos_own_takes(rows, monkeypatch):
+    """[dynamodb_projection] [dynamodb_answers]"""
+    dynamodb, name, wanted = rows
+    keys = [{"pk": {"S": key}} for key in list(wanted)[:5]]
+
+    def read(projection: str) -> list[dict[str, Any]]:
+        request = {"Keys": keys, "ProjectionExpression": projection, "ExpressionAttributeNames": {"#n": "N"}}
+        return dynamodb.batch_get_item(RequestItems={name: request})["Responses"][name]
+
+    made: list[int] = []
+    regular = Item.to_regular_json
+    monkeypatch.setattr(Item, "to_regular_json", lambda item: made.append(1) or regular(item))
+    kinds = ["pk, Vector, #n, L, Flag", "#n, gone"]
+    found = [read(projection) for projection in kinds]
+    assert found[0] == [wanted[key["pk"]["S"]] for key in keys]
+    assert made == []
+    nested = read("#n, L[0]")
+    without_patch(monkeypatch, Item, "project")
+    without_patch(monkeypatch, serialize.BaseJSONSerializer, "_serialize_type_structure")
+    assert [read(projection) for projection in kinds] == found
+    assert read("#n, L[0]") == nested
+    assert made
+
+
+def test_a_condition_is_read_once_and_holds_for_other_names_and_values(rows, monkeypatch):
+    """[dynamodb_conditions]"""
+    dynamodb, name, _ = rows
+    read: list[str] = []
+    lex = ConditionExpressionParser._lex_one_node
+    monkeypatch.setattr(
+        ConditionExpressionParser, "_lex_one_node", lambda parser, text: read.append(text) or lex(parser, text)
+    )
+
+    def put(attribute: str, value: str) -> bool:
+        try:
+            dynamodb.put_item(
+                TableName=name,
+                Item={"pk": {"S": "007-é"}, "N": {"N": "7"}, "M": {"N": "8"}},
+                ConditionExpression="attribute_not_exists(pk) OR (#x = :x AND pk <> :pk)",
+                ExpressionAttributeNames={"#x": attribute},
+                ExpressionAttributeValues={":x": {"N": value}, ":pk": {"S": "other"}},
+            )
+        except dynamodb.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
+
+    assert [put("N", "6"), put("N", "7")] == [False, True]
+    once = len(read)
+    assert once > 0
+    assert [put("M", "7"), put("M", "8"), put("N", "8"), put("N", "7")] == [False, True, False, True]
+    assert len(read) == once
