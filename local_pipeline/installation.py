@@ -132,7 +132,8 @@ def run_cdk(*arguments: str, region: str) -> None:
         "AWS_REGION": region,
         "AWS_DEFAULT_REGION": region,
     }
-    result = subprocess.run(command, cwd=ROOT, env=environment, check=False)
+    # To standard error, all of it: the answer is ours alone.
+    result = subprocess.run(command, cwd=ROOT, env=environment, stdout=2, check=False)
     if result.returncode:
         raise ConfigurationError(
             f"cdk {arguments[0]} ended with exit code {result.returncode}.", remedy="Its output is above."

@@ -15,9 +15,10 @@ from stepvec import codec
 from stepvec.client.scope import scope_of
 from stepvec.client.session import translate_aws_errors
 from stepvec.stack_names import DATA_STACK, PIPELINE_STACK
-from stepvec_cli.console import errors
+from stepvec_cli.answers import AuditAnswer
+from stepvec_cli.console import answers, errors
 from stepvec_cli.deployment import deployed
-from stepvec_cli.options import DataStack, PipelineStack, Prefixes, Suffixes, Yes, suffix_rule
+from stepvec_cli.options import AsJson, DataStack, PipelineStack, Prefixes, Suffixes, Yes, suffix_rule
 from stepvec_cli.views.plan import ignored_lines
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def audit(
     ] = False,
     yes: Yes = False,
     suffixes: Suffixes = None,
-    as_json: Annotated[bool, typer.Option("--json", help="A line of JSON for each finding; the counts last.")] = False,
+    as_json: AsJson = False,
     data_stack: DataStack = DATA_STACK,
     pipeline_stack: PipelineStack = PIPELINE_STACK,
 ) -> None:
@@ -59,7 +60,7 @@ def audit(
 
     Best while no run is going: what changes meanwhile may be reported as a difference. It reads every row once
     (DynamoDB charges half a read unit for each 4 KB) and lists every image. Memory does not grow with the table; a
-    temporary file does.
+    temporary file does. With --json each finding is a line, and the counts are the last.
 
     Examples:
         stepvec audit
@@ -92,7 +93,7 @@ def audit(
             scope = scope_of(deployment, paths or [])
             counts = audit_table(deployment, scope, suffixes=rule, sample=sample, embedder=reembedder, on_finding=tell)
         if as_json:
-            typer.echo(json.dumps({**codec.to_document(counts), "findings": dict(findings)}))
+            typer.echo(codec.to_json(AuditAnswer(**codec.to_document(counts), findings=dict(findings))))
         else:
             _print_summary(counts, findings)
         if delete and _confirmed(findings[FindingKind.ROW_WITHOUT_IMAGE.value], yes=yes):
@@ -120,18 +121,18 @@ def _print(finding: Finding) -> None:
     # ascii(): a key may hold what moves the cursor or turns the line around.
     what = escape(ascii(finding.key or finding.image_id))
     line = f"[yellow]{finding.kind.value:<16}[/] {what}  [dim]{escape(finding.message)}[/]"
-    errors.print(line, highlight=False, soft_wrap=True)
+    answers.print(line, highlight=False, soft_wrap=True)
 
 
 def _print_summary(counts: AuditCounts, findings: Counter[str]) -> None:
     for kind, count in findings.items():
         more = f", {count - SHOWN:,} of them not shown" if count > SHOWN else ""
-        errors.print(f"[bold red]{count:,}[/] {kind}{more}: {REMEDIES[kind]}", highlight=False)
+        answers.print(f"[bold red]{count:,}[/] {kind}{more}: {REMEDIES[kind]}", highlight=False)
     word = "[bold red]differs[/]" if findings else "[bold green]agrees[/]"
-    errors.print(
+    answers.print(
         f"{word}: {counts.rows:,} rows, {counts.images:,} images, {counts.matched:,} match by key, ETag and model; "
         f"{counts.sampled:,} embedded again; {counts.read_units:,.1f} read units",
         highlight=False,
     )
     for line in ignored_lines(counts.ignored_by_suffix):
-        errors.print(line, highlight=False, markup=False, soft_wrap=True)
+        answers.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -24,8 +24,9 @@ from stepvec.runs.images import ONLY_IMAGES, SuffixRule
 from stepvec.runs.layout import S3Uri
 from stepvec.runs.run_input import prefixes_of
 from stepvec.weights.model_directory import Calibration, read_model_card
+from stepvec_cli.answers import CalibrateAnswer, print_json
 from stepvec_cli.console import errors
-from stepvec_cli.options import Suffixes, suffix_rule
+from stepvec_cli.options import AsJson, Suffixes, suffix_rule
 from stepvec_cli.weights import DEFAULT_DIRECTORY
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ def calibrate(
     ] = DEFAULT_DIRECTORY,
     images: Annotated[int, typer.Option(min=32, help="Photos to use, spread over all of them.")] = _DEFAULT_PHOTOS,
     suffixes: Suffixes = None,
+    as_json: AsJson = False,
 ) -> None:
     """Find which layers may compute in int8.
 
@@ -76,6 +78,12 @@ def calibrate(
         f"convolutions in int8, mean cosine {calibration.cosine:.4f}, same neighbour {calibration.same_neighbour:.1%}",
         highlight=False,
     )
+    if as_json:
+        answer = CalibrateAnswer(
+            str(model), card.architecture, calibration.photos, len(calibration.layers), calibration.cosine,
+            calibration.same_neighbour,
+        )  # fmt: skip
+        print_json(answer)
     if calibration.photos < _FEW_PHOTOS:
         errors.print(
             f"[yellow]{calibration.photos} photos say little about neighbours:[/] use at least {_FEW_PHOTOS}.",

@@ -8,12 +8,14 @@ from stepvec.client.runs import Run
 from stepvec.client.session import translate_aws_errors
 from stepvec.errors import InvalidInputError
 from stepvec.stack_names import DATA_STACK, PIPELINE_STACK
+from stepvec_cli.answers import CancelAnswer, print_json
 from stepvec_cli.deployment import deployed
-from stepvec_cli.options import DataStack, PipelineStack, RunName
+from stepvec_cli.options import AsJson, DataStack, PipelineStack, RunName
 
 
 def cancel(
     run: RunName,
+    as_json: AsJson = False,
     data_stack: DataStack = DATA_STACK,
     pipeline_stack: PipelineStack = PIPELINE_STACK,
 ) -> None:
@@ -29,4 +31,7 @@ def cancel(
         if found.ended() is not None:
             raise InvalidInputError(f"The run {run} has ended already.", remedy="There is nothing to stop.")
         found.stop()
-    typer.echo(f"stopped {run}")
+    if as_json:
+        print_json(CancelAnswer(run, "ABORTED"))
+    else:
+        typer.echo(f"stopped {run}")

@@ -8,3 +8,5 @@ from rich.console import Console
 
 errors: Final = Console(stderr=True)
 """Progress, notes and errors."""
+answers: Final = Console()
+"""Answers for people, where there is no `--json`."""

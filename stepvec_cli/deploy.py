@@ -17,9 +17,11 @@ from stepvec.client.session import caller
 from stepvec.errors import StepvecError
 from stepvec.rows.model import ModelCard
 from stepvec.weights.model_directory import read_model_card
+from stepvec_cli.answers import DeployAnswer, print_json
 from stepvec_cli.console import errors
-from stepvec_cli.doctor import findings, print_findings
-from stepvec_cli.options import Yes
+from stepvec_cli.doctor import findings, told
+from stepvec_cli.exit_codes import FAILED
+from stepvec_cli.options import AsJson, Yes
 from stepvec_cli.views.plan import dollars, duration
 
 
@@ -31,6 +33,7 @@ def deploy(
     accept_efficientnet: Annotated[
         bool, typer.Option("--accept-efficientnet", help="Deploy EfficientNet-Lite0, with 1,280 numbers a vector.")
     ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Build the image and deploy both stacks.
 
@@ -45,13 +48,18 @@ def deploy(
     """
     config = project_config()
     model = _model_findings(config, change_model=change_model, accept_efficientnet=accept_efficientnet)
-    if print_findings(chain(findings(), model), errors):
+    found = tuple(told(chain(findings(), model), errors))
+    if any(finding.verdict is Verdict.STOP for finding in found):
         errors.print("[bold red]Not deployed:[/] see what says stop above.")
-        raise typer.Exit(1)
+        if as_json:
+            print_json(DeployAnswer(deployed=False, account="", region="", findings=found))
+        raise typer.Exit(FAILED)
     account, region = caller()
     errors.print(f"Deploying to account {account}, region {region}.")
     errors.print("Between runs you pay only for the storage of its buckets and its table.", style="dim")
     run_cdk("deploy", "--all", "--require-approval", "never" if yes else "broadening", region=region)
+    if as_json:
+        print_json(DeployAnswer(deployed=True, account=account, region=region, findings=found))
     errors.print("Next: put images into the bucket, then: stepvec run PREFIX --wait")
 
 

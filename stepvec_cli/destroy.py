@@ -20,8 +20,9 @@ from stepvec.client.removal import (
 )
 from stepvec.client.session import caller, new_client, translate_aws_errors
 from stepvec.errors import InvalidInputError
+from stepvec_cli.answers import DestroyAnswer, print_json
 from stepvec_cli.console import errors
-from stepvec_cli.options import Yes
+from stepvec_cli.options import AsJson, Yes
 from stepvec_cli.progress import Steps
 
 
@@ -33,6 +34,7 @@ def destroy(
     ] = None,
     data_stack: Annotated[str | None, typer.Option(help="Stack of the buckets and the table; cdk.json's.")] = None,
     pipeline_stack: Annotated[str | None, typer.Option(help="Stack of the state machine; cdk.json's.")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Delete the pipeline stack; buckets and table are kept.
 
@@ -58,12 +60,17 @@ def destroy(
         check_nothing_runs(client, pipeline_stack)
         stored = find_stored(client, data_stack) if data and exists(client, data_stack) else None
     _ask(f"account {account}, region {region}", pipeline_stack, data_stack, stored, confirm=confirm, yes=yes)
+    gone = []
     with translate_aws_errors():
         if exists(client, pipeline_stack):
+            gone.append(pipeline_stack)
             _say(f"Deleting the stack {pipeline_stack}")
             delete_stack(client, pipeline_stack, local=local)
         if stored is not None:
+            gone.append(data_stack)
             delete_stored(client, data_stack, stored, _say, local=local)
+    if as_json:
+        print_json(DestroyAnswer(account, region, tuple(gone), data_kept=not data))
     _say("Nothing is left." if data else f"Kept: {data_stack}, with its buckets and table. --data removes them.")
 
 

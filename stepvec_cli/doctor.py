@@ -14,12 +14,16 @@ from local_pipeline.installation import CDK, project_config
 from local_pipeline.prerequisites import examine_machine
 from stacks.devices import DEVICES
 from stepvec.client.doctor import Finding, Verdict, Wanted, examine_account
+from stepvec_cli.answers import DoctorAnswer, print_json
+from stepvec_cli.console import errors
+from stepvec_cli.exit_codes import FAILED
+from stepvec_cli.options import AsJson
 from stepvec_cli.progress import Steps
 
 _COLOURS: Final = {Verdict.OK: "green", Verdict.WARNING: "yellow", Verdict.STOP: "bold red"}
 
 
-def doctor() -> None:
+def doctor(as_json: AsJson = False) -> None:
     """Look at everything that a deployment and a first run need.
 
     Credentials, region, CDK's bootstrap stack, quotas, instance families, availability zones, a bucket of your
@@ -30,8 +34,12 @@ def doctor() -> None:
         stepvec doctor
         stepvec doctor --profile work --region eu-central-1
     """
-    if print_findings(findings(), Console()):
-        raise typer.Exit(1)
+    found = list(told(findings(), errors if as_json else Console()))
+    stops = any(finding.verdict is Verdict.STOP for finding in found)
+    if as_json:
+        print_json(DoctorAnswer(stops, tuple(found)))
+    if stops:
+        raise typer.Exit(FAILED)
 
 
 def findings() -> Iterator[Finding]:
@@ -53,16 +61,14 @@ def findings() -> Iterator[Finding]:
     return chain(examine_account(wanted), examine_machine())
 
 
-def print_findings(found: Iterable[Finding], console: Console) -> bool:
-    """A line for each finding as it comes, the remedy and a link below it; returns whether one of them says stop."""
-    stops = False
+def told(found: Iterable[Finding], console: Console) -> Iterator[Finding]:
+    """The findings, each printed as it comes: a line, the remedy and a link below it."""
     with Steps("Looking at this machine and the account", plain=False):
         first = list(islice(found := iter(found), 1))
     for finding in chain(first, found):
-        stops = stops or finding.verdict is Verdict.STOP
         colour = _COLOURS[finding.verdict]
         line = f"[{colour}]{finding.verdict.value:<8}[/] {escape(finding.subject)}: {escape(finding.message)}"
         console.print(line, highlight=False, soft_wrap=True)
         for more in filter(None, (finding.remedy, finding.link)):
             console.print(f"         {escape(more)}", style="dim", highlight=False, soft_wrap=True)
-    return stops
+        yield finding

@@ -10,13 +10,15 @@ from stepvec.adapters.object_store import ObjectStore
 from stepvec.client.session import translate_aws_errors
 from stepvec.runs.layout import S3Uri
 from stepvec.stack_names import DATA_STACK, PIPELINE_STACK
+from stepvec_cli.answers import InventoryAnswer, print_json
 from stepvec_cli.deployment import deployed
-from stepvec_cli.options import DataStack, PipelineStack
+from stepvec_cli.options import AsJson, DataStack, PipelineStack
 from stepvec_cli.progress import Steps
 
 
 def inventory(
     uri: Annotated[str, typer.Argument(metavar="URI", help="S3 URI of the inventory's manifest.json.")],
+    as_json: AsJson = False,
     data_stack: DataStack = DATA_STACK,
     pipeline_stack: PipelineStack = PIPELINE_STACK,
 ) -> None:
@@ -40,4 +42,7 @@ def inventory(
             deployment.work_bucket,
             on_file=lambda done, files: steps(f"Reading the inventory: {done} of {files} files"),
         )
-    typer.echo(str(converted))
+    if as_json:
+        print_json(InventoryAnswer(str(converted)))
+    else:
+        typer.echo(str(converted))

@@ -12,7 +12,7 @@ import typer
 from stepvec.errors import OutputError
 from stepvec_cli.console import errors
 from stepvec_cli.local import CORES, EngineName, PrecisionName, Slots, cloud_with_spinner, engine_settings
-from stepvec_cli.options import Suffixes, suffix_rule
+from stepvec_cli.options import AsJson, Suffixes, suffix_rule
 from stepvec_cli.progress import Steps
 
 
@@ -27,6 +27,7 @@ def run(
     slots: Slots = CORES,
     engine: EngineName = None,
     precision: PrecisionName = None,
+    as_json: AsJson = False,
 ) -> None:
     """Embed photos once: upload them, run the state machine, write the results.
 
@@ -45,8 +46,16 @@ def run(
         from local_pipeline.one_shot import check_out, run_once
         from local_pipeline.photos import collect_photos
         from stepvec.client.runs import SUCCEEDED
+        from stepvec_cli.answers import LocalRunAnswer, print_json
         from stepvec_cli.views.plan import ignored_lines
-        from stepvec_cli.views.run import RunLine, print_end, print_failures, print_likeness, print_results
+        from stepvec_cli.views.run import (
+            RunLine,
+            print_end,
+            print_failures,
+            print_likeness,
+            print_results,
+            result_files,
+        )
 
         rule = suffix_rule(suffixes, project_config().suffix_rule)
         found = collect_photos(photos, ignored, suffixes=rule)
@@ -70,5 +79,8 @@ def run(
         raise OutputError(refusal.message, remedy=f"All results of the run are in {place}: move them from there.")
     if ended.report is not None:
         print_results(out)
+    if as_json:
+        files = tuple(str(path) for path in result_files(out)) if ended.report is not None else ()
+        print_json(LocalRunAnswer(ended.run, ended.status, ended.error, ended.cause, ended.report, files))
     if ended.status != SUCCEEDED:
         raise typer.Exit(1)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Annotated, Final
 
 import typer
 
 from local_pipeline.installation import MODEL_DIRECTORY, project_config
-from stepvec import codec
 from stepvec.adapters.figures import load_prices, load_throughput
 from stepvec.adapters.object_store import ObjectStore
 from stepvec.client.deployment import DeployedSettings, find_settings
@@ -24,8 +22,9 @@ from stepvec.rows.model import Architecture, Engine, Precision
 from stepvec.runs.run_input import MAX_SHARD_SIZE, parse_run_input
 from stepvec.stack_names import DATA_STACK, PIPELINE_STACK
 from stepvec.weights.model_directory import read_model_card
+from stepvec_cli.answers import PlanAnswer, print_json
 from stepvec_cli.deployment import deployed
-from stepvec_cli.options import DataStack, PipelineStack, Suffixes, suffix_rule
+from stepvec_cli.options import AsJson, DataStack, PipelineStack, Suffixes, suffix_rule
 from stepvec_cli.progress import Steps
 from stepvec_cli.views.plan import ignored_lines, plan_lines
 
@@ -48,7 +47,7 @@ def plan(
     shard_size: Annotated[int | None, typer.Option(min=1, max=MAX_SHARD_SIZE, help="Most images in a shard.")] = None,
     vcpu_hour_usd: Annotated[float | None, typer.Option(min=0, help="What a vCPU-hour costs you.")] = None,
     suffixes: Suffixes = None,
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    as_json: AsJson = False,
     data_stack: DataStack = DATA_STACK,
     pipeline_stack: PipelineStack = PIPELINE_STACK,
 ) -> None:
@@ -87,7 +86,8 @@ def plan(
         throughput=load_throughput(),
     )
     if as_json:
-        typer.echo(json.dumps({**codec.to_document(made), "ignored_by_suffix": dict(ignored)}, indent=2))
+        figures = {field.name: getattr(made, field.name) for field in fields(made)}
+        print_json(PlanAnswer(**figures, ignored_by_suffix=dict(ignored)))
     else:
         typer.echo("\n".join([*plan_lines(made), *ignored_lines(ignored)]))
 

@@ -7,12 +7,14 @@ from typing import Annotated
 import typer
 
 from stepvec.client.repair import start_repair
+from stepvec.client.runs import RUNNING
 from stepvec.client.session import translate_aws_errors
 from stepvec.stack_names import DATA_STACK, PIPELINE_STACK
+from stepvec_cli.answers import RepairAnswer, RunAnswer, print_json
 from stepvec_cli.console import errors
 from stepvec_cli.deployment import deployed
-from stepvec_cli.options import DataStack, PipelineStack, RunName
-from stepvec_cli.views.run import wait_for
+from stepvec_cli.options import AsJson, DataStack, PipelineStack, RunName
+from stepvec_cli.views.run import exit_as, wait_for
 
 
 def repair(
@@ -22,6 +24,7 @@ def repair(
         int | None,
         typer.Option(min=0, help="Images that may fail again; if left out, as many as in the run."),
     ] = None,
+    as_json: AsJson = False,
     data_stack: DataStack = DATA_STACK,
     pipeline_stack: PipelineStack = PIPELINE_STACK,
 ) -> None:
@@ -41,9 +44,16 @@ def repair(
     with translate_aws_errors():
         repair = start_repair(deployment, run, max_failures=max_failures)
     if repair is None:
-        errors.print(f"The run {run} left nothing undone.", highlight=False)
+        errors.print(f"The run {run} left nothing undone.", highlight=False, markup=False)
+        if as_json:
+            print_json(RepairAnswer(run, 0, None))
         return
     errors.print(f"{repair.images:,} images of {repair.listed:,}", highlight=False)
-    typer.echo(repair.run.name)
-    if wait:
-        wait_for(repair.run)
+    if not as_json:
+        typer.echo(repair.run.name)
+    ended = wait_for(repair.run) if wait else None
+    if as_json:
+        answer = RunAnswer(repair.run.name, RUNNING) if ended is None else RunAnswer.of(ended)
+        print_json(RepairAnswer(run, repair.images, answer))
+    if ended is not None:
+        exit_as(ended)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -13,9 +12,10 @@ from stepvec.client.runs import Run
 from stepvec.client.session import translate_aws_errors
 from stepvec.client.timeline import timeline
 from stepvec.stack_names import DATA_STACK, PIPELINE_STACK
-from stepvec_cli.console import errors
+from stepvec_cli.answers import print_json
+from stepvec_cli.console import answers, errors
 from stepvec_cli.deployment import deployed
-from stepvec_cli.options import DataStack, PipelineStack, RunName
+from stepvec_cli.options import AsJson, DataStack, PipelineStack, RunName
 from stepvec_cli.views.plan import comparison_lines
 from stepvec_cli.views.run import print_report
 
@@ -29,7 +29,7 @@ SHARDS_DRAWN: Final = 1_000
 
 def report(
     run: RunName,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the whole report.json.")] = False,
+    as_json: AsJson = False,
     html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a page: throughput, failures, cost.")] = None,
     failures: Annotated[bool, typer.Option("--failures", help="Print the failed images, a line of JSON each.")] = False,
     data_stack: DataStack = DATA_STACK,
@@ -54,10 +54,10 @@ def report(
         if failures:
             typer.echo(found.failures().decode(), nl=False)
         elif as_json:
-            typer.echo(json.dumps(json.loads(found.report_text()), indent=2, ensure_ascii=False))
+            print_json(done)
         else:
-            print_report(done)
-            typer.echo("\n".join(comparison_lines(done)), err=True)
+            print_report(done, answers)
+            typer.echo("\n".join(comparison_lines(done)))
 
 
 def _write_page(path: Path, deployment: Deployment, run: Run, done: RunReport) -> None:

@@ -7,13 +7,14 @@ from typing import Annotated, Any
 
 import typer
 
-from stepvec.client.runs import Run
+from stepvec.client.runs import RUNNING, Run
 from stepvec.client.session import translate_aws_errors
 from stepvec.runs.images import ImageIdScheme
 from stepvec.stack_names import DATA_STACK, PIPELINE_STACK
+from stepvec_cli.answers import RunAnswer, print_json
 from stepvec_cli.deployment import deployed
-from stepvec_cli.options import DataStack, PipelineStack, Suffixes
-from stepvec_cli.views.run import wait_for
+from stepvec_cli.options import AsJson, DataStack, PipelineStack, Suffixes
+from stepvec_cli.views.run import exit_as, wait_for
 
 
 def run(
@@ -33,6 +34,7 @@ def run(
     ] = False,
     reembed: Annotated[bool, typer.Option("--reembed", help="Embed again what is stored already.")] = False,
     max_failures: Annotated[int, typer.Option(min=0, help="Images that may fail without failing the run.")] = 0,
+    as_json: AsJson = False,
     data_stack: DataStack = DATA_STACK,
     pipeline_stack: PipelineStack = PIPELINE_STACK,
 ) -> None:
@@ -59,6 +61,10 @@ def run(
     started = Run(deployed(data_stack, pipeline_stack), name or datetime.now(UTC).strftime("run-%Y%m%d-%H%M%S-%f"))
     with translate_aws_errors():
         started.start(run_input)
-    typer.echo(started.name)
-    if wait:
-        wait_for(started)
+    if not as_json:
+        typer.echo(started.name)
+    ended = wait_for(started) if wait else None
+    if as_json:
+        print_json(RunAnswer(started.name, RUNNING) if ended is None else RunAnswer.of(ended))
+    if ended is not None:
+        exit_as(ended)

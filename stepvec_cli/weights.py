@@ -15,6 +15,8 @@ from stepvec.errors import StepvecError
 from stepvec.rows.model import DIMENSIONS, MODEL_FILE, WEIGHTS_FILE, Architecture, ModelCard
 from stepvec.runs.layout import S3Uri
 from stepvec.weights.source_names import SourceName
+from stepvec_cli.answers import WeightsAnswer, print_json
+from stepvec_cli.options import AsJson
 
 if TYPE_CHECKING:
     from stepvec.weights.sources import Source
@@ -41,6 +43,7 @@ def weights(
     out: Annotated[
         Path, typer.Option(metavar="DIRECTORY", help="Where to write weights.params and model.json.")
     ] = DEFAULT_DIRECTORY,
+    as_json: AsJson = False,
 ) -> None:
     """Get trained weights, and make the worker's model directory.
 
@@ -67,6 +70,9 @@ def weights(
         # The lines after the first are the attempts, which have been printed as they were made.
         errors.print(f"[bold red]{escape(error.message.splitlines()[0])}[/] {escape(error.remedy)}")
         raise typer.Exit(1) from error
+    if as_json:
+        print_json(WeightsAnswer(str(out), DIMENSIONS[card.architecture], card))
+        console = errors  # the answer stands alone on standard output
     _print_card(console, card, out)
     if card.architecture == "efficientnet_lite0" and from_ is None and source == "auto" and architecture is None:
         console.print(

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
 import typer
+from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
@@ -16,6 +17,7 @@ from stepvec.client.session import translate_aws_errors
 from stepvec.errors import OutputError
 from stepvec.runs.reports import RunReport
 from stepvec_cli.console import errors
+from stepvec_cli.exit_codes import FAILED
 from stepvec_cli.progress import Bars
 from stepvec_cli.views.plan import ignored_lines
 
@@ -90,8 +92,8 @@ class RunLine:
         self.results = (found, failures)
 
 
-def wait_for(run: Run) -> None:
-    """Show the progress of `run` until it ends, and how it ended. Raises typer.Exit with code 1 where it failed."""
+def wait_for(run: Run) -> RunEnd:
+    """Show the progress of `run` until it ends, and how it ended."""
     with Bars() as bars:
         start = time.perf_counter()
         bars("embedding", 0, None, "listing")
@@ -109,47 +111,54 @@ def wait_for(run: Run) -> None:
             counts = f"{report.embedded} embedded, {report.unchanged} unchanged, {report.failed} failed"
             bars("embedding", done, report.listed, counts, last=True)
     print_end(ended)
+    return ended
+
+
+def exit_as(ended: RunEnd) -> None:
+    """Raises typer.Exit where the run did not succeed."""
     if ended.status != SUCCEEDED:
-        raise typer.Exit(1)
+        raise typer.Exit(FAILED)
 
 
-def print_end(ended: RunEnd) -> None:
-    """How a run ended: its status, its error if it failed, its counts."""
+def print_end(ended: RunEnd, console: Console = errors) -> None:
+    """How a run ended: its status, its error if it failed, its counts. Told with --quiet too where it failed."""
+    if ended.status != SUCCEEDED:
+        console.quiet = False
     colour = "green" if ended.status == SUCCEEDED else "red"
-    errors.print(f"[bold {colour}]{ended.status}[/] execution {escape(ended.run)}", highlight=False)
+    console.print(f"[bold {colour}]{ended.status}[/] execution {escape(ended.run)}", highlight=False)
     if ended.status != SUCCEEDED:
-        errors.print(f"{escape(ended.error)}: {escape(ended.cause)}", highlight=False)
+        console.print(f"{escape(ended.error)}: {escape(ended.cause)}", highlight=False)
     if ended.report is not None:
-        print_report(ended.report)
+        print_report(ended.report, console)
 
 
-def print_report(report: RunReport) -> None:
+def print_report(report: RunReport, console: Console = errors) -> None:
     """A run's counts and model."""
     table = Table(box=None, pad_edge=False)
     for column in ("listed", "embedded", "unchanged", "failed", "missing", "found", "images/s", "seconds"):
         table.add_column(column, justify="right", no_wrap=True)
     counts = (report.listed, report.embedded, report.unchanged, report.failed, report.missing, report.found)
     table.add_row(*map(str, counts), f"{report.images_per_second:.1f}", f"{report.seconds:.1f}")
-    errors.print(table)
+    console.print(table)
     for line in ignored_lines(report.ignored_by_suffix):
-        errors.print(line, highlight=False, markup=False, soft_wrap=True)
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
     if report.uniform:
         named = list(map(ascii, report.uniform_sample[:UNIFORM_SHOWN]))
         named += ["..."] if report.uniform > len(named) else []
         line = f"Uniform: {report.uniform:,} embedded images have one colour, and say nothing: {', '.join(named)}"
-        errors.print(line, highlight=False, markup=False, soft_wrap=True)
-    errors.print(f"Model {report.model}, {report.vector_type}", highlight=False)
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    console.print(f"Model {report.model}, {report.vector_type}", highlight=False)
     for shard in report.incomplete_shards[:SHARDS_SHOWN]:
-        errors.print(
+        console.print(
             f"Shard {shard.shard}: {shard.missing} of {shard.images} images missing. {escape(shard.error)}",
             highlight=False,
             soft_wrap=True,
         )
         for page, link in (("execution", shard.execution), ("log", shard.log)):
             if link:
-                errors.print(f"  {page}: {escape(link)}", highlight=False, soft_wrap=True)
+                console.print(f"  {page}: {escape(link)}", highlight=False, soft_wrap=True)
     if len(report.incomplete_shards) > SHARDS_SHOWN:
-        errors.print("More shards are in the report: stepvec report RUN --json, incomplete_shards.", highlight=False)
+        console.print("More shards are in the report: stepvec report RUN --json, incomplete_shards.", highlight=False)
 
 
 def print_failures(failures: list[ImageFailure]) -> None:
@@ -185,14 +194,22 @@ def _in_folder(key: str) -> str:
     return key.partition("/")[2] or key
 
 
+RESULTS: Final = {
+    "gallery.html": "each photo with its nearest neighbours: open it in a browser",
+    "report.json": "the run's counts, times and cost",
+    "failures.jsonl": "each photo that failed, and why",
+    "vectors.parquet": "the vectors: pandas.read_parquet reads them",
+}
+"""Files of a one-shot run, and what they are for."""
+
+
+def result_files(out: Path) -> list[Path]:
+    """Those of `RESULTS` that are in `out`."""
+    return [out / name for name in RESULTS if (out / name).exists()]
+
+
 def print_results(out: Path) -> None:
     """The files of a one-shot run in `out`, and what they are for."""
     errors.print("Look at:", highlight=False)
-    for name, what in (
-        ("gallery.html", "each photo with its nearest neighbours: open it in a browser"),
-        ("report.json", "the run's counts, times and cost"),
-        ("failures.jsonl", "each photo that failed, and why"),
-        ("vectors.parquet", "the vectors: pandas.read_parquet reads them"),
-    ):
-        if (out / name).exists():
-            errors.print(f"  {out / name}  [dim]{what}[/]", highlight=False, soft_wrap=True)
+    for file in result_files(out):
+        errors.print(f"  {escape(str(file))}  [dim]{RESULTS[file.name]}[/]", highlight=False, soft_wrap=True)

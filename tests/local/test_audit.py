@@ -89,10 +89,10 @@ def test_an_audit_in_words_names_the_remedy_and_no_raw_key(pipeline: Pipeline) -
     pipeline.put(f"{folder}/\x1b[31mred\u202e.jpg", photo(1))
     result = stepvec(pipeline, "audit", folder)
     assert result.returncode == 1
-    assert "ImageWithoutRow" in result.stderr
-    assert "stepvec run PREFIX" in result.stderr
-    assert "\\x1b[31mred\\u202e" in result.stderr
-    assert "\x1b[31m" not in result.stderr
+    assert "ImageWithoutRow" in result.stdout
+    assert "stepvec run PREFIX" in result.stdout
+    assert "\\x1b[31mred\\u202e" in result.stdout
+    assert "\x1b[31m" not in result.stdout + result.stderr
 
 
 def test_a_repair_does_what_failed_and_nothing_else(pipeline: Pipeline) -> None:
@@ -165,7 +165,7 @@ def test_orphans_are_deleted_after_a_dry_run(pipeline: Pipeline) -> None:
     dry = stepvec(pipeline, "audit", folder, "--sample", "0", "--delete-orphans")
     assert dry.returncode == 1
     assert "To delete the 3 rows, add --yes" in " ".join(dry.stderr.split())
-    assert "Ignored by suffix: 1 (txt 1)" in dry.stderr
+    assert "Ignored by suffix: 1 (txt 1)" in dry.stdout
     assert all(pipeline.has_row(f"{folder}/{number}.jpg") for number in range(4))
     done = stepvec(pipeline, "audit", folder, "--sample", "0", "--delete-orphans", "--yes")
     assert done.returncode == 0, done.stderr

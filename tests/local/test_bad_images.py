@@ -109,7 +109,7 @@ def test_images_of_one_colour_are_embedded_counted_and_named(pipeline: Pipeline)
     arn = Run(pipeline.deployment, run.report.run).arn
     output = json.loads(pipeline.cloud.client("stepfunctions").describe_execution(executionArn=arn)["output"])
     assert output["uniform"] == 2
-    printed = stepvec(pipeline, "report", run.report.run).stderr
+    printed = stepvec(pipeline, "report", run.report.run).stdout
     assert "Uniform: 2 embedded images have one colour, and say nothing: " in printed
     assert f"{folder}/white.png" in printed
     # Embedded by an earlier run, they are not fetched again, and so not looked at.

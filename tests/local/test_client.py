@@ -37,7 +37,7 @@ def test_a_run_is_started_waited_for_listed_and_reported(pipeline: Pipeline, fol
     name = ran.stdout.strip()
     assert "SUCCEEDED" in ran.stderr
     assert f"SUCCEEDED  {name}" in stepvec(pipeline, "status").stdout
-    assert "listed" in stepvec(pipeline, "status", name).stderr
+    assert "listed" in stepvec(pipeline, "status", name).stdout
     report = json.loads(stepvec(pipeline, "report", name, "--json").stdout)
     assert (report["embedded"], report["failed"], report["run"]) == (3, 1, name)
     (failure,) = map(json.loads, stepvec(pipeline, "report", name, "--failures").stdout.splitlines())
@@ -68,7 +68,7 @@ def test_what_was_planned_stands_beside_what_was(pipeline: Pipeline, folder: str
     assert (plan["images"], plan["shards"], plan["jobs"]) == (4, 1, 1)
     assert plan["model"].startswith("efficientnet_lite0/")
     name = stepvec(pipeline, "run", folder, "--reembed", "--max-failures", "1", "--wait").stdout.strip()
-    printed = stepvec(pipeline, "report", name).stderr
+    printed = stepvec(pipeline, "report", name).stdout
     assert "planned" in printed
     assert "actual" in printed
     report = json.loads(stepvec(pipeline, "report", name, "--json").stdout)
