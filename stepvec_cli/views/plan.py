@@ -19,11 +19,12 @@ BOUNDS: Final = {
 
 
 def plan_lines(plan: Plan) -> Iterator[str]:
-    """The plan as lines of text."""
+    """The plan as lines of text: what is known first, in one sentence and then in detail; what is not known last."""
     units = f"{plan.write_units_an_image:g} write unit{'' if plan.write_units_an_image == 1 else 's'} an image"
-    yield f"{plan.images:,} images, {plan.bytes / 1e9:,.1f} GB; shards: {plan.shards:,}, jobs at a time: {plan.jobs:,}"
-    yield f"{plan.model}, {plan.engine} {plan.precision}, vectors as {plan.vector_type}: {units}"
+    yield f"{plan.images:,} images, {plan.bytes / 1e9:,.1f} GB: {headline(plan)}"
     yield ""
+    yield f"{plan.model}, {plan.engine} {plan.precision}, vectors as {plan.vector_type}: {units}"
+    yield f"Shards: {plan.shards:,}, jobs at a time: {plan.jobs:,}"
     yield _line("Time", duration(plan.total_seconds))
     for step, seconds in plan.seconds.items():
         pace = f"   {number(plan.images_per_second)} images/s on {plan.vcpus:,} vCPUs" if step == "embed" else ""
@@ -34,12 +35,53 @@ def plan_lines(plan: Plan) -> Iterator[str]:
     yield ""
     yield f"Cost, US dollars ({plan.cost.prices})"
     for service, usd in plan.cost.usd.items():
-        yield _line(f"  {service}", dollars(usd))
-    yield _line("  total", dollars(plan.cost.total_usd)) + f"   at most {dollars(plan.at_most_usd)}, all on demand"
+        if not isinstance(usd, str):
+            yield _line(f"  {service}", dollars(usd))
+    if not isinstance(plan.cost.total_usd, str):
+        yield _line("  total", dollars(plan.cost.total_usd))
+    yield _line("  at most", dollars(plan.at_most_usd)) + "   all instances on demand"
     yield _line("  the rows, a month", dollars(plan.kept_usd_a_month))
     yield ""
+    unknown = [service for service, usd in plan.cost.usd.items() if isinstance(usd, str)]
+    about_unknown = [note for note in plan.notes if "not known" in note or "unknown" in note]
     for note in plan.notes:
+        if note not in about_unknown:
+            yield f"- {note}"
+    if unknown or about_unknown:
+        yield ""
+        yield f"Not known{': ' if unknown else ''}{', '.join(unknown)}"
+    for note in about_unknown:
         yield f"- {note}"
+
+
+def headline(plan: Plan) -> str:
+    """What the plan knows of cost and time, in one sentence."""
+    cost, time = _cost(plan), _time(plan)
+    if cost and time:
+        return f"{cost}, {time}."
+    if cost or time:
+        return f"{cost or time}; the {'time' if cost else 'cost'} is not known."
+    return "neither cost nor time is known."
+
+
+def _time(plan: Plan) -> str:
+    waiting = plan.seconds.get("start", 0.0)
+    if isinstance(plan.total_seconds, str) or isinstance(waiting, str):
+        return ""
+    until = f" ({duration(waiting)} until they do)" if waiting else ""
+    return f"{duration(plan.total_seconds - waiting)} once instances run{until}"
+
+
+def _cost(plan: Plan) -> str:
+    total, most = plan.cost.total_usd, plan.at_most_usd
+    if isinstance(total, str):
+        return "" if isinstance(most, str) else f"at most {money(most)}"
+    return money(total) if isinstance(most, str) or most <= total else f"{money(total)} (at most {money(most)})"
+
+
+def money(usd: float) -> str:
+    """An amount with its sign: to a hundredth of a cent where it is less than a dollar."""
+    return f"${usd:,.4f}" if usd < 1 else f"${usd:,.2f}"
 
 
 def ignored_lines(ignored: Mapping[str, int]) -> Iterator[str]:

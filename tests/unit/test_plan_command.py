@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
+from stepvec import codec
 from stepvec.client.planning import count_images, planned_model
+from stepvec.estimate.plan import Plan
 from stepvec.runs.images import SuffixRule
 from stepvec_cli.main import app
-from stepvec_cli.views.plan import duration
+from stepvec_cli.views.plan import duration, headline
 from tests.fakes import MemoryStore
 
 INT8 = ("--architecture", "resnet18_v2", "--engine", "openvino", "--precision", "int8", "--vector-type", "int8")
@@ -56,14 +60,48 @@ def test_the_text_names_the_bottleneck_and_that_a_price_is_unknown() -> None:
     assert code == 0
     words = " ".join(output.split())
     for part in (
-        "1,000,000 images, 100.0 GB; shards: 200, jobs at a time: 64",
+        "Shards: 200, jobs at a time: 64",
         "mxnet float32, vectors as float32: 3 write units an image",
         "writes of a new table 1,333 <- bottleneck",
-        "total unknown at most ",
+        "Not known: batch",
         "give --vcpu-hour-usd",
         "aws dynamodb update-table --table-name TABLE --warm-throughput",
     ):
         assert part in words
+
+
+def test_the_text_leads_with_what_is_known_and_ends_with_what_is_not() -> None:
+    code, output = run("--images", "100", "--architecture", "resnet18_v2")
+    assert code == 0
+    lines = output.splitlines()
+    told = re.fullmatch(
+        r"100 images, 0\.0 GB: at most \$0\.(\d{4}), ([\d.]+) s once instances run \((.+) until they do\)\.", lines[0]
+    )
+    assert told, lines[0]
+    plan = made("--images", "100", "--architecture", "resnet18_v2")
+    assert f"{plan['at_most_usd']:.4f}" == f"0.{told[1]}"
+    assert float(told[2]) == pytest.approx(plan["total_seconds"] - plan["seconds"]["start"], abs=0.1)
+    first_unknown = next(
+        number for number, line in enumerate(lines) if "unknown" in line or "not known" in line.lower()
+    )
+    assert lines[first_unknown].startswith("Not known: batch")
+    assert all(line.startswith("- ") for line in lines[first_unknown + 1 :])
+
+
+def test_the_headline_says_what_there_is() -> None:
+    def told(**changes: Any) -> str:
+        return headline(replace(planned, **changes))
+
+    arguments = ("--images", "1000000", "--architecture", "resnet18_v2", "--vcpu-hour-usd", "0.02")
+    document = made(*arguments)
+    del document["ignored_by_suffix"]
+    planned = codec.from_document(Plan, document, where="plan")
+    assert re.fullmatch(r"\$[\d.]+ \(at most \$[\d.]+\), [\d.]+ min once instances run \(.* until they do\)\.", told())
+    assert told(at_most_usd=planned.cost.total_usd).startswith(f"${planned.cost.total_usd:,.2f}, ")
+    unpriced = replace(planned.cost, total_usd="unknown")
+    assert told(total_seconds="unknown").endswith("; the time is not known.")
+    assert told(cost=unpriced, at_most_usd="unknown").endswith(" until they do); the cost is not known.")
+    assert told(cost=unpriced, at_most_usd="unknown", total_seconds="unknown") == "neither cost nor time is known."
 
 
 @pytest.mark.parametrize("arguments", [(), ("images", "--images", "3")])
