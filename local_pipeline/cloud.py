@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,21 +29,23 @@ def embedded_cloud(
     """
     check_installation()
     # moto takes a second to import, and only a local run needs it.
-    from localaws import EmbeddedCloud
+    from localaws import EmbeddedCloud, Workspace
 
-    with tempfile.TemporaryDirectory(prefix="stepvec-assembly-") as folder:
+    with Workspace() as workspace:
 
         def make(outdir: Path) -> None:
             on_step("Synthesizing the CDK app")
-            synthesize(outdir, settings)
+            synthesize(outdir, settings, temporary=workspace.folder("synthesis"))
 
-        provide_assembly(Path(folder), assembly_key(settings), make, cache_folders(os.environ))
+        assembly = workspace.folder("assembly")
+        provide_assembly(assembly, assembly_key(settings), make, cache_folders(os.environ))
         on_step("Deploying its template on the embedded AWS")
         cloud = EmbeddedCloud.start(
-            Path(folder),
+            assembly,
             lambda_python=LAMBDA_PYTHON,
             worker_python=WORKER_PYTHON,
             slots=slots,
+            work_directory=workspace.folder("aws"),
             environment={"STEPVEC_PROGRESS_SECONDS": PROGRESS_SECONDS},
         )
         with cloud:

@@ -50,21 +50,24 @@ def check_installation() -> None:
             )
 
 
-def synthesize(outdir: Path, settings: Mapping[str, Any] | None = None) -> None:
+def synthesize(outdir: Path, settings: Mapping[str, Any] | None = None, *, temporary: Path | None = None) -> None:
     """Write the CDK app's assembly to `outdir`: the template that is deployed, on AWS as here.
 
-    `settings` replace those of cdk.json and of STEPVEC_SETTINGS, one by one. Raises ConfigurationError.
+    `settings` replace those of cdk.json and of STEPVEC_SETTINGS, one by one. `temporary` is for files that
+    CDK's Node makes, and leaves if it is killed. Raises ConfigurationError.
 
     In a process of its own: it must not see AWS credentials, and its Node child ends with it.
     """
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     environment |= {"CDK_OUTDIR": str(outdir), "PATH": path_with_node(environment.get("PATH", ""))}
     environment = _caches(Path.home()) | environment
+    if temporary is not None:
+        environment["TMPDIR"] = str(temporary)
     if settings:
         environment[SETTINGS_VARIABLE] = json.dumps({**settings_of(environment), **settings})
     # What is wrong with the settings is found without CDK, in no time and in their own words.
     project_config(environment)
-    with tempfile.NamedTemporaryFile(prefix="stepvec-synthesis-") as told:
+    with tempfile.NamedTemporaryFile(prefix="stepvec-synthesis-", dir=temporary) as told:
         result = subprocess.run(
             [sys.executable, str(ROOT / "cdk_app.py")],
             cwd=ROOT,

@@ -9,5 +9,6 @@ from __future__ import annotations
 from localaws.cloud import EmbeddedCloud
 from localaws.handlers.registry import NotLocal
 from localaws.iam.authorizer import Denial
+from localaws.workspace import Workspace
 
-__all__ = ["Denial", "EmbeddedCloud", "NotLocal"]
+__all__ = ["Denial", "EmbeddedCloud", "NotLocal", "Workspace"]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from functools import cache
 from typing import Any, Final, cast
 
 import boto3
+import botocore.session
 from botocore.config import Config
+from botocore.loaders import Loader
 
 from localaws.iam.credentials import Credentials
 
@@ -41,12 +44,24 @@ def make_client(
                 retries={"total_max_attempts": 1},
                 max_pool_connections=64,
                 read_timeout=_READ_TIMEOUT_SECONDS,
+                # Not even those of the environment: this machine is asked directly, and sees keys alone.
+                proxies={},
             ),
         )
 
 
 @cache
 def _session() -> Any:
-    """One for all clients: each session parses the list of all endpoints again, a third of a second."""
+    """One for all clients: each session parses the list of all endpoints again, a third of a second.
+
+    It has botocore's defaults, whatever the environment, ~/.aws/config and ~/.aws/models say.
+    """
+    names = botocore.session.Session.SESSION_VARIABLES
+    without = {name: (None, None, default, convert) for name, (_, _, default, convert) in names.items()}
+    for file in ("config_file", "credentials_file"):
+        without[file] = (None, None, os.devnull, None)
+    core = botocore.session.Session(session_vars=without)
+    paths = [Loader.BUILTIN_DATA_PATH]
+    core.register_component("data_loader", Loader(extra_search_paths=paths, include_default_search_paths=False))
     # Typed loosely on purpose: the stubs know only literal service names.
-    return cast(Any, boto3.session.Session())
+    return cast(Any, boto3.session.Session(botocore_session=core))

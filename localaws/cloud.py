@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import atexit
 import os
-import shutil
-import tempfile
 import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -36,6 +34,7 @@ from localaws.patches.server import MotoApis, QuietRequestHandler, moto_applicat
 from localaws.patches.triggers import schedules, send_event
 from localaws.scheduler import start_ticking
 from localaws.server import Server, by_service
+from localaws.workspace import Workspace
 
 
 class EmbeddedCloud:
@@ -53,14 +52,14 @@ class EmbeddedCloud:
     """
 
     def __init__(
-        self, running: Running, server: Server, own_services: dict[str, Application], temporary: Path | None
+        self, running: Running, server: Server, own_services: dict[str, Application], workspace: Workspace | None
     ) -> None:
         context = running.context
         self._context = context
         self._batch = running.batch
         self._functions = running.functions
         self._server = server
-        self._temporary = temporary
+        self._workspace = workspace
         self._clients: dict[str, Any] = {}
         self._lock = threading.Lock()
         self._closed = False
@@ -97,7 +96,7 @@ class EmbeddedCloud:
 
         `lambda_python` runs the functions and needs awslambdaric and boto3; `worker_python` runs the jobs'
         images. `slots` is how many vCPUs the jobs may take together. `work_directory` holds unpacked code and
-        the processes' home folders (a temporary folder, removed by `close`, when None). `environment` is added
+        the processes' home folders (a Workspace of its own when None). `environment` is added
         to the environment of every function and job, and wins over the template's. `clock` is the time that
         schedules go by, with a time zone (the machine's time when None). `container_engine` runs the
         jobs in real containers of its image, instead of with `worker_python`. `proxy` is given the server's URL
@@ -119,13 +118,13 @@ class EmbeddedCloud:
             server = _start_server(context, own_services)
             context.endpoint_url = server.url
             context.client_url = proxy(server.url) if proxy else server.url
-            temporary = None if work_directory else Path(tempfile.mkdtemp(prefix="stepvec-local-"))
-            context.work_directory = (work_directory or temporary or Path()).resolve()
+            workspace = None if work_directory else Workspace()
+            context.work_directory = (workspace.path if workspace else work_directory or Path()).resolve()
             context.work_directory.mkdir(parents=True, exist_ok=True)
         except BaseException:
             set_current(None)
             raise
-        cloud = cls(running, server, own_services, temporary)
+        cloud = cls(running, server, own_services, workspace)
         try:
             cloud._deploy(assembly.resolve(), enforce_iam=enforce_iam)
         except BaseException:
@@ -220,8 +219,8 @@ class EmbeddedCloud:
             os.environ.pop("MOTO_PORT", None)
         else:
             os.environ["MOTO_PORT"] = self._moto_port
-        if self._temporary is not None:
-            shutil.rmtree(self._temporary, ignore_errors=True)
+        if self._workspace is not None:
+            self._workspace.close()
 
     def __enter__(self) -> Self:
         return self

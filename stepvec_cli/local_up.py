@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import signal
 import threading
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -53,9 +52,6 @@ def up(
         **engine_settings(engine, precision),
     }
     settings = {**_DEFAULTS, **settings_of(os.environ), **{name: value for name, value in given.items() if value}}
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
     with cloud_with_spinner(slots, settings) as cloud:
         deployment = deployment_of(cloud)
         errors.print(f"Ready on {cloud.endpoint_url}. What is not local, and why (docs/local.md):")
@@ -64,8 +60,7 @@ def up(
         for name, value in _exports(cloud, deployment).items():
             typer.echo(f"export {name}={shlex.quote(value)}")
         errors.print("Press Ctrl-C to stop.")
-        stop.wait()
-    errors.print("Ended.")
+        threading.Event().wait()
 
 
 def _exports(cloud: EmbeddedCloud, deployment: Deployment) -> dict[str, str]:

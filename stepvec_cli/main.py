@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from stepvec.client.region import unify_region
+from stepvec_cli.endings import ended_by_signals
 from stepvec_cli.failures import end_of
 from stepvec_cli.lazy import root_group
 
@@ -35,4 +36,5 @@ def stepvec(
 def run() -> None:
     """Entry of the console script: a user's mistake ends in one clear line, never in a traceback."""
     unify_region(os.environ)
-    sys.exit(end_of(app))
+    with ended_by_signals():
+        sys.exit(end_of(app))
