@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from local_pipeline.assembly_cache import assembly_key, cache_folders, provide_assembly
 from local_pipeline.installation import LAMBDA_PYTHON, WORKER_PYTHON, check_installation, synthesize
 from stepvec.client.deployment import Deployment, suffixes_of
+from stepvec.client.local_aws import LocalAws
 
 if TYPE_CHECKING:
     from localaws import EmbeddedCloud
@@ -21,11 +23,16 @@ PROGRESS_SECONDS: Final = "1"
 
 @contextmanager
 def embedded_cloud(
-    slots: int, settings: Mapping[str, Any] | None = None, on_step: Callable[[str], None] = lambda _: None
+    slots: int,
+    settings: Mapping[str, Any] | None = None,
+    on_step: Callable[[str], None] = lambda _: None,
+    *,
+    port: int = 0,
 ) -> Iterator[EmbeddedCloud]:
     """The embedded AWS with both stacks deployed, ended when the block is left. Raises ConfigurationError.
 
-    `settings` replace those of cdk.json. `on_step` is told, in words, what is about to be done.
+    `settings` replace those of cdk.json. `on_step` is told, in words, what is about to be done. `port` is the one that
+    it listens on; any free one if 0.
     """
     check_installation()
     # moto takes a second to import, and only a local run needs it.
@@ -46,6 +53,7 @@ def embedded_cloud(
             worker_python=WORKER_PYTHON,
             slots=slots,
             work_directory=workspace.folder("aws"),
+            port=port,
             environment={"STEPVEC_PROGRESS_SECONDS": PROGRESS_SECONDS},
         )
         with cloud:
@@ -64,4 +72,22 @@ def deployment_of(cloud: EmbeddedCloud) -> Deployment:
         model=outputs["Model"],
         client=cloud.client,
         suffixes=suffixes_of(outputs),
+    )
+
+
+def local_aws_of(cloud: EmbeddedCloud, name: str) -> LocalAws:
+    """`cloud`, which lives in this process, as others find it under `name`."""
+    deployment = deployment_of(cloud)
+    return LocalAws(
+        name=name,
+        pid=os.getpid(),
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+        endpoint_url=cloud.endpoint_url,
+        access_key_id=cloud.access_key_id,
+        secret_access_key=cloud.secret_access_key,
+        region=cloud.region,
+        image_bucket=deployment.image_bucket,
+        work_bucket=deployment.work_bucket,
+        table=deployment.table,
+        state_machine_arn=deployment.state_machine_arn,
     )

@@ -91,6 +91,7 @@ class EmbeddedCloud:
         container_engine: ContainerEngine | None = None,
         proxy: Callable[[str], str] | None = None,
         lambda_concurrency: int | None = None,
+        port: int = 0,
     ) -> Self:
         """Deploys the cloud assembly (cdk.out) in `assembly`.
 
@@ -101,7 +102,8 @@ class EmbeddedCloud:
         schedules go by, with a time zone (the machine's time when None). `container_engine` runs the
         jobs in real containers of its image, instead of with `worker_python`. `proxy` is given the server's URL
         and returns the one that functions, jobs and state machines call instead. `lambda_concurrency` is how many
-        invocations the account may have at once (10 in a new one; no limit when None).
+        invocations the account may have at once (10 in a new one; no limit when None). `port` is the server's on
+        127.0.0.1 (any free one when 0).
 
         Raises LocalCloudError, and leaves nothing behind, when the assembly cannot be deployed.
         """
@@ -115,7 +117,7 @@ class EmbeddedCloud:
         try:
             reset_moto(context.account, region)
             own_services: dict[str, Application] = {}
-            server = _start_server(context, own_services)
+            server = _start_server(context, own_services, port)
             context.endpoint_url = server.url
             context.client_url = proxy(server.url) if proxy else server.url
             workspace = None if work_directory else Workspace()
@@ -259,7 +261,7 @@ def _new_context(region: str, environment: Mapping[str, str], clock: Callable[[]
     return context
 
 
-def _start_server(context: Context, own_services: Mapping[str, Application]) -> Server:
+def _start_server(context: Context, own_services: Mapping[str, Application], port: int) -> Server:
     gate = Gate(
         by_service(own_services, moto_application()),
         MotoApis(),
@@ -268,4 +270,4 @@ def _start_server(context: Context, own_services: Mapping[str, Application]) -> 
         account=context.account,
         region=context.region,
     )
-    return Server(gate, QuietRequestHandler)
+    return Server(gate, QuietRequestHandler, port)

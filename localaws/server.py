@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+import socket
 import threading
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from werkzeug.serving import WSGIRequestHandler, make_server
 
+from localaws.errors import LocalCloudError
 from localaws.iam.gate import Application, StartResponse
 
+_HOST: Final = "127.0.0.1"
+_BACKLOG: Final = 128
 _SERVICE: Final = re.compile(r"Credential=[^,\s]*/([a-z0-9-]+)/aws4_request")
 
 
@@ -25,11 +29,31 @@ def by_service(applications: Mapping[str, Application], other: Application) -> A
     return route
 
 
+def _bound(port: int) -> socket.socket:
+    listening = socket.socket()
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((_HOST, port))
+        listening.listen(_BACKLOG)
+    except OSError as error:
+        listening.close()
+        raise LocalCloudError(
+            f"Port {port} of {_HOST} cannot be listened on: {error.strerror}.",
+            remedy="Choose another port, or none for any that is free.",
+        ) from error
+    return listening
+
+
 class Server:
     """An HTTP server on 127.0.0.1 only, one thread a connection."""
 
-    def __init__(self, application: Application, request_handler: type[WSGIRequestHandler]) -> None:
-        self._server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=request_handler)
+    def __init__(self, application: Application, request_handler: type[WSGIRequestHandler], port: int = 0) -> None:
+        """Listens on `port`, any free one if it is 0. Raises LocalCloudError where it cannot."""
+        # Bound here: werkzeug ends the process where a port is taken.
+        with _bound(port) as listening:
+            self._server = make_server(
+                _HOST, port, application, threaded=True, request_handler=request_handler, fd=listening.fileno()
+            )
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, name="embedded-aws", daemon=True
         )
@@ -38,12 +62,12 @@ class Server:
     @property
     def port(self) -> int:
         """The port it listens on."""
-        return int(self._server.server_port)
+        return int(self._server.server_address[1])
 
     @property
     def url(self) -> str:
         """Where clients find it."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{_HOST}:{self.port}"
 
     def close(self) -> None:
         """Stops listening. Open connections end with their clients."""

@@ -27,6 +27,7 @@ import psutil
 
 from local_pipeline.installation import ROOT
 from resilience.terminal import Terminal
+from stepvec.client.local_aws import STATE_VARIABLE, all_up
 from testkit.photos import small_photos
 from testkit.tables import DOCS, markdown_table, write_section
 
@@ -181,6 +182,8 @@ def _left(place: Path, ports: set[int]) -> tuple[float, list[str]]:
     start = time.monotonic()
     gone = 0.0
     while True:
+        # Whoever looks for a local AWS sweeps what is left of one that was killed.
+        all_up({STATE_VARIABLE: str(place / "state")})
         left = [
             *(f"process {process.pid}: {_words(process)}" for process in _processes(place)),
             *(f"port {port}" for port in ports if _answers(port)),
@@ -228,7 +231,7 @@ def _answers(port: int) -> bool:
 
 def _environment(place: Path) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "STEPVEC_"))}
-    return {**kept, "TMPDIR": str(place / "tmp"), "STEPVEC_STATE": str(place / "state"), "TERM": "xterm"}
+    return {**kept, "TMPDIR": str(place / "tmp"), STATE_VARIABLE: str(place / "state"), "TERM": "xterm"}
 
 
 def _seconds_undisturbed(arguments: Sequence[str], folder: Path, variables: dict[str, str] | None = None) -> float:

@@ -31,6 +31,7 @@ def print_json(answer: Any) -> None:
 
 ANSWERS: Final[dict[str, tuple[str, ...]]] = {
     "local run": ("stepvec_cli.answers:LocalRunAnswer",),
+    "local status": ("stepvec_cli.answers:LocalStatusAnswer",),
     "doctor": ("stepvec_cli.answers:DoctorAnswer",),
     "deploy": ("stepvec_cli.answers:DeployAnswer",),
     "destroy": ("stepvec_cli.answers:DestroyAnswer",),
@@ -63,6 +64,23 @@ class RunAnswer:
     def of(cls, ended: RunEnd) -> RunAnswer:
         """The answer for a run that has ended."""
         return cls(ended.run, ended.status, ended.error, ended.cause, ended.report)
+
+
+@dataclass(frozen=True, slots=True)
+class Up:
+    """A local AWS that is up since `started` (UTC, ISO 8601), and the process that it runs in."""
+
+    name: str
+    endpoint_url: str
+    pid: int
+    started: str
+
+
+@dataclass(frozen=True, slots=True)
+class LocalStatusAnswer:
+    """Of `local status`: the local AWS that are up, by name."""
+
+    up: tuple[Up, ...]
 
 
 @dataclass(frozen=True, slots=True)

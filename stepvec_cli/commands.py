@@ -17,6 +17,8 @@ class Row(NamedTuple):
     help: str
     aws: bool = False
     """Whether it speaks to AWS: it then has the options --profile and --region."""
+    account: bool = False
+    """Whether it is about an AWS account: it then never takes a local AWS that is up, where no AWS is configured."""
 
 
 class Section(NamedTuple):
@@ -33,7 +35,11 @@ LOCAL: Final = (
         "Commands",
         (
             Row("run", "local_run:run", "Embed photos once: upload them, run the state machine, write the results."),
-            Row("up", "local_up:up", "Start the embedded AWS with the pipeline deployed, and keep it running."),
+            Row("up", "local_up:up", "Start a local AWS with the pipeline deployed, and keep it running."),
+            Row("status", "local_status:status", "Say which local AWS are up."),
+            Row("env", "local_env:env", "Print what a shell must set for its commands to use the local AWS."),
+            Row("exec", "local_exec:run", "Run a command that uses the local AWS, and no other."),
+            Row("down", "local_down:down", "End a local AWS. Nothing of it is kept."),
         ),
     ),
 )
@@ -44,8 +50,14 @@ COMMANDS: Final = (
     Section(
         "Deployment",
         (
-            Row("doctor", "doctor:doctor", "Look at everything that a deployment and a first run need.", aws=True),
-            Row("deploy", "deploy:deploy", "Build the image and deploy both stacks.", aws=True),
+            Row(
+                "doctor",
+                "doctor:doctor",
+                "Look at everything that a deployment and a first run need.",
+                aws=True,
+                account=True,
+            ),
+            Row("deploy", "deploy:deploy", "Build the image and deploy both stacks.", aws=True, account=True),
             Row("destroy", "destroy:destroy", "Delete the pipeline stack; buckets and table are kept.", aws=True),
         ),
     ),
@@ -70,7 +82,13 @@ COMMANDS: Final = (
     Section(
         "Preparing",
         (
-            Row("weights", "weights:weights", "Get trained weights, and make the worker's model directory.", aws=True),
+            Row(
+                "weights",
+                "weights:weights",
+                "Get trained weights, and make the worker's model directory.",
+                aws=True,
+                account=True,
+            ),
             Row("calibrate", "calibrate:calibrate", "Find which layers may compute in int8.", aws=True),
             Row(
                 "inventory",

@@ -12,8 +12,11 @@ from stepvec.client.region import unify_region
 from stepvec_cli.options import Profile, Quiet, Region
 
 
-def with_common_options(command: Callable[..., None], *, aws: bool) -> Callable[..., None]:
-    """`command` with --quiet; with --profile and --region where it speaks to AWS."""
+def with_common_options(command: Callable[..., None], *, aws: bool, account: bool = False) -> Callable[..., None]:
+    """`command` with --quiet; with --profile and --region where it speaks to AWS.
+
+    That is the local AWS where one is up and no other is configured, unless it is about an `account`.
+    """
     signature = inspect.signature(command, eval_str=True)
     added: dict[str, tuple[Any, Any]] = {"quiet": (Quiet, False)}
     if aws:
@@ -27,6 +30,10 @@ def with_common_options(command: Callable[..., None], *, aws: bool) -> Callable[
             from stepvec_cli.console import errors  # rich takes a while to import
 
             errors.quiet = True
+        if aws and not account:
+            from stepvec.client.discovery import use_local_aws  # botocore, for commands that import it themselves
+
+            use_local_aws(os.environ, _tell)
         command(**values)
 
     keyword = inspect.Parameter.KEYWORD_ONLY
@@ -37,6 +44,12 @@ def with_common_options(command: Callable[..., None], *, aws: bool) -> Callable[
     ]
     wrapper.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     return wrapper
+
+
+def _tell(text: str) -> None:
+    from stepvec_cli.console import errors
+
+    errors.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 def use_account(environ: MutableMapping[str, str], profile: str | None, region: str | None) -> None:

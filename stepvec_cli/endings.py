@@ -99,8 +99,8 @@ def _become_waiter(code: int) -> NoReturn:
     with suppress(OSError):
         if os.isatty(2):
             os.write(2, _SHOW_CURSOR)
-    for number in ENDINGS:
-        signal.signal(number, signal.SIG_IGN)
+    # The waiter inherits it. (Handlers are set by a process's first thread alone, and this may be another.)
+    signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
     with suppress(OSError):
         os.execv(sys.executable, [sys.executable, "-I", "-S", "-c", _WAITER, str(code)])  # noqa: S606  no shell is meant
     os._exit(code)

@@ -103,5 +103,5 @@ def _command(row: Row) -> Any:
     module, _, function = row.target.partition(":")
     single = typer.Typer(add_completion=False, **_SETTINGS)
     command = getattr(import_module(f"stepvec_cli.{module}"), function)
-    single.command(row.name, cls=Command)(with_common_options(command, aws=row.aws))
+    single.command(row.name, cls=Command)(with_common_options(command, aws=row.aws, account=row.account))
     return typer.main.get_command(single)

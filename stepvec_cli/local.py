@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from stepvec.adapters.isolation import isolate_process
 from stepvec.rows.model import Engine, Precision
 from stepvec_cli.progress import Steps
 
@@ -35,11 +36,14 @@ def engine_settings(engine: Engine | None, precision: Precision | None) -> dict[
 
 
 @contextmanager
-def cloud_with_spinner(slots: int, settings: Mapping[str, Any] | None = None) -> Iterator[EmbeddedCloud]:
-    """The embedded AWS, with a spinner until it is there."""
+def cloud_with_spinner(
+    slots: int, settings: Mapping[str, Any] | None = None, *, port: int = 0
+) -> Iterator[EmbeddedCloud]:
+    """The embedded AWS, with a spinner until it is there. From here on the process has no AWS settings but its own."""
     with ExitStack() as stack:
         with Steps("Starting") as steps:
+            isolate_process()
             from local_pipeline.cloud import embedded_cloud  # after something is on the screen
 
-            cloud = stack.enter_context(embedded_cloud(slots, settings, steps))
+            cloud = stack.enter_context(embedded_cloud(slots, settings, steps, port=port))
         yield cloud

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
-import shlex
+import sys
 import threading
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from local_pipeline.cloud import deployment_of
+from local_pipeline.cloud import local_aws_of
 from stacks.config import settings_of
-from stepvec.client.deployment import Deployment
+from stepvec.client.local_aws import DEFAULT_NAME, Registration, check_name
 from stepvec_cli.console import errors
+from stepvec_cli.detached import OPTION, start_detached
 from stepvec_cli.local import CORES, EngineName, PrecisionName, Slots, cloud_with_spinner, engine_settings
+from stepvec_cli.local_env import lines_for_shell
 
 if TYPE_CHECKING:
     from localaws import EmbeddedCloud
@@ -24,6 +26,13 @@ _DEFAULTS: Final = {"upload_trigger": False, "upload_window_seconds": 3, "schedu
 
 def up(
     slots: Slots = CORES,
+    detach: Annotated[
+        bool, typer.Option(OPTION, help="Run in the background, and return when it is up; `local down` ends it.")
+    ] = False,
+    name: Annotated[str, typer.Option(metavar="NAME", help="Its name, where several are to be up.")] = DEFAULT_NAME,
+    port: Annotated[
+        int, typer.Option(min=0, max=65_535, help="The port that it listens on; 0 for any that is free.")
+    ] = 0,
     upload_trigger: Annotated[bool, typer.Option("--upload-trigger", help="Embed uploads as they come.")] = False,
     upload_window: Annotated[
         int | None, typer.Option(min=1, max=300, help="Seconds for which uploads are gathered; 3 if left out.")
@@ -33,17 +42,26 @@ def up(
     engine: EngineName = None,
     precision: PrecisionName = None,
 ) -> None:
-    """Start the embedded AWS with the pipeline deployed, and keep it running.
+    """Start a local AWS with the pipeline deployed, and keep it running.
 
-    Until Ctrl-C. Prints `export NAME=value` lines once ready: with them the AWS CLI and boto3 work against it.
-
-    Once it is ready, in the same shell: . ./env.sh; aws s3 ls
+    Until Ctrl-C, or in the background. Stepvec's own commands find it by themselves where no other AWS is configured.
+    Others, like the AWS CLI and boto3, find it with `stepvec local exec` and `stepvec local env`, or with the unset and
+    export lines that it prints once it is ready.
 
     Examples:
-        stepvec local up > env.sh &
-        stepvec local up --upload-trigger --upload-window 1 > env.sh &
+        stepvec local up --detach
+        stepvec local up --upload-trigger --upload-window 1 --port 4566
         stepvec local up --schedule "rate(1 minute)" --paths images > env.sh &
     """
+    if detach:
+        local = start_detached(sys.argv[1:], check_name(name))
+        errors.print(f"Up: {local.name} at {local.endpoint_url}, process {local.pid}.", highlight=False)
+        errors.print(
+            "Next: stepvec run images --wait, or: stepvec local exec -- aws s3 ls. It ends with: stepvec local down",
+            highlight=False,
+            soft_wrap=True,
+        )
+        return
     given = {
         "upload_trigger": upload_trigger,
         "upload_window_seconds": upload_window,
@@ -52,29 +70,17 @@ def up(
         **engine_settings(engine, precision),
     }
     settings = {**_DEFAULTS, **settings_of(os.environ), **{name: value for name, value in given.items() if value}}
-    with cloud_with_spinner(slots, settings) as cloud:
-        deployment = deployment_of(cloud)
+    of_shell = dict(os.environ)
+    with Registration(name, of_shell) as registration, cloud_with_spinner(slots, settings, port=port) as cloud:
+        local = local_aws_of(cloud, name)
+        registration.publish(local)
         errors.print(f"Ready on {cloud.endpoint_url}. What is not local, and why (docs/local.md):")
         for reason, types in _not_local(cloud).items():
             errors.print(f"  {', '.join(sorted(types))}: {reason}", style="dim", highlight=False)
-        for name, value in _exports(cloud, deployment).items():
-            typer.echo(f"export {name}={shlex.quote(value)}")
+        for line in lines_for_shell(local, of_shell):
+            typer.echo(line)
         errors.print("Press Ctrl-C to stop.")
         threading.Event().wait()
-
-
-def _exports(cloud: EmbeddedCloud, deployment: Deployment) -> dict[str, str]:
-    return {
-        "AWS_ENDPOINT_URL": cloud.endpoint_url,
-        "AWS_ACCESS_KEY_ID": cloud.access_key_id,
-        "AWS_SECRET_ACCESS_KEY": cloud.secret_access_key,
-        "AWS_REGION": cloud.region,
-        "AWS_DEFAULT_REGION": cloud.region,
-        "STEPVEC_IMAGE_BUCKET": deployment.image_bucket,
-        "STEPVEC_WORK_BUCKET": deployment.work_bucket,
-        "STEPVEC_TABLE": deployment.table,
-        "STEPVEC_STATE_MACHINE_ARN": deployment.state_machine_arn,
-    }
 
 
 def _not_local(cloud: EmbeddedCloud) -> dict[str, set[str]]:

@@ -24,6 +24,7 @@ Suffixes = Annotated[
         '"*" for all keys, "(none)" for those without one.',
     ),
 ]
+LocalName = Annotated[str | None, typer.Option("--name", metavar="NAME", help="Which local AWS, where several are up.")]
 AsJson = Annotated[bool, typer.Option("--json", help="The answer as JSON (docs/json.md), on standard output.")]
 
 # What the table of commands gives to a command by itself (stepvec_cli/common.py).

@@ -14,7 +14,7 @@ from stepvec_cli.answers import RepairAnswer, RunAnswer, print_json
 from stepvec_cli.console import errors
 from stepvec_cli.deployment import deployed
 from stepvec_cli.options import AsJson, DataStack, PipelineStack, RunName
-from stepvec_cli.views.run import exit_as, wait_for
+from stepvec_cli.views.run import exit_as, wait_for, watched
 
 
 def repair(
@@ -51,7 +51,8 @@ def repair(
     errors.print(f"{repair.images:,} images of {repair.listed:,}", highlight=False)
     if not as_json:
         typer.echo(repair.run.name)
-    ended = wait_for(repair.run) if wait else None
+    with watched(repair.run):
+        ended = wait_for(repair.run) if wait else None
     if as_json:
         answer = RunAnswer(repair.run.name, RUNNING) if ended is None else RunAnswer.of(ended)
         print_json(RepairAnswer(run, repair.images, answer))

@@ -14,7 +14,7 @@ from stepvec.stack_names import DATA_STACK, PIPELINE_STACK
 from stepvec_cli.answers import RunAnswer, print_json
 from stepvec_cli.deployment import deployed
 from stepvec_cli.options import AsJson, DataStack, PipelineStack, Suffixes
-from stepvec_cli.views.run import exit_as, wait_for
+from stepvec_cli.views.run import exit_as, wait_for, watched
 
 
 def run(
@@ -59,11 +59,12 @@ def run(
     if shard_size is not None:
         run_input["ShardSize"] = shard_size
     started = Run(deployed(data_stack, pipeline_stack), name or datetime.now(UTC).strftime("run-%Y%m%d-%H%M%S-%f"))
-    with translate_aws_errors():
-        started.start(run_input)
-    if not as_json:
-        typer.echo(started.name)
-    ended = wait_for(started) if wait else None
+    with watched(started):
+        with translate_aws_errors():
+            started.start(run_input)
+        if not as_json:
+            typer.echo(started.name)
+        ended = wait_for(started) if wait else None
     if as_json:
         print_json(RunAnswer(started.name, RUNNING) if ended is None else RunAnswer.of(ended))
     if ended is not None:

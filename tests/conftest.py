@@ -5,12 +5,16 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+_STATE = tempfile.TemporaryDirectory(prefix="stepvec-tests-")
+# A local AWS that is up on this machine is none of the tests' business, nor theirs of its user's.
+os.environ["STEPVEC_STATE"] = _STATE.name
 CLOTHING = ROOT.parent / "shared" / "data" / "clothing"
 
 

@@ -33,6 +33,18 @@ NO_FILES: Final = {
 _HERE: Final = ("127.0.0.1", "localhost")
 
 
+def isolate_process() -> None:
+    """Leave this process, and whatever it starts, nothing of its user's AWS settings: variables, files, service models.
+
+    For a process that is all ours, before it uses any AWS.
+    """
+    from botocore.loaders import Loader  # takes a while to import, and who asks for names alone does without
+
+    isolate(os.environ)
+    # Found in the home folder, whatever the variables say.
+    Loader.CUSTOMER_DATA_PATH = os.devnull
+
+
 def isolate(environ: MutableMapping[str, str]) -> None:
     """Take every AWS setting and every proxy out of `environ`, the environment of a process of our own."""
     for name in list(environ):

@@ -14,7 +14,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from types import TracebackType
+from typing import Final, Self
 
 from stepvec import codec
 from stepvec.adapters.isolation import NO_FILES, is_sdk_setting, past_the_proxy
@@ -78,7 +79,7 @@ class Registration:
         end = time.monotonic() + _LOOKING_SECONDS
         while (lock := lock_file(self._lock_file, wait=False)) is None:
             if time.monotonic() > end:
-                raise _taken(name, _read(self._state))
+                raise taken(name, _read(self._state))
             time.sleep(0.02)
         self._lock: int | None = lock
 
@@ -90,6 +91,17 @@ class Registration:
         with os.fdopen(descriptor, "wb") as file:
             file.write(codec.to_json(local).encode())
         written.replace(self._state)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
 
     def close(self) -> None:
         """Nobody finds it any more, and its name is free."""
@@ -140,7 +152,8 @@ def find_local(name: str | None, environ: Mapping[str, str]) -> LocalAws:
     return up[0]
 
 
-def _taken(name: str, local: LocalAws | None) -> ConfigurationError:
+def taken(name: str, local: LocalAws | None) -> ConfigurationError:
+    """The error of a name that another one has."""
     where = f": {local.endpoint_url}, process {local.pid}" if local else ", or is starting"
     return ConfigurationError(
         f"A local AWS named {name!r} is up already{where}.",

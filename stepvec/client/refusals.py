@@ -58,9 +58,7 @@ OTHER_REGION_CODES: Final = frozenset(
 _SERVER_ERROR: Final = 500
 _SIGN_IN: Final = "Sign in again (`aws sso login`, `aws login`, or new temporary credentials)."
 _NETWORK: Final = "Check the network, and AWS_REGION, HTTPS_PROXY and AWS_ENDPOINT_URL where they are set."
-_NO_CREDENTIALS: Final = (
-    "Run `aws configure` or set AWS_PROFILE; for the embedded AWS set what `stepvec local up` prints."
-)
+_NO_CREDENTIALS: Final = "Run `aws configure` or set AWS_PROFILE. Without an AWS account: `stepvec local up --detach`."
 _INVALID_ENDPOINT: Final = "Invalid endpoint:"
 """What botocore's ValueError for an AWS_ENDPOINT_URL that is no URL begins with."""
 

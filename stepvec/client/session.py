@@ -24,7 +24,10 @@ def new_session() -> boto3.Session:
     with translate_aws_errors():
         session = boto3.Session()
     if not session.region_name:
-        raise ConfigurationError("No AWS region is set.", remedy="Set AWS_REGION, or the region of a profile.")
+        raise ConfigurationError(
+            "No AWS region is set.",
+            remedy="Set AWS_REGION, or the region of a profile. Without an AWS account: `stepvec local up --detach`.",
+        )
     return session
 
 

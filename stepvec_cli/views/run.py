@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
@@ -17,6 +19,7 @@ from stepvec.client.session import translate_aws_errors
 from stepvec.errors import OutputError
 from stepvec.runs.reports import RunReport
 from stepvec_cli.console import errors
+from stepvec_cli.endings import Ended
 from stepvec_cli.exit_codes import FAILED
 from stepvec_cli.progress import Bars
 from stepvec_cli.views.plan import ignored_lines
@@ -90,6 +93,19 @@ class RunLine:
     def on_results(self, found: Likeness, failures: list[ImageFailure]) -> None:
         """What the vectors show, and what failed: kept until the run's end has been told."""
         self.results = (found, failures)
+
+
+@contextmanager
+def watched(run: Run) -> Iterator[None]:
+    """A block that starts `run`, or waits for it: who ends the command meanwhile is told that the run goes on."""
+    try:
+        yield
+    except Ended:
+        name = escape(run.name)
+        errors.print(f"[yellow]No longer watched:[/] the run {name} goes on.", highlight=False, soft_wrap=True)
+        errors.print(f"  Look at it: stepvec status {name}", highlight=False, soft_wrap=True)
+        errors.print(f"  Stop it:    stepvec cancel {name}", highlight=False, soft_wrap=True)
+        raise
 
 
 def wait_for(run: Run) -> RunEnd:

@@ -38,18 +38,19 @@ def local_up(folder: Path, *options: str, **variables: str) -> Iterator[dict[str
     with output.open("w") as stream:
         process = subprocess.Popen(
             [STEPVEC, "local", "up", *options],
-            env={**WITHOUT_AWS, **variables},
+            # Of its own, so that each may have the same name.
+            env={**WITHOUT_AWS, "STEPVEC_STATE": str(folder / "state"), **variables},
             stdout=stream,
             stderr=subprocess.PIPE,
         )
         try:
-            wait_until(lambda: output.read_text().count("export ") == 9 or process.poll() is not None, seconds=120)
+            wait_until(lambda: output.read_text().count("export ") == 14 or process.poll() is not None, seconds=120)
             yield dict(re.findall(r"^export (\w+)=(\S+)$", output.read_text(), re.MULTILINE))
             children = psutil.Process(process.pid).children(recursive=True)
         finally:
             process.send_signal(signal.SIGTERM)
             _, errors = process.communicate(timeout=60)
-    assert process.returncode == 0, errors
+    assert process.returncode == 143, errors
     assert not [child for child in children if child.is_running()], "it left processes behind"
 
 
@@ -173,7 +174,7 @@ def test_a_run_that_is_not_complete_ends_with_exit_code_1(photos: Path, tmp_path
     [
         (["--help"], 0, "local"),
         (["local", "--help"], 0, "no AWS account"),
-        (["local", "up", "--help"], 0, "export NAME=value"),
+        (["local", "up", "--help"], 0, "stepvec local exec"),
         (["local", "run", "--help"], 0, "gallery.html"),
         (["weights", "--help"], 0, "--from"),
         (["local", "run", "/no/such/folder"], 1, "/no/such/folder does not exist"),
