@@ -45,6 +45,7 @@ from localaws.patches import (  # noqa: E402
     states_map,
     states_tasks,
     storage,
+    table_exports,
     triggers,
 )
 
@@ -52,6 +53,7 @@ PATCHES: Final[dict[str, Callable[[], None]]] = {
     **server.PATCHES,
     **storage.PATCHES,
     **rows.PATCHES,
+    **table_exports.PATCHES,
     **batch.PATCHES,
     **functions.PATCHES,
     **states_clients.PATCHES,

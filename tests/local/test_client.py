@@ -128,6 +128,20 @@ def test_an_export_may_be_one_file_or_in_s3(pipeline: Pipeline, folder: str, tmp
     assert (manifest["rows"], manifest["numbers"]) == (3, "float16")
 
 
+def test_dynamodbs_own_export_is_started_read_and_read_again(pipeline: Pipeline, folder: str, tmp_path: Path) -> None:
+    pipeline.run({"Paths": [folder], "MaxFailures": 1})
+    where = f"s3://{pipeline.deployment.work_bucket}/backups"
+    started = stepvec(pipeline, "export", folder, "--start-export", where, "--out", str(tmp_path / "one"), "--json")
+    assert started.returncode == 0, started.stderr
+    origin = json.loads(started.stdout)["manifest"]["origin"]
+    assert (origin["kind"], origin["table"]) == ("point-in-time", pipeline.deployment.table)
+    again = stepvec(pipeline, "export", folder, "--from-export", origin["uri"], "--out", str(tmp_path / "two"))
+    assert again.returncode == 0, again.stderr
+    one, two = (pq.read_table(tmp_path / name).sort_by("key") for name in ("one", "two"))
+    assert one.num_rows == 3
+    assert one.equals(two)
+
+
 def test_a_run_that_fails_ends_with_exit_code_1(pipeline: Pipeline, folder: str) -> None:
     ran = stepvec(pipeline, "run", folder, "--wait", "--retry-failures")
     assert ran.returncode == 1

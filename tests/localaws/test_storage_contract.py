@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import inspect
+import json
+import time
 import uuid
 from typing import Any
 
@@ -308,3 +311,35 @@ def test_a_condition_is_read_once_and_holds_for_other_names_and_values(rows, mon
     assert once > 0
     assert [put("M", "7"), put("M", "8"), put("N", "8"), put("N", "7")] == [False, True, False, True]
     assert len(read) == once
+
+
+def test_an_export_of_a_table_is_written_as_aws_documents_it(sample):
+    """[dynamodb_export_manifests]"""
+    dynamodb, table = sample.cloud.client("dynamodb"), sample.data["TableName"]
+    dynamodb.put_item(TableName=table, Item={"pk": {"S": "exported"}, "Vector": {"B": b"1234"}})
+    dynamodb.update_continuous_backups(
+        TableName=table, PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True}
+    )
+    arn = dynamodb.describe_table(TableName=table)["Table"]["TableArn"]
+    bucket = sample.data["BucketName"]
+    started = dynamodb.export_table_to_point_in_time(
+        TableArn=arn, S3Bucket=bucket, S3Prefix="backups", ExportFormat="DYNAMODB_JSON"
+    )["ExportDescription"]
+    assert started["ExportArn"].startswith(f"{arn}/export/")
+    ended = started
+    end = time.monotonic() + 20
+    while ended["ExportStatus"] == "IN_PROGRESS" and time.monotonic() < end:
+        ended = dynamodb.describe_export(ExportArn=started["ExportArn"])["ExportDescription"]
+    assert ended["ExportStatus"] == "COMPLETED"
+
+    def read(key):
+        return sample.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+
+    summary = json.loads(read(ended["ExportManifest"]))
+    files = [json.loads(line) for line in read(summary["manifestFilesS3Key"]).splitlines()]
+    assert summary["itemCount"] == ended["ItemCount"] == sum(file["itemCount"] for file in files)
+    lines = [json.loads(line) for file in files for line in gzip.decompress(read(file["dataFileS3Key"])).splitlines()]
+    assert len(lines) == summary["itemCount"]
+    assert {"Item": {"pk": {"S": "exported"}, "Vector": {"B": "MTIzNA=="}}} in lines
+    folder = ended["ExportManifest"].rpartition("/")[0]
+    assert read(f"{folder}/_started") == b""
