@@ -42,9 +42,11 @@ def _over_white(image: Image.Image) -> Image.Image:
     return white
 
 
-_WHITES: Final = (255.0, 1023.0, 4095.0, 16383.0, 65535.0)
+WHITES: Final = (255.0, 1023.0, 4095.0, 16383.0, 65535.0)
 """White of 8, 10, 12, 14 and 16 bits: cameras, scanners and X-rays put fewer bits than 16 into 16."""
-_MAX_SAMPLE_VALUE: Final = 281
+MAX_SAMPLE_VALUE: Final = 281
+SAID_WHITE: Final = "white"
+"""Where a picture's `info` has the white that its file names otherwise than by a tag."""
 _GDAL_NODATA: Final = 42113
 """GDAL's tag for the value of pixels that were not measured, in ASCII: https://gdal.org/drivers/raster/gtiff.html."""
 
@@ -52,14 +54,14 @@ _GDAL_NODATA: Final = 42113
 def _eight_bits(image: Image.Image) -> NDArray[np.uint8]:
     """Grey values of more than 8 bits as 0..255, those that are no data black.
 
-    White is what a TIFF says (MaxSampleValue), if its values keep to it. Otherwise it is the least of the usual ones
-    that holds the values (1 of floats, then _WHITES), and beyond these, and where some pixels are no data, the values'
-    own range is stretched.
+    White is what the file says (a TIFF's MaxSampleValue, a PNG's sBIT), if its values keep to it. Otherwise it is the
+    least of the usual ones that holds the values (1 of floats, then WHITES), and beyond these, and where some pixels
+    are no data, the values' own range is stretched.
     """
     pixels = np.asarray(image)
     tags = getattr(image, "tag_v2", {})
-    nodata = _number(tags.get(_GDAL_NODATA))
-    low, white = _range(image.mode, pixels, nodata, _number(tags.get(_MAX_SAMPLE_VALUE)))
+    nodata = number(tags.get(_GDAL_NODATA))
+    low, white = _range(image.mode, pixels, nodata, number(image.info.get(SAID_WHITE) or tags.get(MAX_SAMPLE_VALUE)))
     out = np.empty(pixels.shape, np.uint8)
     # In bands: float64 of a whole picture of 64 megapixels, several times over, is more than a vCPU's memory.
     for band, scaled in zip(_bands(pixels), _bands(out), strict=True):
@@ -80,7 +82,7 @@ def _range(mode: str, pixels: NDArray[Any], nodata: float | None, said: float | 
     low, high = float(min(least for least, _ in extremes)), float(max(most for _, most in extremes))
     if low >= 0 and said and high <= said:
         return 0.0, said
-    whites = (1.0, *_WHITES) if mode == "F" else _WHITES
+    whites = (1.0, *WHITES) if mode == "F" else WHITES
     # What has a value for "no data" is a measurement, not a photo: it has no white.
     fitting = [white for white in whites if low >= 0 and high <= white] if nodata is None else []
     # A picture of a single value has no range of its own; any will do.
@@ -99,7 +101,7 @@ def _measured(band: NDArray[Any], nodata: float | None, instead: float) -> NDArr
     return values
 
 
-def _number(tag: object) -> float | None:
+def number(tag: object) -> float | None:
     """The number that a tag gives, alone, as text or first of several; None if there is none."""
     first = tag[0] if isinstance(tag, tuple) and tag else tag
     try:

@@ -19,9 +19,11 @@ from PIL import Image, ImageFile, JpegImagePlugin, UnidentifiedImageError, _imag
 
 from stepvec.runs.images import IMAGE_FORMATS, MAX_IMAGE_BYTES, MAX_IMAGE_PIXELS
 from stepvec.runs.outcome import FailureReason
+from stepvec_worker.images.colours import SAID_WHITE
 from stepvec_worker.images.jpeg import RgbArray, jpeg_scale, read_jpeg
 from stepvec_worker.images.jpeg_structure import JpegStructure, read_structure
 from stepvec_worker.images.rejection import JPEG_XL, ImageRejected, rejection
+from stepvec_worker.images.sixteen_bits import is_nearly_black, low_byte_tiles, said_white, spread
 from stepvec_worker.images.wholeness import check_before_loading
 
 FORMATS: Final = (*IMAGE_FORMATS, "HEIF")
@@ -187,8 +189,16 @@ def _decode_other(data: bytes, limits: DecodeLimits) -> Image.Image:
     image = Image.open(io.BytesIO(data), formats=FORMATS)
     _check_size(image.size, limits)
     check_before_loading(image, data)
+    low_bytes = low_byte_tiles(image)
     image.load()
     _check_size(image.size, limits)
+    if low_bytes and is_nearly_black(image):
+        low = Image.open(io.BytesIO(data), formats=FORMATS)
+        low.tile = low_bytes
+        low.load()
+        spread(image, low, said_white(image, data))
+    elif image.format == "PNG" and image.mode.startswith("I"):
+        image.info[SAID_WHITE] = said_white(image, data)
     return image
 
 
