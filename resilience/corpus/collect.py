@@ -17,7 +17,7 @@ from resilience.corpus.bombs import bombs, large_bombs
 from resilience.corpus.damage import truncations
 from resilience.corpus.disguises import disguises, hostile_keys
 from resilience.corpus.encoders import encoded, scene
-from stepvec.runs.images import is_image
+from stepvec.runs.images import ONLY_IMAGES
 
 PILLOW_ARCHIVE: Final = "pillow-11.3.0.tar.gz"
 PILLOW_IMAGES: Final = "pillow-11.3.0/Tests/images"
@@ -75,7 +75,8 @@ def _debian(folder: Path, package: str, below: str) -> list[CorpusFile]:
 def _below(source: str, root: Path) -> Iterator[CorpusFile]:
     for path in sorted(entry for entry in root.rglob("*") if entry.is_file()):
         name = path.relative_to(root).as_posix()
-        yield CorpusFile(source, path, f"{source}/{name}{'' if is_image(name) else NAMED_SUFFIX}", None)
+        more = NAMED_SUFFIX if ONLY_IMAGES.ignored_as(name, 1) else ""
+        yield CorpusFile(source, path, f"{source}/{name}{more}", None)
 
 
 def _generated(folder: Path) -> Iterator[CorpusFile]:
