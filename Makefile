@@ -166,6 +166,11 @@ bench-listing: setup ## Measure ListImages and ShardImages on up to a million sy
 bench-exporting: setup ## Measure stepvec export on 10,000 to 10 million synthetic rows (some 15 minutes, 10 GB of disk)
 	$(PYTHON) -m bench.exporting $(BENCH)
 
+.PHONY: bench-neighbours
+bench-neighbours: setup ## Measure index and search on vectors like those of PHOTOS=folder, and thresholds of duplicates
+	$(PYTHON) -m bench.neighbours $(PHOTOS) --record
+	$(PYTHON) -m bench.duplicates $(PHOTOS) --record
+
 .PHONY: faults
 faults: setup ## Inject every kind of fault and prove that nothing is lost (KIND=, SEED=, SCALE=, RECORD=1)
 	$(PYTHON) -m resilience.faults $(foreach kind,$(KIND),--kind $(kind)) $(if $(SEED),--seed $(SEED)) \

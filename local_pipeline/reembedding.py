@@ -19,14 +19,16 @@ from stepvec.errors import ConfigurationError
 from stepvec.rows.model import ModelIdentity
 from stepvec.weights.model_directory import read_model_card
 
+_WHOSE: Final = "The deployment embeds with"
 _WITHOUT: Final = "or give --sample 0, which compares no vectors."
 
 
 class Reembedder:
     """Embeds files one by one, in a process that lives as long as the block of `reembedder`."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
+    def __init__(self, process: subprocess.Popen[str], otherwise: str = _WITHOUT) -> None:
         self._process = process
+        self._otherwise = otherwise
 
     def vector(self, file: Path) -> npt.NDArray[np.float32] | str:
         """The file's vector, or why it cannot be embedded. Raises ConfigurationError where the worker ended."""
@@ -42,8 +44,8 @@ class Reembedder:
             self._process.wait()
             words = self._process.stderr.read().strip().splitlines()[-1:] if self._process.stderr else []
             raise ConfigurationError(
-                f"The worker's process ended while it embedded a sample: {''.join(words) or self._process.returncode}.",
-                remedy=f"See whether `stepvec local run` works here, {_WITHOUT}",
+                f"The worker's process ended while it embedded {file}: {''.join(words) or self._process.returncode}.",
+                remedy=f"See whether `stepvec local run` works here, {self._otherwise}",
             )
         answer: dict[str, Any] = json.loads(line)
         if "vector" in answer:
@@ -52,20 +54,23 @@ class Reembedder:
 
 
 @contextmanager
-def reembedder(model: str) -> Iterator[Reembedder]:
-    """A Reembedder of `model`. Raises ConfigurationError where this checkout cannot embed with it."""
+def reembedder(model: str, *, whose: str = _WHOSE, otherwise: str = _WITHOUT) -> Iterator[Reembedder]:
+    """A Reembedder of `model`. Raises ConfigurationError where this checkout cannot embed with it.
+
+    The error says `whose` model that is, and what the user may do `otherwise`.
+    """
     if not WORKER_PYTHON.exists():
         raise ConfigurationError(
             "The worker's environment is not on this machine, so images cannot be embedded again.",
-            remedy=f"Run `make setup` in a checkout, {_WITHOUT}",
+            remedy=f"Run `make setup` in a checkout, {otherwise}",
         )
     identity = ModelIdentity.parse(model)
     card = read_model_card(MODEL_DIRECTORY)
     here = str(card.identity(identity.preprocessing, identity.engine, identity.precision))
     if here != model:
         raise ConfigurationError(
-            f"The deployment embeds with {model}, but the model in {MODEL_DIRECTORY.relative_to(ROOT)} is {here}.",
-            remedy=f"Make the same model with `stepvec weights`, {_WITHOUT}",
+            f"{whose} {model}, but the model in {MODEL_DIRECTORY.relative_to(ROOT)} is {here}.",
+            remedy=f"Make the same model with `stepvec weights`, {otherwise}",
         )
     command = [str(WORKER_PYTHON), "-m", "stepvec_worker.reembed", "--model-directory", str(MODEL_DIRECTORY)]
     process = subprocess.Popen(
@@ -82,6 +87,6 @@ def reembedder(model: str) -> Iterator[Reembedder]:
     )
     with process:
         try:
-            yield Reembedder(process)
+            yield Reembedder(process, otherwise)
         finally:
             process.kill()

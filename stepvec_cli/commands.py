@@ -76,6 +76,15 @@ COMMANDS: Final = (
         "Vectors",
         (
             Row("export", "export:export", "Write the table's vectors to Parquet files, or others.", aws=True),
+            Row("index", "index:index", "Make the index of an export, for search and duplicates."),
+            Row("search", "search:search", "Find the images that are most like a photo.", aws=True),
+            Row(
+                "duplicates",
+                "duplicates:duplicates",
+                "Find images that are the same or nearly so, and say which of each group to keep.",
+                aws=True,
+            ),
+            Row("outliers", "outliers:outliers", "Find the images that are like no others.", aws=True),
             Row("audit", "audit:audit", "Compare the whole table with the bucket and name what differs.", aws=True),
         ),
     ),

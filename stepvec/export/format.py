@@ -14,6 +14,9 @@ FORMAT: Final = 1
 MANIFEST: Final = "_manifest.json"
 """Written last: an export is whole if it is there. Readers of Parquet folders pass over names that begin with "_"."""
 
+INDEX: Final = "_index"
+"""What `stepvec index` makes of an export, beside its files. An export that takes its place takes it over."""
+
 Form = Literal["parquet", "npy", "lance", "csv", "jsonl"]
 FORMS: Final[tuple[Form, ...]] = ("parquet", "npy", "lance", "csv", "jsonl")
 """What the files of an export may be."""

@@ -13,7 +13,7 @@ from typing import Final, Protocol
 from stepvec.adapters.object_store import ObjectStore
 from stepvec.adapters.outputs import check_file, check_folder, written
 from stepvec.errors import InvalidInputError
-from stepvec.export.format import MANIFEST, ExportedFile, ExportManifest
+from stepvec.export.format import INDEX, MANIFEST, ExportedFile, ExportManifest
 from stepvec.export.state import STATE
 from stepvec.runs.layout import S3Uri
 
@@ -112,6 +112,8 @@ class FolderTarget:
             shutil.rmtree(old, ignore_errors=True)
             self.out.rename(old)
         self.unfinished.rename(self.out)
+        if (old / INDEX).is_dir():
+            (old / INDEX).rename(self.out / INDEX)
         shutil.rmtree(old, ignore_errors=True)
 
 
