@@ -144,3 +144,25 @@ def test_in_s3_the_manifest_comes_last_and_what_broke_off_goes_on(
     with pytest.raises(InvalidInputError, match="holds other objects"):
         BucketTarget(store, uri).check(replace=True)
     store.delete(S3Uri("exports", "vectors/one/thesis.txt"))
+
+
+class WithoutManifest(ObjectStore):
+    """Cannot write a manifest."""
+
+    def write(self, uri: S3Uri, body: bytes, *, content_type: str = "application/json") -> None:
+        if uri.key.endswith(MANIFEST):
+            raise StorageError("lost", remedy="again")
+        super().write(uri, body, content_type=content_type)
+
+
+def test_an_export_that_stops_at_its_manifest_is_not_taken_for_one_that_goes_on(
+    client: Callable[[str], Any], stored: dict[str, Any]
+) -> None:
+    """Its parts would be published, however old, by the next --replace of the same request."""
+    uri = S3Uri("exports", "vectors/two")
+    with pytest.raises(StorageError):
+        export(client, BucketTarget(WithoutManifest(client("s3")), uri))
+    target = BucketTarget(ObjectStore(client("s3")), uri)
+    target.check(replace=False)
+    assert target.read_state() is None
+    assert export(client, target).rows == 30

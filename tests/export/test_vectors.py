@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -9,9 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from stepvec.adapters.table_scan import ScanPage, TableScan
 from stepvec.client.deployment import Deployment
 from stepvec.client.vectors import Vectors
-from stepvec.errors import ConfigurationError, InvalidInputError
+from stepvec.errors import ConfigurationError, InvalidInputError, StorageError
 from stepvec.export.selection import Selection
 from stepvec.rows.vectors import decode_vector
 from tests.export.conftest import MODEL, OTHER, TABLE, fill, row
@@ -55,6 +57,30 @@ def test_who_stops_goes_on_and_loses_and_doubles_nothing(
     ids += [image_id for batch in rest for image_id in batch.ids]
     assert len(ids) == len(set(ids)) == 12_000
     assert list(vectors(client, SYNTHETIC, segments=None, after=second.token)) == []
+
+
+def test_after_an_error_the_token_is_behind_the_last_batch_that_was_given(
+    client: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = itertools.count(1)
+    page = TableScan.page
+
+    def lost_at_the_eighth(scan: TableScan, segment: int, after: str) -> ScanPage:
+        if next(asked) == 8:
+            raise StorageError("lost", remedy="again")
+        return page(scan, segment, after)
+
+    monkeypatch.setattr(TableScan, "page", lost_at_the_eighth)
+    first = vectors(client, SYNTHETIC, segments=1)
+    ids: list[str] = []
+    with pytest.raises(StorageError):
+        ids.extend(image_id for batch in first for image_id in batch.ids)
+    # The eighth page was to be the second of the third batch.
+    assert 2_000 < len(ids) < 3_000
+    ids += [
+        image_id for batch in vectors(client, SYNTHETIC, segments=None, after=first.token) for image_id in batch.ids
+    ]
+    assert len(ids) == len(set(ids)) == 12_000
 
 
 def test_rows_under_a_prefix_of_no_rows_are_none(client: Callable[[str], Any]) -> None:
