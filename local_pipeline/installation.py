@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import difflib
 import json
 import os
 import shutil
@@ -120,7 +122,16 @@ def project_config(environ: Mapping[str, str] = os.environ) -> PipelineConfig:
         raise ConfigurationError(
             f"{ROOT / 'cdk.json'} cannot be read: {error}.", remedy="Correct it, or take it from git again."
         ) from error
-    return read_config({**context, **settings_of(environ)})
+    settings = {**context, **settings_of(environ)}
+    names = [field.name for field in dataclasses.fields(PipelineConfig)]
+    for name in settings:
+        if name not in names:
+            close = difflib.get_close_matches(name, names, n=1)
+            hint = f"Did you mean {close[0]}? " if close else ""
+            raise ConfigurationError(
+                f"There is no setting {name!r}.", remedy=f"{hint}docs/configuration.md has all of them."
+            )
+    return read_config(settings)
 
 
 def run_cdk(*arguments: str, region: str) -> None:

@@ -81,7 +81,7 @@ def _check_key(key: str, path: Path) -> None:
         ) from error
     if length > KEY_BYTES:
         raise InvalidInputError(
-            f"The path of {str(path)!a} is {length:,} bytes long as a key.",
+            f"The path of {str(path)!a:.60}... is {length:,} bytes long as a key.",
             remedy=f"A key has at most {KEY_BYTES:,}: give a folder further down.",
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from enum import StrEnum
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -11,6 +12,7 @@ import typer
 from stepvec.client.deployment import find_deployment
 from stepvec.client.scope import EVERYTHING, scope_of
 from stepvec.client.session import translate_aws_errors
+from stepvec.errors import OutputError
 from stepvec.runs.layout import S3Uri
 from stepvec.stack_names import DATA_STACK, PIPELINE_STACK
 from stepvec_cli.answers import print_json
@@ -23,6 +25,27 @@ if TYPE_CHECKING:
 
 PROGRESS_SECONDS: Final = 5.0
 MEGABYTE: Final = 1024 * 1024
+LIKE_FILES: Final = frozenset(
+    {
+        ".csv",
+        ".tsv",
+        ".txt",
+        ".json",
+        ".jsonl",
+        ".npy",
+        ".npz",
+        ".arrow",
+        ".feather",
+        ".orc",
+        ".xlsx",
+        ".gz",
+        ".zst",
+        ".h5",
+        ".pt",
+    }
+)
+"""Ends of names that someone gives who wants one file of that form."""
+FOLDER_REMEDY: Final = "Name a folder with --out, and the form with --format: csv, jsonl, npy, lance or parquet."
 
 
 class FormOption(StrEnum):
@@ -87,6 +110,7 @@ def export(
     # Imported here: pyarrow takes most of a second, and `--help` does not need it.
     from stepvec.client.exporting import ExportAnswer, ExportOptions, compare_with_report, export_table
 
+    _check_name(out, form)
     deployment = find_deployment(data_stack, pipeline_stack)
     with translate_aws_errors():
         options = ExportOptions(
@@ -109,6 +133,17 @@ def export(
         print_json(ExportAnswer(out, manifest, report))
     else:
         typer.echo(f"{manifest.rows:,} vectors of {manifest.model} in {out}")
+
+
+def _check_name(out: str, form: FormOption) -> None:
+    """Raises OutputError for a name that ends like a file which would not be written."""
+    suffix = PurePath(out).suffix.lower()
+    if suffix == ".parquet" and form is not FormOption.PARQUET:
+        raise OutputError(f"{out} ends in .parquet, and --format is {form.value}.", remedy=FOLDER_REMEDY)
+    if suffix in LIKE_FILES:
+        raise OutputError(
+            f"{out} ends in {suffix}, and an export is a folder of files, or one file *.parquet.", remedy=FOLDER_REMEDY
+        )
 
 
 class _Progress:

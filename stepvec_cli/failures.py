@@ -38,13 +38,21 @@ _OF_THE_MACHINE: Final = {
     errno.ETXTBSY: ("The file is being run", _RIGHTS),
 }
 """Errors of the operating system that are of the machine and not of ours: what is said, and the remedy."""
+_WORDS_OF_PYDANTIC: Final = (
+    ("Input should be", "It should be"),
+    ("Value error, ", ""),
+    (", unable to parse string as an integer", ""),
+    (", unable to parse string as a number", ""),
+    ("a valid integer, got a number with a fractional part", "a whole number"),
+    ("a valid integer", "a whole number"),
+)
 
 
 def end_of(app: Callable[..., Any]) -> int:
     """Run `app` with the process's arguments; the exit code. Nothing that is raised passes, but for SystemExit."""
     make_output_writable()
     threading.excepthook = _of_a_thread
-    code = _code_of(lambda: app(standalone_mode=False))
+    code = _code_of(lambda: app(standalone_mode=False, prog_name="stepvec"))
     if sys.stdout is not None and (flushed := _code_of(sys.stdout.flush)):
         # Python flushes what is left when it ends, and would complain then.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -61,6 +69,7 @@ def _code_of(part: Callable[[], Any]) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except typer.Abort:
+        typer.echo(err=True)  # the question's line has no end
         say("Nobody answered the question.", "Nothing more was done. See --help for the option that answers it.")
         return FAILED
     except ClickException as error:
@@ -117,9 +126,16 @@ def _wrong_usage(error: ClickException) -> int:
     if isinstance(error, NoArgsIsHelpError) and context is not None:
         typer.echo(context.get_help(), err=True)
         return error.exit_code
-    message = error.format_message().removeprefix("Invalid value: ")
-    say(message, f"See: {context.command_path} --help" if context is not None else "")
+    called = context.command_path if context is not None else f"stepvec {_command()}".rstrip()
+    say(_plainly(error.format_message()), f"See: {called} --help")
     return error.exit_code
+
+
+def _plainly(message: str) -> str:
+    """What Typer says, without the words of the library that checks its values."""
+    for theirs, ours in _WORDS_OF_PYDANTIC:
+        message = message.replace(theirs, ours)
+    return message.removeprefix("Invalid value: ")
 
 
 def _unforeseen(error: Exception) -> int:

@@ -16,6 +16,7 @@ from stepvec_cli.console import errors
 from stepvec_cli.detached import OPTION, start_detached
 from stepvec_cli.local import CORES, EngineName, PrecisionName, Slots, cloud_with_spinner, engine_settings
 from stepvec_cli.local_env import lines_for_shell
+from stepvec_cli.triggers import check_triggers
 
 if TYPE_CHECKING:
     from localaws import EmbeddedCloud
@@ -53,6 +54,15 @@ def up(
         stepvec local up --upload-trigger --upload-window 1 --port 4566
         stepvec local up --schedule "rate(1 minute)" --paths images > env.sh &
     """
+    given = {
+        "upload_trigger": upload_trigger,
+        "upload_window_seconds": upload_window,
+        "schedule": schedule,
+        "schedule_paths": paths,
+        **engine_settings(engine, precision),
+    }
+    settings = {**_DEFAULTS, **settings_of(os.environ), **{name: value for name, value in given.items() if value}}
+    check_triggers(settings, schedule=schedule, paths=paths, upload_window=upload_window)
     if detach:
         local = start_detached(sys.argv[1:], check_name(name))
         errors.print(f"Up: {local.name} at {local.endpoint_url}, process {local.pid}.", highlight=False)
@@ -62,14 +72,6 @@ def up(
             soft_wrap=True,
         )
         return
-    given = {
-        "upload_trigger": upload_trigger,
-        "upload_window_seconds": upload_window,
-        "schedule": schedule,
-        "schedule_paths": paths,
-        **engine_settings(engine, precision),
-    }
-    settings = {**_DEFAULTS, **settings_of(os.environ), **{name: value for name, value in given.items() if value}}
     of_shell = dict(os.environ)
     with Registration(name, of_shell) as registration, cloud_with_spinner(slots, settings, port=port) as cloud:
         local = local_aws_of(cloud, name)

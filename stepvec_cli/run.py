@@ -59,6 +59,7 @@ def run(
     if shard_size is not None:
         run_input["ShardSize"] = shard_size
     started = Run(deployed(data_stack, pipeline_stack), name or datetime.now(UTC).strftime("run-%Y%m%d-%H%M%S-%f"))
+    started.check_input(run_input)
     with watched(started):
         with translate_aws_errors():
             started.start(run_input)

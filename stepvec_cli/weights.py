@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from stepvec.adapters.outputs import Need, check_folder
-from stepvec.errors import StepvecError
+from stepvec.errors import WeightsError
 from stepvec.rows.model import DIMENSIONS, MODEL_FILE, WEIGHTS_FILE, Architecture, ModelCard
 from stepvec.runs.layout import S3Uri
 from stepvec.weights.source_names import SourceName
@@ -62,14 +62,19 @@ def weights(
     if from_ is not None and source != "auto":
         raise typer.BadParameter("--from and --source exclude each other.")
     check_folder(out, (WEIGHTS_FILE, MODEL_FILE), MODEL_NEED)
+    attempts: list[str] = []
+
+    def tell(attempt: str) -> None:
+        attempts.append(attempt)
+        if from_ is None:
+            errors.print(escape(attempt), style="dim")
+
     try:
-        card = make_model(
-            _sources(from_, source, architecture), out, lambda line: errors.print(escape(line), style="dim")
-        )
-    except StepvecError as error:
-        # The lines after the first are the attempts, which have been printed as they were made.
-        errors.print(f"[bold red]{escape(error.message.splitlines()[0])}[/] {escape(error.remedy)}")
-        raise typer.Exit(1) from error
+        card = make_model(_sources(from_, source, architecture), out, tell)
+    except WeightsError as error:
+        # The lines after the first are the attempts, which have been printed as they were made; of a file there is one.
+        message = error.message.splitlines()[0] if from_ is None or not attempts else attempts[0]
+        raise WeightsError(message, remedy=error.remedy) from error
     if as_json:
         print_json(WeightsAnswer(str(out), DIMENSIONS[card.architecture], card))
         console = errors  # the answer stands alone on standard output

@@ -101,10 +101,11 @@ def as_storage_error(service: str, what: str, error: Exception) -> StorageError:
     """Our error for one that boto3 raised at `what`, with AWS's own words and what to do."""
     if error_code(error) in ACCESS_DENIED_CODES:
         return AccessDeniedError(
-            f"{service} denied {what}: {error}.", remedy="Allow it in the policy of the role that AWS names."
+            f"{service} denied {what}: {str(error).rstrip('.')}.",
+            remedy="Allow it in the policy of the role that AWS names.",
         )
     return StorageError(
-        f"{service} failed at {what}: {error}.",
+        f"{service} failed at {what}: {str(error).rstrip('.')}.",
         remedy="Check that the bucket or table exists; then start again: only what is missing is done.",
     )
 

@@ -123,7 +123,8 @@ def refused(path: Path, error: OSError, remedy: str = REMEDY) -> OutputError:
     """What the operating system said about writing `path`, as our error."""
     if error.errno in FULL_CODES:
         return OutputError(f"{path} cannot be written: its disk is full.", remedy=f"Free some space. {remedy}")
-    where = "" if error.filename in (None, str(path)) or _is_ours(str(error.filename)) else f" ({error.filename})"
+    named = "" if error.filename is None else str(error.filename)
+    where = "" if not named or named.endswith(str(path)) or _is_ours(named) else f" ({named})"
     return OutputError(f"{path} cannot be written: {error.strerror or error}{where}.", remedy=remedy)
 
 

@@ -85,8 +85,10 @@ class Stepvec:
         if shard_size is not None:
             options["ShardSize"] = shard_size
         run = Run(self._deployment, name or f"run-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}")
+        run_input = {"Manifest": manifest, **options} if manifest else {"Paths": prefixes, **options}
+        run.check_input(run_input)
         with translate_aws_errors():
-            run.start({"Manifest": manifest, **options} if manifest else {"Paths": prefixes, **options})
+            run.start(run_input)
         return run.name
 
     def wait(self, run: str, on_progress: Callable[[RunProgress], None] = lambda _: None) -> RunEnd:

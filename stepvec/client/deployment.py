@@ -80,7 +80,7 @@ def find_deployment(data_stack: str = DATA_STACK, pipeline_stack: str = PIPELINE
     except KeyError as error:
         raise ConfigurationError(
             f"The stacks {data_stack} and {pipeline_stack} have no output {error}.",
-            remedy="They were deployed by another version: deploy again.",
+            remedy="Correct --data-stack and --pipeline-stack; if they are right, deploy again with this version.",
         ) from error
 
 

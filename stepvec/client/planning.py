@@ -16,6 +16,7 @@ from stepvec.rows.model import (
     Engine,
     ModelIdentity,
     Precision,
+    check_engine,
 )
 from stepvec.runs.images import ONLY_IMAGES, SuffixRule
 from stepvec.runs.listing import ListedImage
@@ -65,14 +66,18 @@ def _images(
 def planned_model(
     name: str, *, architecture: Architecture | None, engine: Engine | None, precision: Precision | None
 ) -> ModelIdentity:
-    """The model `name` with what is given in its place. An engine alone keeps the precision, and the other way."""
+    """The model `name` with what is given in its place. An engine alone keeps the precision, and the other way.
+
+    Raises ConfigurationError where both do not go together.
+    """
     deployed = ModelIdentity.parse(name)
-    network, new_precision = architecture or deployed.architecture, precision or deployed.precision
+    network = architecture or deployed.architecture
+    new_engine, new_precision = check_engine(engine or deployed.engine, precision or deployed.precision)
     return replace(
         deployed,
         architecture=network,
         weights=deployed.weights if network == deployed.architecture else UNKNOWN_HASH,
-        engine=engine or deployed.engine,
+        engine=new_engine,
         precision=new_precision,
         # It belongs to the name, and so to each row's size.
         calibration="0" * CALIBRATION_HASH_CHARACTERS if new_precision == "int8" else "",

@@ -212,8 +212,8 @@ def _wrong_endpoint(error: BaseException) -> StepvecError:
         return ConfigurationError(f"{said}.", remedy="Write AWS_ENDPOINT_URL as http://HOST:PORT, or unset it.")
     where = f" at {endpoint}" if endpoint else ""
     return ConfigurationError(
-        f"What answers{where} is not AWS, or not all of it: {_words(error)[:160]}.",
-        remedy="Set AWS_ENDPOINT_URL to what `stepvec local up` printed, or unset it.",
+        f"What answers{where} is not AWS: its answer cannot be read.",
+        remedy="Sign in to the network if it asks for that, or correct AWS_ENDPOINT_URL.",
     )
 
 
@@ -224,7 +224,9 @@ def _profile(error: Any) -> StepvecError:
     # The session would look for the missing profile itself.
     session = botocore.session.Session(session_vars={"profile": (None, None, None, None)})
     known = ", ".join(sorted(session.full_config.get("profiles", {}))[:20])
-    remedy = f"Name another one with AWS_PROFILE: {known}." if known else "`aws configure` makes one; else unset it."
+    remedy = (
+        f"Name one of {known} with --profile or AWS_PROFILE." if known else "`aws configure` makes one; or unset it."
+    )
     return ConfigurationError(f"There is no AWS profile {name!r}.", remedy=remedy)
 
 

@@ -13,10 +13,11 @@ from typing import Any, Final
 from stepvec import codec
 from stepvec.adapters.object_store import ObjectStore
 from stepvec.client.deployment import Deployment
-from stepvec.errors import InvalidInputError
+from stepvec.errors import InvalidInputError, StorageError
 from stepvec.runs.layout import RunLayout, check_run_name
 from stepvec.runs.outcome import ImageFailure
 from stepvec.runs.reports import RunReport, ShardProgress, ShardReport
+from stepvec.runs.run_input import parse_run_input
 from stepvec.runs.steps import ShardEntry
 
 LOCAL_POLL_SECONDS: Final = 0.25
@@ -78,6 +79,15 @@ class Run:
                 f"There is a run named {self.name!r} already.", remedy="Choose another name."
             ) from error
 
+    def check_input(self, run_input: dict[str, Any]) -> None:
+        """Raises InvalidInputError for an input that the run would fail with at its first step."""
+        parse_run_input(
+            run_input,
+            image_bucket=self._deployment.image_bucket,
+            work_bucket=self._deployment.work_bucket,
+            default_shard_size=1,
+        )
+
     def wait(self, on_progress: Callable[[RunProgress], None] = lambda _: None) -> RunEnd:
         """Wait until the execution ends, reporting its progress on the way."""
         pauses = poll_pauses(local=self._deployment.is_local)
@@ -126,6 +136,12 @@ class Run:
             raise InvalidInputError(
                 f"The run {self.name} is still going.",
                 remedy=f"Wait for its end (stepvec status {self.name}), or stop it (stepvec cancel {self.name}).",
+            )
+        if ended.report is None and ended.status == SUCCEEDED:
+            raise StorageError(
+                f"The run {self.name} succeeded, and its report is gone: there is no {self.layout.report}.",
+                remedy="If its bucket is gone too, deploy again; then start its paths again: what is stored costs next "
+                "to nothing.",
             )
         if ended.report is None:
             raise InvalidInputError(

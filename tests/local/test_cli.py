@@ -111,13 +111,6 @@ def test_with_the_upload_trigger_a_copy_is_embedded_by_itself(tmp_path: Path) ->
         wait_until(lambda: aws(environment, *count)["Count"] == 1)
 
 
-def test_a_wrong_schedule_is_one_clear_line() -> None:
-    result = stepvec("local", "up", "--schedule", "daily", "--paths", "a")
-    assert result.returncode == 1
-    assert "'daily' is not a schedule" in result.stderr
-    assert "Traceback" not in result.stderr
-
-
 def test_two_can_be_up_at_once(tmp_path: Path) -> None:
     folders = [tmp_path / "1", tmp_path / "2"]
     for folder in folders:
@@ -170,23 +163,17 @@ def test_a_run_that_is_not_complete_ends_with_exit_code_1(photos: Path, tmp_path
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "told"),
+    ("arguments", "told"),
     [
-        (["--help"], 0, "local"),
-        (["local", "--help"], 0, "no AWS account"),
-        (["local", "up", "--help"], 0, "stepvec local exec"),
-        (["local", "run", "--help"], 0, "gallery.html"),
-        (["weights", "--help"], 0, "--from"),
-        (["local", "run", "/no/such/folder"], 1, "/no/such/folder does not exist"),
-        (["local", "run", str(ROOT / "README.md")], 1, "does not end like an image"),
-        (["local", "run", str(ROOT / "stacks")], 1, "There are no photos"),
-        (["local", "run"], 2, "PHOTOS"),
-        (["local", "run", "x", "--slots", "0"], 2, "--slots"),
-        (["nonsense"], 2, "nonsense"),
+        (["--help"], "local"),
+        (["local", "--help"], "no AWS account"),
+        (["local", "up", "--help"], "stepvec local exec"),
+        (["local", "run", "--help"], "gallery.html"),
+        (["weights", "--help"], "--from"),
     ],
 )
-def test_help_is_there_and_a_mistake_gets_a_clear_line(arguments: list[str], code: int, told: str) -> None:
+def test_help_is_there(arguments: list[str], told: str) -> None:
     result = stepvec(*arguments)
-    assert result.returncode == code, result.stderr
+    assert result.returncode == 0, result.stderr
     assert told in " ".join((result.stdout + result.stderr).split())
     assert "Traceback" not in result.stderr

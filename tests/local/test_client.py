@@ -161,29 +161,3 @@ def test_a_run_is_cancelled_and_the_next_does_the_rest(pipeline: Pipeline) -> No
     counts = pipeline.run({"Paths": [folder]}).counts()
     assert sum(counts.values()) == 200
     assert set(counts) <= {"embedded", "unchanged"}
-
-
-@pytest.mark.parametrize(
-    ("arguments", "changes", "code", "told"),
-    [
-        (["run"], {}, 2, "Give prefixes, or --manifest"),
-        (["run", "a", "--manifest", "s3://b/c"], {}, 2, "Give prefixes, or --manifest"),
-        (["run", "a", "--pipeline-stack", "Other"], {}, 1, "There is no stack Other"),
-        (["plan", "no-such-prefix", "--pipeline-stack", "Other"], {}, 1, "There is no stack Other"),
-        (["plan", "s3://other/a"], {}, 1, "is of another bucket"),
-        (["report", "no-such-run"], {}, 1, "There is no run 'no-such-run'"),
-        (["status", "no-such-run"], {}, 1, "There is no run 'no-such-run'"),
-        (["status"], {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, 1, "There are no AWS credentials"),
-        (["status"], {"AWS_DEFAULT_REGION": ""}, 1, "No AWS region is set"),
-        (["status"], {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, 1, "Nothing answers at http://127.0.0.1:9"),
-        (["deploy"], {}, 1, "has not been bootstrapped for CDK in us-east-1"),
-        (["deploy"], {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, 1, "There are no AWS credentials"),
-    ],
-)
-def test_a_mistake_gets_one_clear_error(
-    pipeline: Pipeline, arguments: list[str], changes: dict[str, str], code: int, told: str
-) -> None:
-    result = stepvec(pipeline, *arguments, **changes)
-    assert result.returncode == code, result.stderr
-    assert told in " ".join(result.stderr.split())
-    assert "Traceback" not in result.stderr

@@ -61,7 +61,7 @@ def test_an_error_is_told(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, error: BaseException, code: int, told: str
 ) -> None:
     assert end_of(app(error)) == code
-    said = capsys.readouterr().err
+    said = capsys.readouterr().err.lstrip("\n")  # the line of a question that nobody answered is ended first
     assert said.startswith(told)
     assert said.count("\n") <= 2
     assert bool(said) == bool(told)

@@ -8,6 +8,7 @@ import typer
 from typer.testing import CliRunner, Result
 
 from stepvec import codec
+from stepvec.errors import StepvecError
 from stepvec.rows.model import ModelCard
 from stepvec.weights import sources
 from stepvec.weights.params_file import write_params
@@ -19,6 +20,11 @@ def run(*arguments: str | Path) -> Result:
     app = typer.Typer()
     app.command()(weights)
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def told(result: Result) -> str:
+    """What the command says: itself, or by the error that it raises, which `stepvec_cli.failures` prints."""
+    return f"{result.stderr} {result.exception if isinstance(result.exception, StepvecError) else ''}"
 
 
 @pytest.fixture(autouse=True)
@@ -65,8 +71,8 @@ def test_none_reachable_is_exit_1_without_a_traceback(tmp_path: Path) -> None:
 
     assert result.exit_code == 1
     assert result.stderr.count("cannot be reached") == 2
-    assert "No weights were made." in result.stderr
-    assert "Give a weights file with --from" in result.stderr
+    assert "No weights were made." in told(result)
+    assert "Give a weights file with --from" in told(result)
     assert "Traceback" not in result.output
     assert not (tmp_path / "model").exists()
 
@@ -84,7 +90,7 @@ def test_mistakes_are_explained(tmp_path: Path, arguments: list[str], message: s
     result = run(*arguments, "--out", tmp_path)
 
     assert result.exit_code == 1
-    assert message in result.stderr
+    assert message in told(result)
     assert "Traceback" not in result.output
 
 
