@@ -145,6 +145,10 @@ bench-change: setup build/photos ## Measure the worker against that of another c
 bench-memory: setup ## Measure the worker's memory: long shards, huge photos
 	$(PYTHON) -m bench.memory $(BENCH)
 
+.PHONY: bench-local
+bench-local: setup ## Measure what local runs of many small photos take (half an hour)
+	$(PYTHON) -m bench.local_size $(BENCH)
+
 .PHONY: bench-engines
 bench-engines: setup ## Measure each engine and precision alone, on PHOTOS=folder (some minutes)
 	PYTHONPATH=.:worker_image .venv-worker/bin/python -m bench.engines $(PHOTOS) --record

@@ -276,6 +276,16 @@ def test_a_projection_takes_what_motos_own_takes(rows, monkeypatch):
     found = [read(projection) for projection in kinds]
     assert found[0] == [wanted[key["pk"]["S"]] for key in keys]
     assert made == []
+    member, looked_for = serialize.ResponseSerializer._serialize_structure_member, []
+    with monkeypatch.context() as patched:
+        patched.setattr(
+            serialize.ResponseSerializer,
+            "_serialize_structure_member",
+            lambda serializer, *given: looked_for.append(given[-1]) or member(serializer, *given),
+        )
+        assert read(kinds[1]) == found[1]
+    assert "Responses" in looked_for
+    assert "N" not in looked_for
     nested = read("#n, L[0]")
     without_patch(monkeypatch, Item, "project")
     without_patch(monkeypatch, serialize.BaseJSONSerializer, "_serialize_type_structure")
