@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import os
+import pty
 import re
 import subprocess
 import sys
@@ -35,6 +37,7 @@ VERY_HEAVY = {"aws_cdk", "boto3", "jsii", "moto", "numpy", "PIL", "pyarrow"}
 """What the help of a single command does without as well."""
 ASKED = """
 import sys
+sys.argv[0] = "PROGRAM"
 from stepvec_cli.main import run
 try:
     run()
@@ -43,13 +46,41 @@ finally:
 """
 
 
-def imported(*arguments: str) -> set[str]:
+def imported(*arguments: str, program: str = "-c") -> set[str]:
     """Names of the modules that a process has after `stepvec` with these arguments, but for what Python begins with."""
     done = subprocess.run(
-        [sys.executable, "-c", ASKED, *arguments], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", ASKED.replace("PROGRAM", program), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert done.stdout, done.stderr
     return set(done.stderr.splitlines()[-1].split())
+
+
+def test_completing_the_name_of_a_command_imports_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"_STEPVEC_COMPLETE": "complete_bash", "COMP_WORDS": "stepvec r", "COMP_CWORD": "1"}.items():
+        monkeypatch.setenv(name, value)
+    modules = imported(program="stepvec")
+    assert packages(modules) & HEAVY == set()
+    assert "stepvec_cli.run" not in modules
+
+
+def test_no_color_takes_the_colours_away() -> None:
+    environ = {**os.environ, "NO_COLOR": "1", "TERM": "xterm", "FORCE_COLOR": "", "COLUMNS": "80"}
+    leader, follower = pty.openpty()
+    try:
+        subprocess.run(
+            [sys.executable, "-c", ASKED, "status", "--region", "nowhere", "--profile", "none"],
+            env=environ, stderr=follower, stdout=subprocess.DEVNULL, timeout=120, check=False,
+        )  # fmt: skip
+        told = os.read(leader, 100_000).decode()
+    finally:
+        os.close(follower)
+        os.close(leader)
+    assert "error: " in told
+    assert not re.search(r"\x1b\[(?:\d+;)*3\d", told), "no colour"
 
 
 def test_help_imports_what_the_documentation_says() -> None:
