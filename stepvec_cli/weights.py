@@ -16,6 +16,7 @@ from stepvec.rows.model import DIMENSIONS, MODEL_FILE, WEIGHTS_FILE, Architectur
 from stepvec.runs.layout import S3Uri
 from stepvec.weights.source_names import SourceName
 from stepvec_cli.answers import WeightsAnswer, print_json
+from stepvec_cli.console import errors as notes
 from stepvec_cli.options import AsJson
 
 if TYPE_CHECKING:
@@ -58,7 +59,8 @@ def weights(
     """
     from stepvec.weights.make import make_model  # numpy takes a while to import
 
-    console, errors = Console(highlight=False, soft_wrap=True), Console(stderr=True, highlight=False, soft_wrap=True)
+    console = Console(highlight=False, soft_wrap=True)
+    errors = Console(stderr=True, highlight=False, soft_wrap=True, quiet=notes.quiet)
     if from_ is not None and source != "auto":
         raise typer.BadParameter("--from and --source exclude each other.")
     check_folder(out, (WEIGHTS_FILE, MODEL_FILE), MODEL_NEED)
