@@ -13,6 +13,8 @@ import pytest
 
 from stepvec.errors import ConfigurationError, InvalidInputError, RecordError
 from stepvec.export.format import INDEX
+from stepvec.export.format import MANIFEST as EXPORT_MANIFEST
+from stepvec.export.targets import FolderTarget
 from stepvec.neighbours import building, lists
 from stepvec.neighbours.building import IndexChanges, update_index
 from stepvec.neighbours.exact import nearest_rows, unit
@@ -198,6 +200,19 @@ def test_two_updates_at_once_are_refused(tmp_path: Path) -> None:
     update_index([tmp_path])
     with building._locked(tmp_path / INDEX), pytest.raises(InvalidInputError, match="Another `stepvec index`"):
         update_index([tmp_path])
+
+
+def test_an_export_that_takes_anothers_place_keeps_its_index(tmp_path: Path) -> None:
+    out = tmp_path / "vectors"
+    write_export(out, keys(5), seeded_vectors(5))
+    update_index([out])
+    target = FolderTarget(out)
+    write_export(target.unfinished, keys(7), seeded_vectors(7))
+    names = frozenset(path.name for path in target.unfinished.glob("*.parquet"))
+    target.publish((target.unfinished / EXPORT_MANIFEST).read_bytes(), names)
+    assert len(Index.open(out)) == 5
+    assert update_index([out]).rows == 7
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["vectors"]
 
 
 def test_readers_of_the_export_do_not_see_the_index(tmp_path: Path) -> None:
