@@ -189,7 +189,7 @@ def rows(sample) -> Any:
         AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
         BillingMode="PAY_PER_REQUEST",
     )
-    wanted = [
+    wanted: list[dict[str, Any]] = [
         {"pk": {"S": f"{number:03}-é"}, "Vector": {"B": bytes([number % 256]) * 6000}, "N": {"N": str(number)},
          "L": {"L": [{"S": "x"}, {"NULL": True}]}, "Flag": {"BOOL": number % 2 == 0}}
         for number in range(500)
@@ -204,13 +204,20 @@ def rows(sample) -> Any:
 
 def scanned(dynamodb: Any, name: str, **options: Any) -> list[list[dict[str, Any]]]:
     """The pages of a Scan."""
-    pages, more = [], {}
+    pages: list[list[dict[str, Any]]] = []
+    more: dict[str, Any] = {}
     while True:
         answer = dynamodb.scan(TableName=name, **{**options, **more})
         pages.append(answer["Items"])
         if "LastEvaluatedKey" not in answer:
             return pages
         more = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+
+
+def noted(calls: list[Any], what: Any) -> bool:
+    """False, once the call is among `calls`: to be put before what is called in its place."""
+    calls.append(what)
+    return False
 
 
 def without_patch(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str) -> None:
@@ -224,12 +231,12 @@ def test_a_scan_gives_what_motos_own_gives_and_sorts_once(rows, monkeypatch):
     dynamodb, name, wanted = rows
     sorts: list[int] = []
     all_items = Table.all_items
-    monkeypatch.setattr(Table, "all_items", lambda table: sorts.append(1) or all_items(table))
-    odd = {
+    monkeypatch.setattr(Table, "all_items", lambda table: noted(sorts, 1) or all_items(table))
+    odd: dict[str, Any] = {
         "FilterExpression": "Flag = :no AND begins_with(pk, :p)",
         "ExpressionAttributeValues": {":no": {"BOOL": False}, ":p": {"S": "1"}},
     }
-    kinds = [{}, {"Limit": 7}, odd, *({"Segment": part, "TotalSegments": 3} for part in range(3))]
+    kinds: list[dict[str, Any]] = [{}, {"Limit": 7}, odd, *({"Segment": part, "TotalSegments": 3} for part in range(3))]
     found = [scanned(dynamodb, name, **options) for options in kinds]
     assert sorts == []
     assert {item["pk"]["S"]: item for page in found[0] for item in page} == wanted
@@ -267,21 +274,23 @@ def test_a_projection_takes_what_motos_own_takes(rows, monkeypatch):
 
     def read(projection: str) -> list[dict[str, Any]]:
         request = {"Keys": keys, "ProjectionExpression": projection, "ExpressionAttributeNames": {"#n": "N"}}
-        return dynamodb.batch_get_item(RequestItems={name: request})["Responses"][name]
+        found: list[dict[str, Any]] = dynamodb.batch_get_item(RequestItems={name: request})["Responses"][name]
+        return found
 
     made: list[int] = []
     regular = Item.to_regular_json
-    monkeypatch.setattr(Item, "to_regular_json", lambda item: made.append(1) or regular(item))
+    monkeypatch.setattr(Item, "to_regular_json", lambda item: noted(made, 1) or regular(item))
     kinds = ["pk, Vector, #n, L, Flag", "#n, gone"]
     found = [read(projection) for projection in kinds]
     assert found[0] == [wanted[key["pk"]["S"]] for key in keys]
     assert made == []
-    member, looked_for = serialize.ResponseSerializer._serialize_structure_member, []
+    member = serialize.ResponseSerializer._serialize_structure_member
+    looked_for: list[Any] = []
     with monkeypatch.context() as patched:
         patched.setattr(
             serialize.ResponseSerializer,
             "_serialize_structure_member",
-            lambda serializer, *given: looked_for.append(given[-1]) or member(serializer, *given),
+            lambda serializer, *given: noted(looked_for, given[-1]) or member(serializer, *given),
         )
         assert read(kinds[1]) == found[1]
     assert "Responses" in looked_for
@@ -300,7 +309,7 @@ def test_a_condition_is_read_once_and_holds_for_other_names_and_values(rows, mon
     read: list[str] = []
     lex = ConditionExpressionParser._lex_one_node
     monkeypatch.setattr(
-        ConditionExpressionParser, "_lex_one_node", lambda parser, text: read.append(text) or lex(parser, text)
+        ConditionExpressionParser, "_lex_one_node", lambda parser, text: noted(read, text) or lex(parser, text)
     )
 
     def put(attribute: str, value: str) -> bool:
