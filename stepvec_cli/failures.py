@@ -63,6 +63,11 @@ def end_of(app: Callable[..., Any]) -> int:
 def _code_of(part: Callable[[], Any]) -> int:
     try:
         code = part()
+    except SystemExit as end:
+        # What Typer and rich make of a broken pipe, with an exit code of their own.
+        if isinstance(end.__context__, BrokenPipeError):
+            return BROKEN_PIPE
+        raise
     except BrokenPipeError:
         # Whoever read the output has enough, as `| head` has: an end without a word, as of any program of the shell.
         return BROKEN_PIPE
