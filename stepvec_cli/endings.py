@@ -66,6 +66,11 @@ def ended_by_signals() -> Iterator[None]:
                 signal.signal(number, signal.SIG_DFL)
 
 
+def is_ending() -> bool:
+    """Whether a signal has come: what fails from then on is no news."""
+    return _received is not None
+
+
 def _end(number: int, _: FrameType | None) -> None:
     global _received  # signals are the process's
     if _received is not None:

@@ -20,6 +20,7 @@ import typer
 from typer._click.exceptions import ClickException, NoArgsIsHelpError, UsageError
 
 from stepvec.errors import StepvecError
+from stepvec_cli.endings import is_ending
 from stepvec_cli.exit_codes import BROKEN_PIPE, DEFECT, FAILED, INTERRUPTED
 
 _SPACE: Final = "Free some space. Temporary files go elsewhere with TMPDIR=FOLDER."
@@ -144,6 +145,8 @@ def _plainly(message: str) -> str:
 
 
 def _unforeseen(error: Exception) -> int:
+    if is_ending():
+        return FAILED  # closing what a signal interrupted: the signal is the exit code
     if (told := _of_aws(error) or _of_machine(error)) is not None:
         say(told.message, told.remedy)
         return FAILED
@@ -185,6 +188,8 @@ def _report_defect(error: BaseException, what: str) -> None:
 
 
 def _of_a_thread(arguments: threading.ExceptHookArgs) -> None:
+    if is_ending():
+        return
     if arguments.exc_value is not None and not isinstance(arguments.exc_value, SystemExit):
         name = arguments.thread.name if arguments.thread else "a thread"
         _report_defect(arguments.exc_value, f"A part of stepvec {_command()} ({name})")
