@@ -180,6 +180,11 @@ faults: setup ## Inject every kind of fault and prove that nothing is lost (KIND
 	$(PYTHON) -m resilience.faults $(foreach kind,$(KIND),--kind $(kind)) $(if $(SEED),--seed $(SEED)) \
 	  $(if $(SCALE),--scale $(SCALE)) $(if $(RECORD),--record)
 
+.PHONY: endings
+endings: setup ## End local runs at 30 random moments in every way, and look for what is left (COUNT=, SEED=, RECORD=1)
+	$(PYTHON) -m resilience.endings $(if $(COUNT),--count $(COUNT)) $(if $(SEED),--seed $(SEED)) \
+	  $(if $(RECORD),--record)
+
 .PHONY: soak
 soak: setup build/photos ## 20,000 photos under faults: nothing lost, memory flat, no slower at the end (IMAGES=, SEED=, RECORD=1)
 	$(PYTHON) -m resilience.soak $(if $(IMAGES),--images $(IMAGES)) $(if $(SEED),--seed $(SEED)) \

@@ -20,7 +20,7 @@ def down(name: LocalName = None) -> None:
         stepvec local down
         stepvec local down --name second
     """
-    from stepvec.client.local_aws import find_local
+    from stepvec.client.local_aws import all_up, find_local
     from stepvec_cli.console import errors
 
     local = find_local(name, os.environ)
@@ -29,6 +29,8 @@ def down(name: LocalName = None) -> None:
         # Its keeper clears up.
         os.kill(local.pid, signal.SIGKILL)
         _has_ended(local.pid, _ENDING_SECONDS)
+    # One that could not close in time leaves its file, which whoever looks removes.
+    all_up(os.environ)
     errors.print(f"Ended the local AWS {local.name} ({local.endpoint_url}).", highlight=False)
 
 

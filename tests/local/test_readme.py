@@ -27,9 +27,8 @@ def test_the_block_for_the_aws_cli_waits_for_the_run_and_finds_its_row(tmp_path:
     (tmp_path / "cat.jpg").write_bytes(photo(1))
     path = os.pathsep.join([str(ROOT / ".venv" / "bin"), os.environ["PATH"]])
     done = subprocess.run(
-        # With job control, as a terminal's shell has it: the block ends with `kill %1`.
-        ["/bin/bash", "-m", "-e", "-c", f"{script}\nwait"],
-        cwd=tmp_path, env={**WITHOUT_AWS, "PATH": path, "AWS_PAGER": "", "AWS_CONFIG_FILE": os.devnull},
+        ["/bin/bash", "-e", "-c", f"trap '.venv/bin/stepvec local down' EXIT\n{script}"],
+        cwd=tmp_path, env={**WITHOUT_AWS, "PATH": path, "AWS_PAGER": "", "STEPVEC_STATE": str(tmp_path / "state")},
         capture_output=True, text=True, timeout=280, check=False,
     )  # fmt: skip
     assert "SUCCEEDED" in done.stdout.split(), done.stdout + done.stderr
