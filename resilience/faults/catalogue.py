@@ -29,6 +29,7 @@ from resilience.faults.fault_kinds import (
 )
 from resilience.faults.model_faults import ModelDirectory
 from resilience.faults.network_faults import AnswerLost, BrokenBody
+from stepvec.runs.outcome import FailureReason
 
 _MANY: Final = (1000, 4)
 _ROWS: Final = (500, 4)
@@ -152,7 +153,10 @@ KINDS: Final = {
         Kind(
             "worker-memory",
             "Worker: out of memory (137, or an allocation fails)",
-            disrupted_at_images(processes.run_out_of_memory),
+            # An image in the hands of two processes that are killed is blamed (decision 0081); the next run tries it.
+            disrupted_at_images(
+                processes.run_out_of_memory, FailureReason.PROCESS_CRASHED, FailureReason.DECODER_CRASHED
+            ),
             *_SOME,
         ),
         Kind("disk-full", "Worker and VerifyRun: disk full", disk_full, *_SOME, moments=4),

@@ -88,17 +88,19 @@ def refused(applies: Matches, answer: Callable[[Exchange], Message]) -> Callable
     return at_rate(lambda kind: Refused(kind, applies, answer))
 
 
-def _once(make: Callable[[Setup, str], AtImage | AtKeys | AtFunctionCall]) -> Callable[[Setup, str], Built]:
+def _once(
+    make: Callable[[Setup, str], AtImage | AtKeys | AtFunctionCall], *may_fail: FailureReason
+) -> Callable[[Setup, str], Built]:
     def build(setup: Setup, kind: str) -> Built:
         fault = make(setup, kind)
-        return Built([Armed(fault, 1.0)], is_spent=lambda: fault.is_spent)
+        return Built([Armed(fault, 1.0)], may_fail=frozenset(may_fail), is_spent=lambda: fault.is_spent)
 
     return build
 
 
-def disrupted_at_images(disrupt: Disruption) -> Callable[[Setup, str], Built]:
+def disrupted_at_images(disrupt: Disruption, *may_fail: FailureReason) -> Callable[[Setup, str], Built]:
     """Something that happens to the worker when it reads an image that the seed draws."""
-    return _once(lambda setup, kind: AtImage(kind, disrupt, setup.victims()))
+    return _once(lambda setup, kind: AtImage(kind, disrupt, setup.victims()), *may_fail)
 
 
 def refused_at_images(applies: Matches, answer: Callable[[Exchange], Message]) -> Callable[[Setup, str], Built]:

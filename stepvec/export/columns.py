@@ -45,7 +45,14 @@ def row_schema(dimension: int, numbers: Numbers = "float32", metadata: Mapping[s
 
 
 def dimension_of(item: WireItem) -> int:
-    """How many numbers the row's vector has. Raises RecordError where it does not say so."""
+    """How many numbers the row's vector has. Raises RecordError where it does not say so, or has another number."""
+    dimension = _said_dimension(item)
+    # Looked at before others are held against it: a row that contradicts itself is the one to name.
+    _matrix([item], dimension)
+    return dimension
+
+
+def _said_dimension(item: WireItem) -> int:
     try:
         return int(item["Dimension"]["N"])
     except (KeyError, ValueError, TypeError) as error:
@@ -100,7 +107,7 @@ def _matrix(items: Sequence[WireItem], dimension: int) -> npt.NDArray[Any]:
             scale = float(item["Scale"]["N"]) if stored == "int8" else 1.0
         except (KeyError, ValueError, TypeError, ConfigurationError) as error:
             raise _unreadable(item, error) from error
-        if dimension_of(item) != dimension or len(raw) != dimension * BYTES_PER_NUMBER[stored]:
+        if _said_dimension(item) != dimension or len(raw) != dimension * BYTES_PER_NUMBER[stored]:
             raise _unreadable(item, ValueError(f"its vector does not have the {dimension} numbers of the others"))
         places, raws, scales = data.setdefault(stored, ([], [], []))
         places.append(number)

@@ -202,7 +202,7 @@ def test_two_updates_at_once_are_refused(tmp_path: Path) -> None:
         update_index([tmp_path])
 
 
-def test_an_export_that_takes_anothers_place_keeps_its_index(tmp_path: Path) -> None:
+def test_an_export_in_the_place_of_another_keeps_its_index(tmp_path: Path) -> None:
     out = tmp_path / "vectors"
     write_export(out, keys(5), seeded_vectors(5))
     update_index([out])
