@@ -145,7 +145,8 @@ def end_all(endings: Sequence[Ending], folder: Path) -> Iterator[Ended]:
             if ending.command == "run --wait":
                 run = ["run", "images", "--wait", "--reembed", "--name", f"ended-{number}"]
                 variables = environment
-                lasts.setdefault(ending.command, _seconds_undisturbed([*run[:-1], "first"], folder, environment))
+                if ending.command not in lasts:
+                    lasts[ending.command] = _seconds_undisturbed([*run[:-1], "first"], folder, environment)
             else:
                 run, variables = arguments[ending.command], {}
             place = folder / f"ending-{number}"
