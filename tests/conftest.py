@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,16 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     All processes of pytest-xdist must find the same names, and they begin in different seconds.
     """
     return f"{argname} of {len(val)} bytes" if isinstance(val, bytes) else None
+
+
+@pytest.fixture(autouse=True)
+def _the_environment_is_put_back() -> Iterator[None]:
+    """A command that is run in this process may set variables: `--profile` does."""
+    before = dict(os.environ)
+    yield
+    if dict(os.environ) != before:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 @pytest.fixture(scope="session")

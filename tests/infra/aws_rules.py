@@ -510,7 +510,7 @@ RULES: Final = (
         "A pattern has 4,096 characters at most; what stands in a list is `or`, so a prefix and a suffix of one key "
         "cannot both be asked for.",
         "eventbridge/latest/userguide/eb-create-pattern-operators.html",
-        ("infra/test_triggers.py::test_a_pattern_is_of_prefixes_or_of_suffixes",),
+        ("infra/test_triggers.py::test_a_pattern_is_of_prefixes_or_of_all_keys",),
         schema=True,
     ),
     Rule(

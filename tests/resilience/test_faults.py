@@ -23,7 +23,8 @@ OF_IMAGES = ("s3-deleted", "s3-overwritten", "s3-denied", "s3-unreadable")
 OF_THE_NETWORK = tuple(
     name
     for name in KINDS
-    if name.split("-")[0] in ("dynamodb", "s3", "batch") and name not in ("dynamodb-denied", *OF_IMAGES)
+    if name.split("-")[0] in ("dynamodb", "s3", "batch")
+    and name not in ("dynamodb-denied", "dynamodb-stale", *OF_IMAGES)
 )
 OF_FUNCTIONS = ("lambda-service-error", "lambda-twice")
 OF_WORKERS = (
@@ -34,6 +35,8 @@ SCENARIOS = {
     scenario.name: scenario
     for scenario in (
         Scenario("network", [KINDS[name] for name in (*OF_FUNCTIONS, *OF_THE_NETWORK)], 90, 3, rate=0.05, first=1),
+        # Of few rows each reading is hit: the first ones of a run find none to leave out.
+        Scenario("stale", [KINDS["dynamodb-stale"]], 60, 2, rate=1.0),
         Scenario("images", [KINDS[name] for name in OF_IMAGES], 60, 1, rate=0.1, first=1),
         Scenario("workers", [KINDS[name] for name in OF_WORKERS], 90, 3, moments=1),
         Scenario("model-and-crash", [KINDS[name] for name in ("lambda-crash", "model-corrupt")], 8, 1, moments=1),
