@@ -34,9 +34,10 @@ class StorageCounts:
 
 
 class Storage:
-    """A running stand-in."""
+    """A running stand-in. `pid` is its process's."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, pid: int) -> None:
+        self.pid = pid
         self.endpoint = f"http://{HOST}:{port}"
         self.environment: Final = {
             "AWS_ENDPOINT_URL": self.endpoint,
@@ -86,7 +87,7 @@ def running_storage(photos: Path | None = None, *, copies: int = 1, latency: Lat
             line = process.stdout.readline()
             if not line:
                 raise RuntimeError(f"The storage stand-in ended with {process.wait()}.")
-            yield Storage(int(line))
+            yield Storage(int(line), process.pid)
         finally:
             process.stdin.close()
             process.wait(timeout=10)

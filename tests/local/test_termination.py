@@ -89,7 +89,7 @@ def test_a_worker_stores_what_it_has_begun_and_ends(storage: Storage, folder: Pa
 
 
 def test_a_worker_whose_storage_has_stopped_to_answer_ends(storage: Storage, folder: Path) -> None:
-    (server,) = (child for child in psutil.Process().children() if "testkit.storage.server" in child.cmdline())
+    server = psutil.Process(storage.pid)
     with running_worker(storage, folder) as worker:
         wait_for_rows(storage, 20)
         server.suspend()
