@@ -152,7 +152,7 @@ class Stepvec:
             selection = Selection(
                 model or self.model,
                 is_named=True,
-                prefixes=() if scope.is_everything else scope.prefixes,
+                prefixes=scope.filtered_prefixes,
                 keys=scope.keys,
             )
             return Vectors(self._deployment, selection, segments=segments, after=after)

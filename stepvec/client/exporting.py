@@ -93,7 +93,7 @@ def export_table(
     selection = Selection(
         model=options.model or deployment.model,
         is_named=options.model is not None,
-        prefixes=() if options.scope.is_everything else options.scope.prefixes,
+        prefixes=options.scope.filtered_prefixes,
         keys=options.scope.keys,
         since=_since(deployment, options.since) if options.since else None,
     )

@@ -23,6 +23,11 @@ class Scope:
         """Whether it is the whole bucket."""
         return self.prefixes == ("",)
 
+    @property
+    def filtered_prefixes(self) -> tuple[str, ...]:
+        """The prefixes that rows are chosen by: none where it is the whole bucket."""
+        return () if self.is_everything else self.prefixes
+
     def holds(self, key: str) -> bool:
         """Whether `key` is one of these."""
         return key.startswith(self.prefixes) or key in self.keys

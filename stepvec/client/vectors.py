@@ -18,9 +18,8 @@ from stepvec.client.deployment import Deployment
 from stepvec.errors import ConfigurationError, InvalidInputError
 from stepvec.export.columns import WireItem, dimension_of, matrix, record_batch, row_schema
 from stepvec.export.selection import Selection
+from stepvec.export.sources import SCAN_SEGMENTS
 
-SEGMENTS: Final = 8
-"""Parts of the table that are read at a time, a page of up to 1 MB each ahead of the caller."""
 BATCH_ROWS: Final = 1_000
 """A batch has at least so many rows, but for the last, and up to a page more."""
 _TOKEN_VERSION: Final = 1
@@ -121,7 +120,7 @@ class Vectors(Iterator[VectorBatch]):
         if not after:
             if segments is not None and segments < 1:
                 raise InvalidInputError(f"segments is {segments}.", remedy="Give a number from 1 on, such as 8.")
-            return [""] * (segments or SEGMENTS)
+            return [""] * (segments or SCAN_SEGMENTS)
         try:
             document = json.loads(base64.urlsafe_b64decode(after.encode()))
             what, positions = document["what"], document["after"]

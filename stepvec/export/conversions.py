@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any, Final
@@ -20,7 +20,7 @@ from stepvec.export.columns import row_schema
 from stepvec.export.exporter import Finish
 from stepvec.export.format import ExportedFile, ExportManifest, Form, footer_of
 from stepvec.export.parts import PartWriter
-from stepvec.export.reading import BATCH_ROWS, sha256_of
+from stepvec.export.reading import BATCH_ROWS, Export, sha256_of
 
 VECTORS: Final = "vectors.npy"
 ROWS: Final = "rows.jsonl"
@@ -53,18 +53,12 @@ def single_file(name: str) -> Finish:
 
     def merge(folder: Path, manifest: ExportManifest) -> ExportManifest:
         writer = PartWriter(folder / name, row_schema(manifest.dimension, manifest.numbers, footer_of(manifest)))
-        for batch in _batches(folder, manifest):
+        for batch in Export(folder, manifest).batches():
             writer.write(batch)
         runs = json.dumps(dict(manifest.runs), ensure_ascii=False)
         return replace(manifest, files=(writer.close({"runs": runs}),))
 
     return merge
-
-
-def _batches(folder: Path, manifest: ExportManifest) -> Iterator[pa.RecordBatch]:
-    for entry in manifest.files:
-        with pq.ParquetFile(folder / entry.name) as file:
-            yield from file.iter_batches(batch_size=BATCH_ROWS)
 
 
 def _npy(folder: Path, manifest: ExportManifest) -> list[ExportedFile]:
@@ -73,7 +67,7 @@ def _npy(folder: Path, manifest: ExportManifest) -> list[ExportedFile]:
     header = {"descr": kind.str, "fortran_order": False, "shape": (manifest.rows, manifest.dimension)}
     with (folder / VECTORS).open("wb") as matrix, (folder / ROWS).open("w", encoding="utf-8", newline="\n") as rows:
         np.lib.format.write_array_header_1_0(matrix, header)  # type: ignore[no-untyped-call]
-        for batch in _batches(folder, manifest):
+        for batch in Export(folder, manifest).batches():
             matrix.write(np.ascontiguousarray(batch["vector"].flatten().to_numpy(zero_copy_only=False)).data)
             for row in _texts(batch).to_pylist():
                 rows.write(f"{json.dumps(row, ensure_ascii=False)}\n")
@@ -82,7 +76,7 @@ def _npy(folder: Path, manifest: ExportManifest) -> list[ExportedFile]:
 
 def _lance_dataset(folder: Path, manifest: ExportManifest) -> list[ExportedFile]:
     schema = row_schema(manifest.dimension, manifest.numbers)
-    batches = (pa.RecordBatch.from_arrays(batch.columns, schema=schema) for batch in _batches(folder, manifest))
+    batches = (pa.RecordBatch.from_arrays(batch.columns, schema=schema) for batch in Export(folder, manifest).batches())
     reader = pa.RecordBatchReader.from_batches(schema, batches)
     _lance().write_dataset(reader, str(folder / LANCE), mode="overwrite")
     files = sorted(file for file in (folder / LANCE).rglob("*") if file.is_file())

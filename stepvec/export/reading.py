@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from stepvec import codec
 from stepvec.errors import InvalidInputError
 from stepvec.export.columns import matrix
-from stepvec.export.format import FORMAT, MANIFEST, ExportManifest
+from stepvec.export.format import FORMAT, MANIFEST, ExportedFile, ExportManifest
 
 BATCH_ROWS: Final = 8_192
 _HASHED_BYTES: Final = 1024 * 1024
@@ -69,11 +69,21 @@ class Export:
         for batch in self.batches(("image_id", "key", "vector"), rows=rows):
             yield ExportedVectors(batch["image_id"].to_pylist(), batch["key"].to_pylist(), matrix(batch["vector"]))
 
-    def check(self) -> None:
-        """Compare each file with the manifest. Raises InvalidInputError naming one that is missing or differs."""
+    def check(
+        self,
+        *,
+        is_known: Callable[[ExportedFile], bool] = lambda _: False,
+        report: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """Compare each file with the manifest. Raises InvalidInputError naming one that is missing or differs.
+
+        Of a file that `is_known` the size is enough. `report` is told, in words, which one is looked at.
+        """
         for entry in self.manifest.files:
             file = self.folder / entry.name
-            if not file.is_file() or file.stat().st_size != entry.bytes or sha256_of(file) != entry.sha256:
+            report(f"Checking {entry.name}")
+            same = file.is_file() and file.stat().st_size == entry.bytes
+            if not same or not (is_known(entry) or sha256_of(file) == entry.sha256):
                 raise InvalidInputError(
                     f"{file} is not what was exported: it is missing, or its bytes have changed.",
                     remedy="Copy it again, or export again.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
+import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from stepvec import codec
+from stepvec.adapters.locks import lock_file
 from stepvec.errors import InvalidInputError
 from stepvec.export.columns import matrix
 from stepvec.export.format import INDEX
@@ -23,7 +24,7 @@ from stepvec.export.reading import Export
 from stepvec.neighbours.index import read_manifest
 from stepvec.neighbours.manifest import FORMAT, MANIFEST, IndexedFile, IndexManifest, SegmentEntry
 from stepvec.neighbours.segment import EXACT_BELOW, ROW_COLUMNS, Segment, write_segment
-from stepvec.neighbours.sources import Wanted, check_new_files, list_wanted, wanted_batches
+from stepvec.neighbours.sources import Wanted, list_wanted, wanted_batches
 
 MOST_SEGMENTS: Final = 8
 """Each costs a search of its own; beyond, all are written anew as one."""
@@ -65,7 +66,8 @@ def update_index(
         if before is not None and before.exports == files:
             return IndexChanges(0, 0, 0, sum(entry.alive_rows for entry in before.segments), 0)
         known = {file for one in (before.exports if before else ()) for file in one}
-        check_new_files(opened, known, report)
+        for one in opened:
+            one.check(is_known=lambda file: IndexedFile(file.name, file.sha256) in known, report=report)
         return _update(folder, before, opened, files, report)
 
 
@@ -186,11 +188,12 @@ def _clean(folder: Path, manifest: IndexManifest | None) -> None:
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     """One update at a time. Raises InvalidInputError where another is going on."""
-    with (folder / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise InvalidInputError(
-                f"Another `stepvec index` is at work in {folder.parent}.", remedy="Wait until it has ended."
-            ) from error
+    lock = lock_file(folder / "lock", wait=False)
+    if lock is None:
+        raise InvalidInputError(
+            f"Another `stepvec index` is at work in {folder.parent}.", remedy="Wait until it has ended."
+        )
+    try:
         yield
+    finally:
+        os.close(lock)

@@ -82,11 +82,7 @@ class Index:
 
     def etags(self, rows: npt.NDArray[np.int64]) -> list[str]:
         """The ETags of rows in ascending order."""
-        found: list[str] = []
-        for segment, offset in zip(self._segments, self._offsets, strict=False):
-            local = rows[(rows >= offset) & (rows < offset + segment.entry.rows)] - offset
-            found += segment.texts("etag", local)
-        return found
+        return [etag for segment, local in self._by_segment(rows) for etag in segment.texts("etag", local)]
 
     def vectors(self, rows: Iterable[int]) -> Floats:
         """The vectors of rows, (N, D), of length 1."""
@@ -139,11 +135,13 @@ class Index:
 
     def _some_vectors(self, rows: npt.NDArray[np.int64]) -> Floats:
         """As vectors, of many rows in ascending order."""
-        parts = []
-        for segment, offset in zip(self._segments, self._offsets, strict=False):
-            local = rows[(rows >= offset) & (rows < offset + segment.entry.rows)] - offset
-            parts.append(np.asarray(segment.vectors[local], np.float32))
+        parts = [np.asarray(segment.vectors[local], np.float32) for segment, local in self._by_segment(rows)]
         return np.concatenate(parts)
+
+    def _by_segment(self, rows: npt.NDArray[np.int64]) -> Iterator[tuple[Segment, npt.NDArray[np.int64]]]:
+        """Each segment with those of `rows` that are its own, counted from its first."""
+        for segment, offset in zip(self._segments, self._offsets, strict=False):
+            yield segment, rows[(rows >= offset) & (rows < offset + segment.entry.rows)] - offset
 
     def _place(self, row: int) -> tuple[int, int]:
         if not 0 <= row < self._offsets[-1]:

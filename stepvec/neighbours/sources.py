@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,12 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stepvec.errors import InvalidInputError
-from stepvec.export.reading import Export, sha256_of
-from stepvec.neighbours.manifest import IndexedFile
+from stepvec.export.reading import BATCH_ROWS, Export
 from stepvec.neighbours.segment import MARK, ROW_COLUMNS, marks_of
 
 _MARK_COLUMNS: Final = ("image_id", "key", "etag", "created")
-_BATCH_ROWS: Final = 8_192
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,20 +31,6 @@ class Wanted:
     new: npt.NDArray[np.bool_]
 
 
-def check_new_files(exports: Sequence[Export], known: Collection[IndexedFile], report: Callable[[str], None]) -> None:
-    """Raises InvalidInputError where a file is missing, or one that is not `known` is not what was exported."""
-    for export in exports:
-        for entry in export.manifest.files:
-            file = export.folder / entry.name
-            report(f"Checking {entry.name}")
-            same = file.is_file() and file.stat().st_size == entry.bytes
-            if not same or (IndexedFile(entry.name, entry.sha256) not in known and sha256_of(file) != entry.sha256):
-                raise InvalidInputError(
-                    f"{file} is not what was exported: it is missing, or its bytes have changed.",
-                    remedy="Copy it again, or export again.",
-                )
-
-
 def list_wanted(exports: Sequence[Export], report: Callable[[str], None]) -> Wanted:
     """The newest row of each image id in `exports`, all `new`; of equally new ones, that of the later export."""
     total = sum(export.manifest.rows for export in exports)
@@ -54,7 +38,7 @@ def list_wanted(exports: Sequence[Export], report: Callable[[str], None]) -> Wan
     created = np.empty(total, np.int64)
     start = 0
     for export in exports:
-        for batch in export.batches(_MARK_COLUMNS, rows=_BATCH_ROWS):
+        for batch in export.batches(_MARK_COLUMNS):
             stop = start + len(batch)
             marks[start:stop] = marks_of(batch)
             created[start:stop] = batch["created"].cast(pa.int64()).to_numpy()
@@ -86,7 +70,7 @@ def wanted_batches(exports: Sequence[Export], wanted: Wanted) -> Iterator[pa.Rec
                     stop = start + file.metadata.row_group(group).num_rows
                     here = places[np.searchsorted(places, start) : np.searchsorted(places, stop)] - start
                     if len(here):
-                        yield from _chosen(file.iter_batches(_BATCH_ROWS, row_groups=[group], columns=columns), here)
+                        yield from _chosen(file.iter_batches(BATCH_ROWS, row_groups=[group], columns=columns), here)
                     start = stop
 
 
