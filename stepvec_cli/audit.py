@@ -16,7 +16,7 @@ from stepvec.client.scope import scope_of
 from stepvec.client.session import translate_aws_errors
 from stepvec.stack_names import DATA_STACK, PIPELINE_STACK
 from stepvec_cli.answers import AuditAnswer
-from stepvec_cli.console import answers, errors
+from stepvec_cli.console import answers, errors, tell
 from stepvec_cli.deployment import deployed
 from stepvec_cli.options import AsJson, DataStack, PipelineStack, Prefixes, Suffixes, Yes, suffix_rule
 from stepvec_cli.views.plan import ignored_lines
@@ -135,4 +135,4 @@ def _print_summary(counts: AuditCounts, findings: Counter[str]) -> None:
         highlight=False,
     )
     for line in ignored_lines(counts.ignored_by_suffix):
-        answers.print(line, highlight=False, markup=False, soft_wrap=True)
+        tell(line, answers)

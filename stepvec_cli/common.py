@@ -47,9 +47,9 @@ def with_common_options(command: Callable[..., None], *, aws: bool, account: boo
 
 
 def _tell(text: str) -> None:
-    from stepvec_cli.console import errors
+    from stepvec_cli.console import tell  # rich again
 
-    errors.print(text, highlight=False, markup=False, soft_wrap=True)
+    tell(text)
 
 
 def use_account(environ: MutableMapping[str, str], profile: str | None, region: str | None) -> None:

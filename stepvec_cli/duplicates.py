@@ -115,7 +115,8 @@ def _write(path: Path, answer: Duplicates, index: Index, photos: list[Path] | No
 
 
 def _write_page(path: Path, answer: Duplicates, index: Index, photos: list[Path] | None) -> None:
-    from local_pipeline.pictures import bucket_reader, from_folders
+    from local_pipeline.pictures import from_folders
+    from stepvec.client.pictures import bucket_reader
     from stepvec_cli.views.alike_page import Shown
     from stepvec_cli.views.picture_pages import write_page
 
@@ -129,7 +130,7 @@ def _write_page(path: Path, answer: Duplicates, index: Index, photos: list[Path]
 
 
 def _print(answer: Duplicates) -> None:
-    from stepvec_cli.search import printable
+    from stepvec_cli.text import printable
 
     copies = sum(len(group.members) - 1 for group in answer.groups)
     exact = sum(member.kind == "exact" for group in answer.groups for member in group.members)

@@ -16,7 +16,7 @@ from stepvec.errors import OutputError
 from stepvec.runs.layout import S3Uri
 from stepvec.stack_names import DATA_STACK, PIPELINE_STACK
 from stepvec_cli.answers import print_json
-from stepvec_cli.console import errors
+from stepvec_cli.console import errors, tell
 from stepvec_cli.options import AsJson, DataStack, PipelineStack
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def export(
             replace=replace,
             restart=restart,
         )
-        manifest = export_table(deployment, options, tell=_tell, on_rows=_Progress().add)
+        manifest = export_table(deployment, options, tell=tell, on_rows=_Progress().add)
         report = compare_with_report(deployment, manifest)
     _print_notes(manifest, report)
     if as_json:
@@ -161,23 +161,19 @@ class _Progress:
             errors.print(f"{self._rows:,} rows written", highlight=False)
 
 
-def _tell(what: str) -> None:
-    errors.print(what, highlight=False, markup=False, soft_wrap=True)
-
-
 def _print_notes(manifest: ExportManifest, report: Comparison | None) -> None:
     if manifest.left_out:
         told = ", ".join(f"{rows:,} of {name or 'no model'}" for name, rows in manifest.left_out.items())
-        _tell(f"Left out: {told}.")
+        tell(f"Left out: {told}.")
     if report is None:
-        _tell("None of the newest runs has a report over the same paths to compare with.")
+        tell("None of the newest runs has a report over the same paths to compare with.")
     elif report.found == report.expected:
-        _tell(f"As many as the report of {report.run} says: {report.expected:,}.")
+        tell(f"As many as the report of {report.run} says: {report.expected:,}.")
     else:
-        _tell(
+        tell(
             f"The report of {report.run} says {report.expected:,}, and {report.found:,} are here: later runs wrote, or "
             "somebody deleted. `stepvec audit` compares the table with the bucket."
         )
     units = f"{manifest.read_units:,.1f} read units, " if manifest.origin.kind == "scan" else ""
     size = sum(file.bytes for file in manifest.files) / MEGABYTE
-    _tell(f"{units}{len(manifest.files):,} files, {size:,.1f} MB")
+    tell(f"{units}{len(manifest.files):,} files, {size:,.1f} MB")

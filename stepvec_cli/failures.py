@@ -22,6 +22,7 @@ from typer._click.exceptions import ClickException, NoArgsIsHelpError, UsageErro
 from stepvec.errors import StepvecError
 from stepvec_cli.endings import is_ending
 from stepvec_cli.exit_codes import BROKEN_PIPE, DEFECT, FAILED, INTERRUPTED
+from stepvec_cli.text import printable
 
 _SPACE: Final = "Free some space. Temporary files go elsewhere with TMPDIR=FOLDER."
 _RIGHTS: Final = "Change its rights, or give another place."
@@ -103,8 +104,7 @@ def say(message: str, remedy: str) -> None:
 
 def one_line(text: str) -> str:
     """`text` on one line, with what would move the cursor, or turn the line around, written as an escape."""
-    words = " ".join(text.split())
-    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in words)
+    return printable(" ".join(text.split()))
 
 
 def make_output_writable() -> None:

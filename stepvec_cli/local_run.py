@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from stepvec.errors import OutputError
-from stepvec_cli.console import errors
+from stepvec_cli.console import tell
 from stepvec_cli.local import CORES, EngineName, PrecisionName, Slots, cloud_with_spinner, engine_settings
 from stepvec_cli.options import AsJson, Suffixes, suffix_rule
 from stepvec_cli.progress import Steps
@@ -61,7 +61,7 @@ def run(
         found = collect_photos(photos, ignored, suffixes=rule)
         check_out(out, len(found))
     for told in ignored_lines(ignored):
-        errors.print(told, highlight=False, markup=False, soft_wrap=True)
+        tell(told)
     options: dict[str, Any] = {"MaxFailures": max_failures, "Suffixes": list(rule.more)}
     if shard_size is not None:
         options["ShardSize"] = shard_size

@@ -31,13 +31,14 @@ def outliers(
         stepvec outliers vectors
         stepvec outliers vectors --top 50 --html outliers.html
     """
-    from local_pipeline.pictures import bucket_reader, from_folders
+    from local_pipeline.pictures import from_folders
+    from stepvec.client.pictures import bucket_reader
     from stepvec.neighbours.index import Index
     from stepvec.neighbours.outliers import Outliers
     from stepvec.neighbours.outliers import outliers as find_outliers
     from stepvec_cli.answers import print_json
     from stepvec_cli.console import errors
-    from stepvec_cli.search import printable
+    from stepvec_cli.text import printable
     from stepvec_cli.views.alike_page import Shown
     from stepvec_cli.views.picture_pages import checked_page, write_page
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
-from stepvec_cli.console import errors
+from stepvec_cli.console import errors, tell
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -36,7 +36,7 @@ class Steps:
 
     def __enter__(self) -> Self:
         if self._is_plain:
-            _print(self._step)
+            tell(self._step)
         elif self._is_live:
             errors.print(self._step, end="\r", highlight=False, markup=False)  # before what follows is imported
             from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -60,7 +60,7 @@ class Steps:
         if self._line is not None:
             self._line.update(self._line.task_ids[0], description=step)
         elif self._is_plain:
-            _print(step)
+            tell(step)
 
     def stop(self) -> None:
         """Clear the line, for what is printed next; the block goes on without one."""
@@ -99,7 +99,7 @@ class Bars:
         if last or name not in self._told or now - self._told[name] >= PLAIN_SECONDS:
             self._told[name] = now
             counted = f"{done:,}" if total is None else f"{done:,} of {total:,}"
-            _print(f"{name} {counted}{': ' if note else ''}{note}")
+            tell(f"{name} {counted}{': ' if note else ''}{note}")
 
 
 def _bars() -> Progress:
@@ -112,7 +112,3 @@ def _bars() -> Progress:
         TextColumn("{task.fields[note]}", markup=False),
         console=errors,
     )
-
-
-def _print(line: str) -> None:
-    errors.print(line, highlight=False, markup=False, soft_wrap=True)

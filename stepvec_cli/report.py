@@ -13,7 +13,7 @@ from stepvec.client.session import translate_aws_errors
 from stepvec.client.timeline import timeline
 from stepvec.stack_names import DATA_STACK, PIPELINE_STACK
 from stepvec_cli.answers import print_json
-from stepvec_cli.console import answers, errors
+from stepvec_cli.console import answers, tell
 from stepvec_cli.deployment import deployed
 from stepvec_cli.options import AsJson, DataStack, PipelineStack, RunName
 from stepvec_cli.views.plan import comparison_lines
@@ -69,4 +69,4 @@ def _write_page(path: Path, deployment: Deployment, run: Run, done: RunReport) -
     text = page(done, speed, samples, is_partial=done.shards > SHARDS_DRAWN)
     with written(path, remedy="Give another place with --html.") as unfinished:
         unfinished.write_text(text, encoding="utf-8")
-    errors.print(f"The run's page: {path}", highlight=False, markup=False, soft_wrap=True)
+    tell(f"The run's page: {path}")

@@ -10,11 +10,12 @@ import typer
 
 from stepvec.stack_names import DATA_STACK, PIPELINE_STACK
 from stepvec_cli.options import AsJson, DataStack, PipelineStack
+from stepvec_cli.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from local_pipeline.pictures import Reader
+    from stepvec.client.pictures import Reader
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +86,6 @@ def search(
         _write_page(target, found, own, photos, pictures_of, open_page=open_page)
 
 
-def printable(key: str) -> str:
-    """The key in one line: what does not print is escaped."""
-    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in key)
-
-
 def _write_page(
     target: Path,
     found: SearchAnswer,
@@ -120,8 +116,8 @@ def _is_photo(query: str, *, by_key: bool) -> bool:
 
 
 def _of_index(folder: Path, query: str, top: int, *, by_key: bool) -> tuple[SearchAnswer, Callable[[], Reader]]:
-    from local_pipeline.pictures import bucket_reader
     from local_pipeline.query import embed_query
+    from stepvec.client.pictures import bucket_reader
     from stepvec.errors import InvalidInputError
     from stepvec.neighbours.exact import NOBODY
     from stepvec.neighbours.index import Index
@@ -146,22 +142,17 @@ def _of_index(folder: Path, query: str, top: int, *, by_key: bool) -> tuple[Sear
 def _of_table(
     data_stack: str, pipeline_stack: str, query: str, top: int, *, by_key: bool, index: Path
 ) -> tuple[SearchAnswer, Callable[[], Reader]]:
-    from local_pipeline.pictures import from_bucket
     from local_pipeline.query import embed_query
     from stepvec.client.api import Stepvec
     from stepvec.client.deployment import find_deployment
+    from stepvec.client.pictures import from_bucket
     from stepvec.errors import InvalidInputError
     from stepvec.neighbours.table import nearest_in_batches
-    from stepvec_cli.console import errors
+    from stepvec_cli.console import tell
 
     deployment = find_deployment(data_stack, pipeline_stack)
     pipeline = Stepvec(data_stack=data_stack, pipeline_stack=pipeline_stack)
-    errors.print(
-        f"There is no folder {index}: reading the table {deployment.table}.",
-        highlight=False,
-        markup=False,
-        soft_wrap=True,
-    )
+    tell(f"There is no folder {index}: reading the table {deployment.table}.")
     without = ""
     if _is_photo(query, by_key=by_key):
         vector = embed_query(Path(query), pipeline.model)

@@ -4,29 +4,23 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Final
-
-from botocore.exceptions import BotoCoreError, ClientError
+from typing import Final
 
 from stepvec.client.deployment import Deployment
-from stepvec.client.thumbnails import thumbnail
+from stepvec.client.pictures import from_bucket, pictures
 from stepvec.runs.outcome import ImageFailure
 
 SAMPLES: Final = 6
 """Of each reason."""
-MAX_BYTES: Final = 20_000_000
-"""An object that is larger is not fetched."""
-_THREADS: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
 class FailureSample:
-    """A failed image, and a JPEG of what can be seen of it, or None."""
+    """A failed image, and a data: URL of what can be seen of it, "" where nothing can."""
 
     failure: ImageFailure
-    thumbnail: bytes | None
+    picture: str
 
 
 def failure_samples(deployment: Deployment, failures: Iterable[ImageFailure]) -> Mapping[str, Sequence[FailureSample]]:
@@ -35,21 +29,9 @@ def failure_samples(deployment: Deployment, failures: Iterable[ImageFailure]) ->
     for failure in failures:
         if len(chosen[failure.reason.value]) < SAMPLES:
             chosen[failure.reason.value].append(failure)
-    s3 = deployment.client("s3")
-    samples: dict[str, list[FailureSample]] = {}
-    with ThreadPoolExecutor(_THREADS) as pool:
-        for reason, some in chosen.items():
-            pictures = pool.map(lambda failure: _picture(s3, deployment.image_bucket, failure.key), some)
-            samples[reason] = [FailureSample(failure, seen) for failure, seen in zip(some, pictures, strict=True)]
-    return samples
-
-
-def _picture(s3: Any, bucket: str, key: str) -> bytes | None:
-    try:
-        answer = s3.get_object(Bucket=bucket, Key=key)
-        if answer["ContentLength"] > MAX_BYTES:
-            return None
-        return thumbnail(answer["Body"].read())
-    except (ClientError, BotoCoreError):
-        # Refused, archived or gone: that is often why it failed, and the message says so.
-        return None
+    keys = (failure.key for some in chosen.values() for failure in some)
+    seen = pictures(keys, from_bucket(deployment.client, deployment.image_bucket))
+    return {
+        reason: [FailureSample(failure, seen.get(failure.key, "")) for failure in some]
+        for reason, some in chosen.items()
+    }

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from local_pipeline.pictures import Reader, pictures
 from stepvec.adapters.outputs import check_file, check_suffix, written
-from stepvec_cli.console import errors
+from stepvec.client.pictures import Reader, pictures
+from stepvec_cli.console import errors, tell
 from stepvec_cli.views.alike_page import Shown, page, shown_rows
 
 _REMEDY: Final = "Give another place with --html."
@@ -41,6 +41,6 @@ def write_page(
     text = page(title, answer, chosen, seen, hidden=len(rows) - len(chosen))
     with written(target, remedy=_REMEDY) as unfinished:
         unfinished.write_text(text, encoding="utf-8")
-    errors.print(f"The page: {target}", highlight=False, markup=False, soft_wrap=True)
+    tell(f"The page: {target}")
     if open_page and not webbrowser.open(target.resolve().as_uri()):
         errors.print("There is no browser to open it with.", highlight=False)

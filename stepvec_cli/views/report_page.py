@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -42,9 +41,7 @@ def page(
 
 
 def _shown(sample: FailureSample) -> dict[str, Any]:
-    data = sample.thumbnail
-    image = "" if data is None else "data:image/jpeg;base64," + base64.b64encode(data).decode()
-    return {"key": sample.failure.key, "message": sample.failure.message, "image": image}
+    return {"key": sample.failure.key, "message": sample.failure.message, "image": sample.picture}
 
 
 def _costs(report: RunReport) -> list[tuple[str, Any, Any]]:

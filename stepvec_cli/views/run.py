@@ -18,7 +18,7 @@ from stepvec.client.runs import SUCCEEDED, Run, RunEnd, RunProgress
 from stepvec.client.session import translate_aws_errors
 from stepvec.errors import OutputError
 from stepvec.runs.reports import RunReport
-from stepvec_cli.console import errors
+from stepvec_cli.console import errors, tell
 from stepvec_cli.endings import Ended
 from stepvec_cli.exit_codes import FAILED
 from stepvec_cli.progress import Bars
@@ -157,12 +157,12 @@ def print_report(report: RunReport, console: Console = errors) -> None:
     table.add_row(*map(str, counts), f"{report.images_per_second:.1f}", f"{report.seconds:.1f}")
     console.print(table)
     for line in ignored_lines(report.ignored_by_suffix):
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        tell(line, console)
     if report.uniform:
         named = list(map(ascii, report.uniform_sample[:UNIFORM_SHOWN]))
         named += ["..."] if report.uniform > len(named) else []
         line = f"Uniform: {report.uniform:,} embedded images have one colour, and say nothing: {', '.join(named)}"
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        tell(line, console)
     console.print(f"Model {report.model}, {report.vector_type}", highlight=False)
     for shard in report.incomplete_shards[:SHARDS_SHOWN]:
         console.print(

@@ -11,8 +11,9 @@ import pytest
 from PIL import Image
 
 from local_pipeline.installation import MODEL_DIRECTORY
-from local_pipeline.pictures import from_folders, pictures
+from local_pipeline.pictures import from_folders
 from local_pipeline.query import embed_query
+from stepvec.client.pictures import pictures
 from stepvec.client.vectors import VectorBatch
 from stepvec.errors import ConfigurationError, InvalidInputError, OutputError
 from stepvec.neighbours import table
@@ -21,7 +22,8 @@ from stepvec.weights.model_directory import read_model_card
 from stepvec_cli.duplicates import duplicates
 from stepvec_cli.index import index
 from stepvec_cli.outliers import outliers
-from stepvec_cli.search import printable, search
+from stepvec_cli.search import search
+from stepvec_cli.text import printable
 from testkit.exports import write_export
 from tests.neighbours.conftest import seeded_vectors
 

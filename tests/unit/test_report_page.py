@@ -50,7 +50,7 @@ def test_a_run_that_embedded_nothing_has_no_curve() -> None:
 
 def test_keys_and_messages_are_text_and_never_markup() -> None:
     failure = ImageFailure("<img src=x onerror=alert(1)>.jpg", "i", FailureReason.TRUNCATED, "<script>")
-    samples = {"Truncated": [FailureSample(failure, None)]}
+    samples = {"Truncated": [FailureSample(failure, "")]}
     text = page(report(failed_by_reason={"Truncated": 1}), NO_TIME, samples, is_partial=False)
     assert "<img src=x" not in text
     assert "&lt;img src=x onerror=alert(1)&gt;.jpg" in text
