@@ -14,6 +14,7 @@ import numpy.typing as npt
 from jinja2 import Environment, PackageLoader
 from PIL import Image, ImageOps
 
+from stepvec.neighbours.exact import nearest_others
 from stepvec.runs.images import IMAGE_FORMATS
 from stepvec.runs.outcome import ImageFailure
 from stepvec.runs.reports import RunReport
@@ -22,30 +23,7 @@ MAX_PHOTOS: Final = 400
 """Most photos that a gallery shows: it is one file, some 6 KB a photo."""
 NEIGHBOURS: Final = 5
 THUMBNAIL_PIXELS: Final = 160
-_BLOCK: Final = 1_024
 _THREADS: Final = 2
-
-
-def nearest_neighbours(
-    vectors: npt.NDArray[np.float32], count: int
-) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float32]]:
-    """For each row of `vectors` (N, D) indices of its `count` nearest others by cosine, best first, and those cosines.
-
-    Both are (N, min(count, N - 1)). Memory is that of 1,024 rows of similarities at a time.
-    """
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    unit = vectors / np.where(lengths == 0, 1, lengths)
-    count = max(0, min(count, len(unit) - 1))
-    indices = np.empty((len(unit), count), np.intp)
-    cosines = np.empty((len(unit), count), np.float32)
-    for start in range(0, len(unit), _BLOCK):
-        block = unit[start : start + _BLOCK] @ unit.T
-        rows = np.arange(len(block))
-        block[rows, start + rows] = -np.inf
-        best = np.argsort(-block, axis=1, kind="stable")[:, :count]
-        indices[start : start + _BLOCK] = best
-        cosines[start : start + _BLOCK] = np.take_along_axis(block, best, axis=1)
-    return indices, cosines
 
 
 def write_gallery(
@@ -62,7 +40,7 @@ def write_gallery(
     shown, matrix = [keys[position] for position in order], vectors[order]
     with ThreadPoolExecutor(_THREADS) as pool:
         thumbnails = list(pool.map(lambda key: _thumbnail(photos[key]), shown))
-    neighbours, cosines = nearest_neighbours(matrix, NEIGHBOURS)
+    neighbours, cosines = nearest_others(matrix, NEIGHBOURS)
     data: list[dict[str, Any]] = [
         {
             "key": key,

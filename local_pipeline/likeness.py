@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from local_pipeline.gallery import nearest_neighbours
+from stepvec.neighbours.exact import nearest_others
 
 MAX_PHOTOS: Final = 4_000
 """Most photos that are compared: the time grows with their square, half a second at this many."""
@@ -46,7 +46,7 @@ def likeness(keys: list[str], vectors: npt.NDArray[np.float32]) -> Likeness:
     """Compare the photos `keys` by their `vectors` (N, D). Nothing is said of more than MAX_PHOTOS."""
     if not 1 < len(keys) <= MAX_PHOTOS:
         return Likeness([], 0, 0, 0.0)
-    neighbours, cosines = nearest_neighbours(vectors, 1)
+    neighbours, cosines = nearest_others(vectors, 1)
     nearest = neighbours[:, 0]
     folders = [str(PurePosixPath(key).parent) for key in keys]
     pairs = _closest_pairs(keys, folders, nearest, cosines[:, 0])

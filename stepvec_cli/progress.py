@@ -36,7 +36,7 @@ class Steps:
 
     def __enter__(self) -> Self:
         if self._is_plain:
-            tell(self._step)
+            tell(self._step, errors)
         elif self._is_live:
             errors.print(self._step, end="\r", highlight=False, markup=False)  # before what follows is imported
             from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -60,7 +60,7 @@ class Steps:
         if self._line is not None:
             self._line.update(self._line.task_ids[0], description=step)
         elif self._is_plain:
-            tell(step)
+            tell(step, errors)
 
     def stop(self) -> None:
         """Clear the line, for what is printed next; the block goes on without one."""
@@ -99,7 +99,7 @@ class Bars:
         if last or name not in self._told or now - self._told[name] >= PLAIN_SECONDS:
             self._told[name] = now
             counted = f"{done:,}" if total is None else f"{done:,} of {total:,}"
-            tell(f"{name} {counted}{': ' if note else ''}{note}")
+            tell(f"{name} {counted}{': ' if note else ''}{note}", errors)
 
 
 def _bars() -> Progress:

@@ -13,9 +13,9 @@ import numpy as np
 import pyarrow.parquet as pq
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from local_pipeline.gallery import nearest_neighbours
 from local_pipeline.installation import ROOT
 from local_pipeline.photos import PREFIX
+from stepvec.neighbours.exact import nearest_others
 
 RESULTS: Final = ROOT / "stepvec-out" / "vectors.parquet"
 PHOTOS: Final = ROOT / "photos"
@@ -29,7 +29,7 @@ def main() -> None:
     """Draw the picture from the vectors that the demo wrote."""
     table = pq.read_table(RESULTS)
     keys = table["key"].to_pylist()
-    neighbours, cosines = nearest_neighbours(np.array(table["vector"].to_pylist(), np.float32), NEIGHBOURS)
+    neighbours, cosines = nearest_others(np.array(table["vector"].to_pylist(), np.float32), NEIGHBOURS)
     folders = [PurePosixPath(key).parent for key in keys]
     of_its_kind = [sum(folders[near] == folders[photo] for near in neighbours[photo]) for photo in range(len(keys))]
     best: dict[PurePosixPath, int] = {}

@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from typing import Protocol
+from collections.abc import Collection, Sequence
 
 from lambdas.verify_shard.verifier import Expectation, ImageOutcome, outcome
-from stepvec.rows.item import RowMetadata
+from stepvec.rows.item import MetadataTable, RowMetadata
 from stepvec.runs.listing import ShardImage
-
-
-class MetadataTable(Protocol):
-    """Where the metadata of rows is read."""
-
-    def metadata(self, image_ids: Iterable[str], *, consistent: bool) -> Iterator[dict[str, RowMetadata]]:
-        """Metadata of the rows that exist, by image id, in batches."""
 
 
 def read_rows(

@@ -11,12 +11,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from stepvec.adapters.aws_errors import as_storage_error
-from stepvec.adapters.vector_table import MAX_ATTEMPTS, may_pass
+from stepvec.adapters.dynamodb_retries import MAX_ATTEMPTS, retried
 from stepvec.errors import StorageError
-from stepvec.pacing import backoff_seconds
 from stepvec.rows.item import PARTITION_KEY
 
 _OK: Final = 200
@@ -61,22 +57,22 @@ class TableScan:
         `stopped` ends the waits between attempts.
         """
         start: dict[str, Any] = {"ExclusiveStartKey": {PARTITION_KEY: {"S": after}}} if after else {}
-        for attempt in range(MAX_ATTEMPTS):
-            try:
-                answer = self._client.scan(Segment=segment, **start, **self._request)
-            except (ClientError, BotoCoreError) as error:
-                if not may_pass(error) or (stopped is not None and stopped.is_set()):
-                    raise as_storage_error("DynamoDB", f"scanning table {self._table}", error) from error
-                self._sleep(backoff_seconds(attempt))
-                last = error
-            else:
-                key = answer.get("LastEvaluatedKey")
-                units = answer.get("ConsumedCapacity", {}).get("CapacityUnits", 0.0)
-                return ScanPage(answer["Items"], key[PARTITION_KEY]["S"] if key else None, units)
-        raise StorageError(
-            f"DynamoDB refused to scan table {self._table} {MAX_ATTEMPTS} times: {last}.",
+        answer = retried(
+            f"scanning table {self._table}",
+            lambda: self._client.scan(Segment=segment, **start, **self._request),
+            starved=self._starved,
+            sleep=self._sleep,
+            is_stopped=lambda: stopped is not None and stopped.is_set(),
+        )
+        key = answer.get("LastEvaluatedKey")
+        units = answer.get("ConsumedCapacity", {}).get("CapacityUnits", 0.0)
+        return ScanPage(answer["Items"], key[PARTITION_KEY]["S"] if key else None, units)
+
+    def _starved(self, why: str) -> StorageError:
+        return StorageError(
+            f"DynamoDB refused to scan table {self._table} {MAX_ATTEMPTS} times: {why}.",
             remedy="Start again later: what was read is kept. A point-in-time export reads nothing from the table.",
-        ) from last
+        )
 
 
 def _take_items(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: Any) -> None:

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import ClientError
 
-from stepvec.adapters.aws_errors import as_storage_error, error_code
+from stepvec.adapters.aws_errors import error_code
+from stepvec.adapters.dynamodb_retries import MAX_ATTEMPTS, retried
 from stepvec.errors import StorageError
 from stepvec.limits import BATCH_GET_ITEMS
 from stepvec.pacing import backoff_seconds, batches
@@ -29,21 +30,6 @@ if TYPE_CHECKING:
 
 Answer = TypeVar("Answer")
 
-MAX_ATTEMPTS: Final = 16
-"""Times that a request is sent: the waits add up to some 70 s, at most 145, so that a cold table can split."""
-
-_TRY_AGAIN_CODES: Final = frozenset(
-    {
-        "ProvisionedThroughputExceededException",
-        "ThrottlingException",
-        "Throttling",
-        "RequestLimitExceeded",
-        "InternalServerError",
-        "ServiceUnavailable",
-    }
-)
-"""https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html"""
-_SERVER_ERROR: Final = 500
 _REFUSED: Final = "ConditionalCheckFailedException"
 
 _NAMES: Final = {f"#{name}": name for name in METADATA_ATTRIBUTES}
@@ -150,16 +136,7 @@ class VectorTable:
         raise self._starved(what, f"{len(keys)} rows were left unprocessed")
 
     def _retried(self, what: str, request: Callable[[], Answer]) -> Answer:
-        for attempt in range(MAX_ATTEMPTS):
-            try:
-                return request()
-            except (ClientError, BotoCoreError) as error:
-                if not may_pass(error):
-                    raise as_storage_error("DynamoDB", what, error) from error
-                if attempt == MAX_ATTEMPTS - 1:
-                    raise self._starved(what, str(error)) from error
-            self._sleep(backoff_seconds(attempt))
-        raise AssertionError("unreachable")
+        return retried(what, request, starved=lambda why: self._starved(what, why), sleep=self._sleep)
 
     def _starved(self, what: str, why: str) -> StorageError:
         return StorageError(
@@ -167,14 +144,6 @@ class VectorTable:
             remedy="If the table is throttled, raise its capacity or warm throughput, or lower maxConcurrency; "
             "then start again: only what is missing is done.",
         )
-
-
-def may_pass(error: ClientError | BotoCoreError) -> bool:
-    """Whether the same request may succeed in a while: throttled, a fault of the service, or of the network."""
-    if isinstance(error, ClientError):
-        status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-        return error_code(error) in _TRY_AGAIN_CODES or status >= _SERVER_ERROR
-    return isinstance(error, HTTPClientError)
 
 
 def _capacity(answer: Any) -> float:

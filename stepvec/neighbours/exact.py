@@ -10,6 +10,8 @@ import numpy.typing as npt
 
 BLOCK_ROWS: Final = 8_192
 """Rows that are compared at a time: 40 MB of 1,280 numbers."""
+QUERIES: Final = 1_024
+"""Vectors that are looked for at a time, where all of an index or a folder are."""
 NOBODY: Final = -1
 """In `Neighbours.rows`, where there are fewer than asked for."""
 
@@ -71,3 +73,27 @@ def best_of(several: Sequence[Neighbours], count: int) -> Neighbours:
 def none_for(queries: int, count: int) -> Neighbours:
     """What a search that finds nobody gives."""
     return Neighbours(np.full((queries, count), NOBODY, np.int64), np.full((queries, count), -np.inf, np.float32))
+
+
+def without_self(found: Neighbours, rows: npt.NDArray[np.int64]) -> Neighbours:
+    """`found` without each query's own row, and one column less: the last goes where a row did not find itself."""
+    own = found.rows == rows[:, None]
+    own[~own.any(axis=1), -1] = True
+    shape = (len(rows), found.rows.shape[1] - 1)
+    return Neighbours(found.rows[~own].reshape(shape), found.similarities[~own].reshape(shape))
+
+
+def nearest_others(vectors: npt.NDArray[Any], count: int) -> Neighbours:
+    """The `count` nearest others of each of `vectors` (N, D), of any length; N - 1 where there are fewer.
+
+    Memory is that of QUERIES x N cosines.
+    """
+    stored, count = unit(vectors), min(count, len(vectors) - 1)
+    if count < 1:
+        return none_for(len(vectors), 0)
+    parts = []
+    for start in range(0, len(stored), QUERIES):
+        queries = stored[start : start + QUERIES]
+        found = nearest_rows(queries, stored, count + 1)
+        parts.append(without_self(found, np.arange(start, start + len(queries))))
+    return Neighbours(*map(np.concatenate, zip(*parts, strict=True)))

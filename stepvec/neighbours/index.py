@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,11 +12,9 @@ import numpy.typing as npt
 from stepvec import codec
 from stepvec.errors import InvalidInputError
 from stepvec.export.format import INDEX
-from stepvec.neighbours.exact import NOBODY, Floats, Neighbours, best_of, none_for, unit
+from stepvec.neighbours.exact import NOBODY, QUERIES, Floats, Neighbours, best_of, none_for, unit, without_self
 from stepvec.neighbours.manifest import FORMAT, MANIFEST, IndexManifest
 from stepvec.neighbours.segment import IndexedRow, Segment
-
-_QUERIES: Final = 1_024
 
 
 class NearestOfSome(NamedTuple):
@@ -122,16 +120,16 @@ class Index:
         rows = self.all_rows()
         if allowed is not None:
             rows = rows[allowed[rows]]
-        for start in range(0, len(rows), _QUERIES):
-            some = rows[start : start + _QUERIES]
+        for start in range(0, len(rows), QUERIES):
+            some = rows[start : start + QUERIES]
             found = self.nearest(self._some_vectors(some), count + 1, allowed=allowed)
             yield NearestOfSome(some, without_self(found, some))
 
     def vector_batches(self) -> Iterator[tuple[npt.NDArray[np.int64], Floats]]:
         """All rows with their vectors, some at a time in ascending order."""
         rows = self.all_rows()
-        for start in range(0, len(rows), _QUERIES):
-            yield rows[start : start + _QUERIES], self._some_vectors(rows[start : start + _QUERIES])
+        for start in range(0, len(rows), QUERIES):
+            yield rows[start : start + QUERIES], self._some_vectors(rows[start : start + QUERIES])
 
     def _some_vectors(self, rows: npt.NDArray[np.int64]) -> Floats:
         """As vectors, of many rows in ascending order."""
@@ -148,14 +146,6 @@ class Index:
             raise IndexError(f"the index has no row {row}")
         segment = int(np.searchsorted(self._offsets, row, side="right")) - 1
         return segment, int(row - self._offsets[segment])
-
-
-def without_self(found: Neighbours, rows: npt.NDArray[np.int64]) -> Neighbours:
-    """`found` without each query's own row, and one column less: the last goes where a row did not find itself."""
-    own = found.rows == rows[:, None]
-    own[~own.any(axis=1), -1] = True
-    shape = (len(rows), found.rows.shape[1] - 1)
-    return Neighbours(found.rows[~own].reshape(shape), found.similarities[~own].reshape(shape))
 
 
 def read_manifest(export: Path) -> IndexManifest | None:

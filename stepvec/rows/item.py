@@ -8,11 +8,11 @@ to be multiplied by its `Scale`, which rows of the other types do not have.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, Final, Literal, TypeVar, get_args
+from typing import Any, Final, Literal, Protocol, TypeVar, get_args
 
 from stepvec.errors import ConfigurationError, RecordError
 from stepvec.limits import WRITE_UNIT_BYTES
@@ -90,6 +90,14 @@ class RowMetadata:
             return False
         # The original sample's have no time zone.
         return created.tzinfo is not None and created >= moment
+
+
+class MetadataTable(Protocol):
+    """Where the metadata of rows is read: a VectorTable, for whoever needs no more of one."""
+
+    def metadata(self, image_ids: Iterable[str], *, consistent: bool) -> Iterator[dict[str, RowMetadata]]:
+        """The metadata of the rows that exist, by image id, some at a time."""
+        ...
 
 
 def one_of(names: tuple[Name, ...], text: str, what: str) -> Name:

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from local_pipeline.gallery import nearest_neighbours
 from local_pipeline.likeness import likeness
 from local_pipeline.photos import collect_photos, upload_photos
 from stepvec.client.rows import read_rows
+from stepvec.neighbours.exact import nearest_others
 from stepvec.rows.vectors import decode_vector
 from tests.conftest import ROOT
 from tests.local.conftest import Pipeline
@@ -29,7 +29,7 @@ def test_nearest_neighbours_of_clothes_are_clothes_of_their_kind(
     rows = list(read_rows(pipeline.deployment, list(photos)))
     kinds = [row.key.split("/")[-2] for row in rows]
     assert len(set(kinds)) == 10
-    nearest, _ = nearest_neighbours(np.stack([decode_vector(row) for row in rows]), 1)
+    nearest, _ = nearest_others(np.stack([decode_vector(row) for row in rows]), 1)
     accuracy = float(np.mean([kinds[index] == kind for kind, (index,) in zip(kinds, nearest, strict=True)]))
     record_property("accuracy", accuracy)
     assert accuracy >= LEAST_ACCURACY

@@ -13,11 +13,12 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from local_pipeline.gallery import nearest_neighbours, write_gallery
+from local_pipeline.gallery import write_gallery
 from local_pipeline.photos import collect_photos
 from stepvec.client.parquet import write_vectors
 from stepvec.client.runs import poll_pauses
 from stepvec.errors import InvalidInputError
+from stepvec.neighbours.exact import nearest_others
 from stepvec.rows.item import VECTOR_TYPES, VectorItem, VectorType
 from stepvec.rows.vectors import encode_vector
 from stepvec.runs.images import SuffixRule
@@ -80,7 +81,7 @@ def test_neighbours_are_the_nearest_by_cosine_without_oneself() -> None:
     generator = np.random.default_rng(1)
     vectors = generator.normal(size=(1500, 8)).astype(np.float32)
     vectors[7] = 3 * vectors[1200]
-    indices, cosines = nearest_neighbours(vectors, 4)
+    indices, cosines = nearest_others(vectors, 4)
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     similarities = unit @ unit.T
     np.fill_diagonal(similarities, -2)
@@ -92,7 +93,7 @@ def test_neighbours_are_the_nearest_by_cosine_without_oneself() -> None:
 
 @pytest.mark.parametrize("count", [0, 1, 2])
 def test_few_vectors_have_few_neighbours(count: int) -> None:
-    indices, _ = nearest_neighbours(np.ones((count, 3), np.float32), 5)
+    indices, _ = nearest_others(np.ones((count, 3), np.float32), 5)
     assert indices.shape == (count, max(0, count - 1))
 
 

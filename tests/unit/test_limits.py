@@ -5,8 +5,8 @@ import json
 from lambdas.shard_images.sharder import PARTITION_LINES
 from stacks.config import PipelineConfig
 from stepvec import codec, limits
+from stepvec.adapters.dynamodb_retries import MAX_ATTEMPTS
 from stepvec.adapters.figures import load_throughput
-from stepvec.adapters.vector_table import MAX_ATTEMPTS
 from stepvec.estimate.request_counts import TRANSITIONS_OF_A_SHARD, state_transitions
 from stepvec.runs.layout import RunLayout
 from stepvec.runs.listing import LISTING_FILE_LINES

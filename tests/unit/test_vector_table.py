@@ -9,7 +9,8 @@ import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
 from moto import mock_aws
 
-from stepvec.adapters.vector_table import MAX_ATTEMPTS, VectorTable
+from stepvec.adapters.dynamodb_retries import MAX_ATTEMPTS
+from stepvec.adapters.vector_table import VectorTable
 from stepvec.errors import AccessDeniedError, StorageError
 from stepvec.pacing import backoff_seconds
 from stepvec.rows.item import RowMetadata, VectorItem

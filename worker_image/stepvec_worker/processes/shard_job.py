@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from itertools import takewhile
-from typing import Final, Protocol
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stepvec.pacing import batches
-from stepvec.rows.item import RowMetadata, VectorItem, VectorType
+from stepvec.rows.item import MetadataTable, RowMetadata, VectorItem, VectorType
 from stepvec.rows.vectors import encode_vector
 from stepvec.runs.listing import ShardImage
 from stepvec.runs.outcome import ImageFailure
@@ -35,14 +35,6 @@ BATCHES_AHEAD: Final = 2
 """Batches of images downloaded and decoded ahead of the network: 5 MB each at 32 images of 224 x 224, 8 bits."""
 DOWNLOADED_BYTES: Final = 64 * 1024 * 1024
 """Downloaded and not yet decoded bytes at a time, of one process."""
-
-
-class MetadataTable(Protocol):
-    """What the job needs of VectorTable."""
-
-    def metadata(self, image_ids: Iterable[str], *, consistent: bool) -> Iterator[dict[str, RowMetadata]]:
-        """As VectorTable.metadata."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
