@@ -58,6 +58,7 @@ WAYS: Final = (
     Way("terminal closed", (), 129, closes_terminal=True),
     Way("kill -9", (signal.SIGKILL,), 137),
 )
+_ATTEMPTS: Final = 5
 COMMANDS: Final = ("local run", "local up", "run --wait")
 
 
@@ -143,18 +144,34 @@ def end_all(endings: Sequence[Ending], folder: Path) -> Iterator[Ended]:
     with _watched_runs(folder, any(ending.command == "run --wait" for ending in endings)) as environment:
         for number, ending in enumerate(endings):
             if ending.command == "run --wait":
-                run = ["run", "images", "--wait", "--reembed", "--name", f"ended-{number}"]
+                run = ["run", "images", "--wait", "--reembed"]
                 variables = environment
                 if ending.command not in lasts:
-                    lasts[ending.command] = _seconds_undisturbed([*run[:-1], "first"], folder, environment)
+                    lasts[ending.command] = _seconds_undisturbed(run, folder, environment)
             else:
                 run, variables = arguments[ending.command], {}
             place = folder / f"ending-{number}"
-            yield end(ending, run, place, lasts[ending.command] * ending.share, variables)
+            yield _end_in_time(ending, run, place, lasts[ending.command] * ending.share, variables)
 
 
-def end(ending: Ending, arguments: Sequence[str], place: Path, at_seconds: float, variables: dict[str, str]) -> Ended:
-    """Start the command in a terminal of its own, end it after `at_seconds`, and look for what is left of it."""
+def _end_in_time(
+    ending: Ending, arguments: Sequence[str], place: Path, at_seconds: float, variables: dict[str, str]
+) -> Ended:
+    """End the command, earlier if need be: it may be done before its moment, where the machine is less busy by then."""
+    for attempt in range(_ATTEMPTS):
+        ended = end(ending, arguments, place / str(attempt), at_seconds * 0.7**attempt, variables)
+        if ended is not None:
+            return ended
+    raise RuntimeError(f"{ending.command} was done {_ATTEMPTS} times before it could be ended")
+
+
+def end(
+    ending: Ending, arguments: Sequence[str], place: Path, at_seconds: float, variables: dict[str, str]
+) -> Ended | None:
+    """Start the command in a terminal of its own, end it after `at_seconds`, and look for what is left of it.
+
+    None if it was done by then, and well.
+    """
     temporary, state = place / "tmp", place / "state"
     for folder in (temporary, state):
         folder.mkdir(parents=True)
@@ -170,6 +187,8 @@ def end(ending: Ending, arguments: Sequence[str], place: Path, at_seconds: float
                 terminal.wait(random.Random(at_seconds).uniform(0, _DOUBLE_SECONDS))
             terminal.signal(number)
         code = terminal.wait(_WAIT_SECONDS)
+        if code == 0:
+            return None
         seconds = time.monotonic() - start
         gone, left = _left(place, ports)
         if code is None:

@@ -26,6 +26,7 @@ DEFAULT_NAME: Final = "local"
 STATE_VARIABLE: Final = "STEPVEC_STATE"
 """The folder, if it is to be another."""
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
+_SUFFIXES: Final = (".json", ".lock")
 _LOOKING_SECONDS: Final = 1.0
 """For as long as that a lock may be held by somebody who only looks."""
 
@@ -127,7 +128,8 @@ def all_up(environ: Mapping[str, str]) -> list[LocalAws]:
     for folder in _folders(environ):
         if not _is_ours(folder):
             continue
-        for state in sorted(folder.glob("*.json")):
+        # One that was killed while it started has left a lock alone.
+        for state in sorted({path.with_suffix(".json") for path in folder.glob("*.*") if path.suffix in _SUFFIXES}):
             if (local := _up(state)) is not None:
                 found.setdefault(local.name, local)
     return [found[name] for name in sorted(found)]

@@ -146,6 +146,17 @@ def test_a_file_without_a_living_owner_is_removed(environ: dict[str, str], tmp_p
     assert list((tmp_path / "state").iterdir()) == []
 
 
+def test_what_one_leaves_that_was_killed_while_it_started_is_removed(environ: dict[str, str], tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    with Registration("starting", environ):
+        assert [path.name for path in state.iterdir()] == ["starting.lock"]
+        assert all_up(environ) == []
+        assert [path.name for path in state.iterdir()] == ["starting.lock"], "its owner lives"
+    (state / "a.killed.lock").touch()
+    assert all_up(environ) == []
+    assert list(state.iterdir()) == []
+
+
 def test_a_folder_that_others_may_write_to_is_not_believed(environ: dict[str, str], tmp_path: Path) -> None:
     with Registration("local", environ) as registration:
         registration.publish(LOCAL)
