@@ -14,6 +14,7 @@ import shutil
 import stat
 import sys
 import tempfile
+import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -42,6 +43,7 @@ _LIBRARIES: Final = ("aws-cdk-lib", "constructs", "jsii")
 _CONTENTS: Final = "contents.json"
 _KEPT: Final = 6
 """Entries: those of some settings before and after a change. Each takes some 20 to 60 MB."""
+_ABANDONED_SECONDS: Final = 3600
 _FORM: Final = "1"
 """Of an entry; another number leaves those of before unused."""
 
@@ -138,10 +140,15 @@ def _keep(folder: Path, key: str, made: Path) -> bool:
 
 
 def _forget_old(folder: Path) -> None:
-    """Remove all but the entries used last. Who is copying one of them finds it damaged, and makes it again."""
+    """Remove all but the entries used last, and what somebody left who was killed while making or removing one.
+
+    Who is copying an entry meanwhile finds it damaged, and makes it again.
+    """
     with suppress(OSError):
-        entries = sorted(folder.iterdir(), key=lambda entry: entry.stat().st_mtime, reverse=True)
-        for entry in entries[_KEPT:]:
+        ages = {entry: time.time() - entry.stat().st_mtime for entry in folder.iterdir()}
+        entries = sorted((entry for entry in ages if not entry.name.startswith(".")), key=ages.__getitem__)
+        abandoned = [entry for entry, age in ages.items() if entry.name.startswith(".") and age > _ABANDONED_SECONDS]
+        for entry in (*entries[_KEPT:], *abandoned):
             _remove(entry)
 
 

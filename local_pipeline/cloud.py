@@ -29,14 +29,18 @@ def embedded_cloud(
     *,
     port: int = 0,
 ) -> Iterator[EmbeddedCloud]:
-    """The embedded AWS with both stacks deployed, ended when the block is left. Raises ConfigurationError.
+    """The embedded AWS with both stacks deployed, ended when the block is left.
+
+    Raises ConfigurationError, and LocalCloudError where it cannot start.
 
     `settings` replace those of cdk.json. `on_step` is told, in words, what is about to be done. `port` is the one that
     it listens on; any free one if 0.
     """
     check_installation()
     # moto takes a second to import, and only a local run needs it.
-    from localaws import EmbeddedCloud, Workspace
+    from localaws import EmbeddedCloud, Workspace, check_port
+
+    check_port(port)  # before what takes seconds
 
     with Workspace() as workspace:
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from localaws.cloud import EmbeddedCloud
 from localaws.handlers.registry import NotLocal
 from localaws.iam.authorizer import Denial
+from localaws.server import check_port
 from localaws.workspace import Workspace
 
-__all__ = ["Denial", "EmbeddedCloud", "NotLocal", "Workspace"]
+__all__ = ["Denial", "EmbeddedCloud", "NotLocal", "Workspace", "check_port"]

@@ -44,6 +44,12 @@ def _bound(port: int) -> socket.socket:
     return listening
 
 
+def check_port(port: int) -> None:
+    """Raises LocalCloudError where nobody could listen on this port now; 0, for any that is free, always passes."""
+    if port:
+        _bound(port).close()
+
+
 class Server:
     """An HTTP server on 127.0.0.1 only, one thread a connection."""
 

@@ -170,8 +170,9 @@ class Tally:
             return f"{counts}{because} Start the same input again: only what is missing is done."
         if self.failed > max_failures:
             reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(self.failed_by_reason.items()))
+            images = "1 image" if self.failed == 1 else f"{self.failed} images"
             return (
-                f"{counts} {self.failed} images failed ({reasons}) and MaxFailures is {max_failures}: failures.jsonl "
+                f"{counts} {images} failed ({reasons}) and MaxFailures is {max_failures}: failures.jsonl "
                 f"names each. Repair or remove them, or allow them with MaxFailures."
             )
         return counts

@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 
 from tests.local.conftest import photo
 from tests.local.test_cli import STEPVEC, WITHOUT_AWS, local_up, run_by_aws_cli
+from tests.local.test_json import checked
 
 
 class Account:
@@ -81,14 +82,14 @@ def test_nothing_stored_goes_without_data_and_all_of_it_with(tmp_path: Path, nam
         assert account.destroy("--data", "--confirm", f"{name}Pipeline").returncode == 1
         assert account.stacks() == {f"{name}Data", f"{name}Pipeline"}
 
-        without = account.destroy("--yes")
-        assert without.returncode == 0, without.stderr
+        without = checked(account.destroy("--yes", "--json"), "DestroyAnswer")
+        assert (without["deleted_stacks"], without["data_kept"]) == ([f"{name}Pipeline"], True)
         assert account.stacks() == {f"{name}Data"}
         assert account.rows() == 1
         assert "a/1.jpg" in {entry["Key"] for entry in s3.list_objects_v2(Bucket=bucket)["Contents"]}
 
-        everything = account.destroy("--data", "--confirm", f"{name}Data")
-        assert everything.returncode == 0, everything.stderr
+        everything = checked(account.destroy("--data", "--confirm", f"{name}Data", "--json"), "DestroyAnswer")
+        assert (everything["deleted_stacks"], everything["data_kept"]) == ([f"{name}Data"], False)
         assert account.stacks() == set()
         left = {entry["Name"] for entry in s3.list_buckets()["Buckets"]}
         assert not {bucket, work} & left

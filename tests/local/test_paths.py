@@ -16,6 +16,7 @@ from stepvec.runs.reports import RunReport
 from tests.local.conftest import Pipeline, photo
 from tests.local.test_audit import audit
 from tests.local.test_client import stepvec
+from tests.local.test_json import checked
 
 
 def run(pipeline: Pipeline, *arguments: str) -> RunReport:
@@ -152,8 +153,9 @@ def test_an_inventory_is_converted_and_run(pipeline: Pipeline, kind: str) -> Non
     }
     pipeline.s3.put_object(Bucket=work, Key=f"{where}/data", Body=stream.getvalue())
     pipeline.s3.put_object(Bucket=work, Key=f"{where}/manifest.json", Body=json.dumps(manifest).encode())
-    converted = stepvec(pipeline, "inventory", f"s3://{work}/{where}/manifest.json")
-    assert converted.returncode == 0, converted.stderr
-    report = run(pipeline, "--manifest", converted.stdout.strip(), "--max-failures", "1")
+    converted = stepvec(pipeline, "inventory", f"s3://{work}/{where}/manifest.json", "--json")
+    (written,) = checked(converted, "InventoryAnswer").values()
+    assert stepvec(pipeline, "inventory", f"s3://{work}/{where}/manifest.json").stdout.startswith("s3://")
+    report = run(pipeline, "--manifest", written, "--max-failures", "1")
     assert (report.embedded, report.failed_by_reason, report.ignored) == (2, {"Archived": 1}, 1)
     assert all(pipeline.has_row(f"{folder}/{name}") for name in names[:2])

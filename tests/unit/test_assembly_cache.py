@@ -106,6 +106,16 @@ def test_what_was_not_used_for_long_is_forgotten(tmp_path: Path) -> None:
     assert len(list((tmp_path / "cache").iterdir())) <= 6
 
 
+def test_what_a_killed_process_left_is_removed_when_it_is_old(tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    for name in (".new-old", ".old-old", ".new-now"):
+        (cache / name).mkdir(parents=True)
+    for name in (".new-old", ".old-old"):
+        os.utime(cache / name, (0, 0))
+    provided(tmp_path, Maker(), "k")
+    assert {path.name for path in cache.iterdir()} == {"k", ".new-now"}
+
+
 def test_a_failed_synthesis_is_not_kept(tmp_path: Path) -> None:
     def fail(_: Path) -> None:
         raise RuntimeError("no")

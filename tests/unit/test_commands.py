@@ -142,6 +142,17 @@ def test_a_slip_is_told_what_it_might_have_been() -> None:
     assert "Did you mean 'local'?" in result.output
 
 
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_help_reads_at_60_columns(name: str) -> None:
+    # Wide enough for the longest option, and half of the line left for what it means.
+    result = CliRunner().invoke(app, [*name.split(), "--help"], terminal_width=60)
+    told = result.output.partition("\nExamples:\n")[0].splitlines()
+    assert result.exit_code == 0
+    assert [line for line in told if len(line) > 60] == []
+    words = [line for line in told if (column := re.match(r" {10,}(?=\S)", line)) and column.end() > 30]
+    assert words == [], "the words are squeezed"
+
+
 def commands(group: LazyGroup) -> Iterator[tuple[str, object]]:
     for name, command in group.commands.items():
         yield name, command

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from tests.cli.mistakes.case import Mistake
-from tests.cli.mistakes.scenes import circular_link, deep_folder, files, without
+from tests.cli.mistakes.scenes import circular_link, deep_folder, files, taken_port, without, without_node
 
 LOCAL: Final = (
     Mistake(
@@ -112,6 +112,20 @@ LOCAL: Final = (
         2,
     ),
     Mistake(
+        "stepvec local up --port PORT",
+        "a port that another program has",
+        "Port PORT of 127.0.0.1 cannot be listened on: Address already in use.",
+        "Choose another port, or none for any that is free.",
+        scene=taken_port,
+    ),
+    Mistake(
+        "stepvec local up --detach --port PORT",
+        "a port that another program has, in the background",
+        "Port PORT of 127.0.0.1 cannot be listened on: Address already in use.",
+        "Choose another port, or none for any that is free.",
+        scene=taken_port,
+    ),
+    Mistake(
         "stepvec local up --name my/aws",
         "a name with a slash",
         "'my/aws' cannot be the name of a local AWS.",
@@ -178,6 +192,13 @@ LOCAL: Final = (
         "a folder without a model",
         "There is no model in empty: no empty/model.json.",
         "Make the model with `stepvec weights` (`make setup` does so).",
+    ),
+    Mistake(
+        "stepvec local run one.jpg",
+        "a machine without Node.js, and a checkout that was never set up with PyPI's",
+        "There is no Node.js, which CDK needs: PyPI's is not in .venv.",
+        "Run `make setup`.",
+        scene=without_node,
     ),
     Mistake(
         "stepvec local run holiday",

