@@ -47,13 +47,14 @@ def build_app(
 def add_stacks(app: cdk.App, config: PipelineConfig, model_directory: Path, staging: Path) -> None:
     """Add both stacks to `app`: the data outlives the pipeline, which may be destroyed and deployed again."""
     card = read_model_card(model_directory)
-    data = DataStack(app, config.data_stack, config=config, synthesizer=_synthesizer())
+    model = card.identity(config.preprocessing, config.engine, config.precision)
+    data = DataStack(app, config.data_stack, config=config, dimension=model.dimension, synthesizer=_synthesizer())
     PipelineStack(
         app,
         config.pipeline_stack,
         data=data,
         config=config,
-        model=card.identity(config.preprocessing, config.engine, config.precision),
+        model=model,
         lambda_code=stage_lambda_code(ROOT, staging / "lambda"),
         worker_context=stage_worker_context(ROOT, staging / "worker", model_directory),
         definition=ROOT / "statemachine" / "embed_images.asl.json",

@@ -84,6 +84,7 @@ class Compute(Construct):
             # ECS gives a container CPU shares, which it cannot read, and no quota.
             "STEPVEC_VCPUS": str(config.hardware.vcpus),
             "POWERTOOLS_SERVICE_NAME": cdk.Stack.of(self).stack_name,
+            **({"STEPVEC_VECTOR_INDEX": data.vector_index.arn} if data.vector_index else {}),
         }
         self.job_definition = batch.EcsJobDefinition(
             self,
@@ -189,5 +190,7 @@ def _job_role(scope: Construct, data: DataStack) -> iam.Role:
     role.add_to_policy(
         iam.PolicyStatement(actions=["dynamodb:BatchGetItem", "dynamodb:PutItem"], resources=[data.table.table_arn])
     )
+    if data.vector_index is not None:
+        role.add_to_policy(data.vector_index.allow("GetVectors", "PutVectors"))
     allow_use(role, data.key)
     return role

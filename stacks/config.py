@@ -30,6 +30,7 @@ from stepvec.runs.run_input import MAX_SHARD_SIZE, parse_run_input, parse_suffix
 from stepvec.schedules import parse_schedule
 
 NetworkKind = Literal["public", "private"]
+VectorIndexKind = Literal["", "s3vectors"]
 Value = TypeVar("Value")
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,39}")
 """A stack's name may have up to 128 characters; names of its resources begin with it, and have less room."""
@@ -135,6 +136,12 @@ class PipelineConfig:
         "Write units and read units that the created table takes a second from the start, for example "
         "`[12000, 12000]`; `stepvec plan` says which a run needs. AWS charges for it once, and never lowers it again. "
         "Empty: those of a new table, `[4000, 12000]`, free.",
+    )
+    vector_index: VectorIndexKind = setting(
+        "",
+        "`s3vectors`: an index of S3 Vectors gets each vector, too, verified like the rows ([s3-vectors.md]"
+        "(s3-vectors.md)). The next run over images that are stored already fills it from their rows. Empty: none.",
+        choices=("", "s3vectors"),
     )
     deletion_protection: bool = setting(
         True, "Whether DynamoDB and CloudFormation refuse to delete the table and the data stack."
@@ -250,6 +257,7 @@ class PipelineConfig:
             vcpu_hour_usd=self.vcpu_hour_usd,
             table_write_units=self.warm_units[0],
             table_read_units=self.warm_units[1],
+            vector_index=bool(self.vector_index),
         )
 
     @property

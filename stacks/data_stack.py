@@ -11,6 +11,7 @@ from constructs import Construct
 
 from stacks.config import PipelineConfig
 from stacks.encryption import create_key
+from stacks.vector_index import VectorIndex
 from stepvec.rows.item import PARTITION_KEY
 from stepvec.runs.layout import KNOWN_FAILURES
 
@@ -25,10 +26,13 @@ KNOWN_FAILURES_DAYS: Final = 400
 class DataStack(cdk.Stack):
     """The image bucket, the work bucket of the runs' files, and the table of vectors. Deleting the stack keeps them.
 
-    Image bucket and table may be existing ones, by name: then they are neither created nor configured here.
+    With `vector_index`, an index of S3 Vectors as well, for vectors of `dimension` numbers. Image bucket and table may
+    be existing ones, by name: then they are neither created nor configured here.
     """
 
-    def __init__(self, scope: Construct, construct_id: str, *, config: PipelineConfig, **kwargs: Any) -> None:
+    def __init__(
+        self, scope: Construct, construct_id: str, *, config: PipelineConfig, dimension: int, **kwargs: Any
+    ) -> None:
         super().__init__(scope, construct_id, termination_protection=config.deletion_protection, **kwargs)
         self.key = create_key(self, "Key") if config.kms else None
         self.image_bucket: s3.IBucket = (
@@ -47,9 +51,14 @@ class DataStack(cdk.Stack):
         self.table: dynamodb.ITableV2 = (
             dynamodb.TableV2.from_table_name(self, "Vectors", config.table) if config.table else self._table(config)
         )
+        self.vector_index = (
+            VectorIndex(self, "Index", dimension=dimension, key=self.key) if config.vector_index else None
+        )
         cdk.CfnOutput(self, "ImageBucketName", value=self.image_bucket.bucket_name)
         cdk.CfnOutput(self, "WorkBucketName", value=self.work_bucket.bucket_name)
         cdk.CfnOutput(self, "TableName", value=self.table.table_name)
+        if self.vector_index is not None:
+            cdk.CfnOutput(self, "VectorIndexArn", value=self.vector_index.arn)
 
     def _image_bucket(self) -> s3.Bucket:
         # Versioned: images are the only data that cannot be recreated (docs/decisions/0010).

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
@@ -61,10 +62,31 @@ def allow_use(role: iam.IRole, key: kms.IKey | None, *, write: bool = True) -> N
         role.add_to_principal_policy(iam.PolicyStatement(actions=actions, resources=[key.key_arn]))
 
 
+def allow_indexing(key: kms.Key) -> None:
+    """Let S3 Vectors optimize its indexes in the background, for this account's buckets only.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/s3-vectors-data-encryption.html
+    """
+    stack = cdk.Stack.of(key)
+    buckets = stack.format_arn(service="s3vectors", resource="bucket", resource_name="*")
+    _allow_service(
+        key,
+        "indexing.s3vectors.amazonaws.com",
+        ("kms:Decrypt",),
+        {
+            "StringEquals": {"aws:SourceAccount": stack.account},
+            "ArnLike": {"aws:SourceArn": buckets},
+            "ForAnyValue:StringEquals": {
+                "kms:EncryptionContextKeys": ["aws:s3vectors:arn", "aws:s3vectors:resource-id"]
+            },
+        },
+    )
+
+
 _COLON: Final = cdk.ArnFormat.COLON_RESOURCE_NAME
 
 
-def _allow_service(key: kms.Key, service: str, actions: tuple[str, ...], conditions: dict[str, dict[str, str]]) -> None:
+def _allow_service(key: kms.Key, service: str, actions: tuple[str, ...], conditions: Mapping[str, Any]) -> None:
     key.add_to_resource_policy(
         iam.PolicyStatement(
             principals=[iam.ServicePrincipal(service)],

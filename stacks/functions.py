@@ -54,6 +54,8 @@ class Functions(Construct):
         version = {"STEPVEC_WORKER_VERSION": worker_version}
         stored = {"STEPVEC_TABLE": table.table_name, "STEPVEC_MODEL": str(model)}
         read_marks = _allow("dynamodb:BatchGetItem", table.table_arn)
+        index = {"STEPVEC_VECTOR_INDEX": data.vector_index.arn} if data.vector_index else {}
+        read_index = [data.vector_index.allow("GetVectors")] if data.vector_index else []
         # Without ListBucket S3 answers 403, not 404, for a file that is not there yet.
         know_files = _allow("s3:ListBucket", work.bucket_arn)
         self.list_images = self.create(
@@ -73,12 +75,13 @@ class Functions(Construct):
         )
         self.shard_images = self.create(
             "ShardImages",
-            environment={"STEPVEC_WORK_BUCKET": work.bucket_name, **stored, **version},
+            environment={"STEPVEC_WORK_BUCKET": work.bucket_name, **stored, **version, **index},
             statements=[
                 _allow("s3:GetObject", run_files, known_failures),
                 know_files,
                 _allow("s3:PutObject", run_files),
                 read_marks,
+                *read_index,
             ],
         )
         self.verify_shard = self.create(
@@ -87,6 +90,7 @@ class Functions(Construct):
                 "STEPVEC_WORK_BUCKET": work.bucket_name,
                 **stored,
                 "STEPVEC_WORKER_LOG_GROUP": worker_logs.log_group_name,
+                **index,
             },
             statements=[
                 # To quote the last log lines of a failed job in the report.
@@ -95,6 +99,7 @@ class Functions(Construct):
                 know_files,
                 _allow("s3:PutObject", work.arn_for_objects("runs/*/verified/*")),
                 read_marks,
+                *read_index,
             ],
         )
         self.verify_run = self.create(

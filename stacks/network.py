@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 import aws_cdk as cdk
@@ -24,6 +25,12 @@ https://docs.aws.amazon.com/batch/latest/userguide/vpc-interface-endpoints.html
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/vpc-endpoints.html
 """
 
+
+VECTORS_ENDPOINT: Final = "S3Vectors"
+"""Only where there is an index. It has no gateway endpoint, as S3 and DynamoDB have.
+
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/s3-vectors-privatelink.html
+"""
 
 ZONES_OF_AN_UNKNOWN_REGION: Final = 2
 """As many as CDK takes by itself where it does not know the account, and every region has."""
@@ -61,9 +68,10 @@ class Network(Construct):
         self.subnets = ec2.SubnetSelection(subnet_type=kind)
         self.workers = ec2.SecurityGroup(self, "Workers", vpc=self.vpc, description="Stepvec instances: no ingress")
         if is_private:
-            self._add_endpoints()
+            vectors = {VECTORS_ENDPOINT: ec2.InterfaceVpcEndpointAwsService.S3_VECTORS} if config.vector_index else {}
+            self._add_endpoints({**ENDPOINTS, **vectors})
 
-    def _add_endpoints(self) -> None:
+    def _add_endpoints(self, endpoints: Mapping[str, ec2.IInterfaceVpcEndpointService]) -> None:
         group = ec2.SecurityGroup(
             self,
             "EndpointAccess",
@@ -72,7 +80,7 @@ class Network(Construct):
             allow_all_outbound=False,
         )
         group.add_ingress_rule(self.workers, ec2.Port.tcp(443), "HTTPS from the instances")
-        for name, service in ENDPOINTS.items():
+        for name, service in endpoints.items():
             # Not `open`: that would let the whole VPC in.
             self.vpc.add_interface_endpoint(
                 name, service=service, subnets=self.subnets, security_groups=[group], open=False

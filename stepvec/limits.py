@@ -80,6 +80,32 @@ LIST_PAGE_KEYS: Final = 1_000
 GETS_PER_SECOND: Final = 5_500
 """Of one partitioned prefix, to begin with."""
 
+# --- Amazon S3 Vectors -------------------------------------------------------------------------------------
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/s3-vectors-limitations.html; tests/unit/test_vector_index.py
+# compares with botocore's model what that has too.
+VECTOR_DIMENSION: Final = 4_096
+"""Numbers of a vector, at most."""
+VECTOR_KEY_CHARACTERS: Final = 1_024
+VECTORS_PER_PUT: Final = 500
+VECTORS_PER_DELETE: Final = 500
+VECTORS_PER_GET: Final = 100
+VECTORS_PER_LIST: Final = 1_000
+VECTOR_LIST_SEGMENTS: Final = 16
+"""Segments of a parallel listing."""
+VECTORS_PER_QUERY: Final = 100
+"""topK of one QueryVectors."""
+VECTOR_REQUEST_BYTES: Final = 20 * 1024**2
+VECTOR_METADATA_BYTES: Final = 40 * 1024
+"""Filterable and not, together."""
+VECTOR_FILTERABLE_BYTES: Final = 2 * 1024
+VECTOR_METADATA_KEYS: Final = 50
+VECTOR_NON_FILTERABLE_KEYS: Final = 10
+INDEX_WRITES_PER_SECOND: Final = 1_000
+"""PutVectors and DeleteVectors requests of one index."""
+INDEX_VECTORS_PER_SECOND: Final = 2_500
+"""Vectors put and deleted in one index: what bounds a run that fills it."""
+INDEX_VECTORS: Final = 2_000_000_000
+
 # --- Amazon CloudWatch -------------------------------------------------------------------------------------
 # https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
 LOG_RETENTION_DAYS: Final = (

@@ -87,6 +87,9 @@ def _ask(
         errors.print(f"  bucket {name}: {_about(count)} versions of objects", highlight=False, soft_wrap=True)
     for name, count in stored.tables.items():
         errors.print(f"  table {name}: {_about(count)} rows", highlight=False, soft_wrap=True)
+    for name, count in stored.vector_buckets.items():
+        told = f"  vector bucket {name.rpartition('/')[2]}: {_about(count)} vectors"
+        errors.print(told, highlight=False, soft_wrap=True)
     for name in stored.keys:
         errors.print(f"  key {name}", highlight=False, soft_wrap=True)
     if confirm is None and sys.stdin.isatty():

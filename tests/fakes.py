@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import IO, Any
 
 from stepvec.adapters.object_store import ObjectPage, ObjectStore, ObjectVersion
+from stepvec.adapters.vector_index import VectorIndex
 from stepvec.adapters.vector_table import VectorTable
 from stepvec.errors import StorageError
+from stepvec.rows.indexed import IndexedVector, VectorToIndex
 from stepvec.rows.item import RowMetadata, VectorItem
 from stepvec.runs.layout import RunLayout, S3Uri
 from stepvec.runs.listing import ListedImage
@@ -78,6 +80,21 @@ class MemoryStore(ObjectStore):
 
 def _is_after(key: str, after: str) -> bool:
     return key.encode() > after.encode()
+
+
+@dataclass
+class MemoryIndex(VectorIndex):
+    """A VectorIndex over a dict of entries by image id."""
+
+    held: dict[str, IndexedVector] = field(default_factory=dict)
+
+    def entries(self, image_ids: Iterable[str]) -> Iterator[dict[str, IndexedVector]]:
+        ids = list(image_ids)
+        for start in range(0, len(ids), 100):
+            yield {name: self.held[name] for name in ids[start : start + 100] if name in self.held}
+
+    def put(self, vectors: Sequence[VectorToIndex]) -> None:
+        self.held.update({vector.entry.image_id: vector.entry for vector in vectors})
 
 
 @dataclass

@@ -11,11 +11,12 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from lambdas.shard_images.sharder import STOP_BEFORE_MILLISECONDS, Sharder
 from stepvec import codec
-from stepvec.adapters.clients import dynamodb_client, s3_client
+from stepvec.adapters.clients import dynamodb_client, s3_client, s3vectors_client
 from stepvec.adapters.environment import read_environment
 from stepvec.adapters.object_store import ObjectStore
 from stepvec.adapters.run_files import read_run_input
 from stepvec.adapters.telemetry import logger, measure, metrics
+from stepvec.adapters.vector_index import VectorIndex
 from stepvec.adapters.vector_table import VectorTable
 from stepvec.metrics import IMAGES_UNCHANGED, SHARDS_MADE
 from stepvec.runs.layout import RunLayout
@@ -30,11 +31,14 @@ class Settings:
     table: str
     model: str
     worker_version: str
+    vector_index: str = ""
+    """ARN of the index of S3 Vectors; "" where there is none."""
 
 
 settings = read_environment(Settings, os.environ)
 store = ObjectStore(s3_client(connections=16))
 dynamodb = dynamodb_client(connections=8)
+index = VectorIndex(s3vectors_client(connections=8), settings.vector_index) if settings.vector_index else None
 
 
 @logger.inject_lambda_context
@@ -45,7 +49,7 @@ def handle(event: dict[str, Any], context: LambdaContext) -> Any:
     layout = RunLayout(settings.work_bucket, str(given.state["run"]))
     table = VectorTable(dynamodb, given.table)
     run_input = read_run_input(store, layout)
-    sharder = Sharder(store, table, layout, run_input, given.model, worker=settings.worker_version)
+    sharder = Sharder(store, table, layout, run_input, given.model, worker=settings.worker_version, index=index)
     state = _state(given.state, sharder, layout)
     after = sharder.run(state, time_is_short=lambda: context.get_remaining_time_in_millis() < STOP_BEFORE_MILLISECONDS)
     measure(IMAGES_UNCHANGED, after.counts.unchanged - state.counts.unchanged)

@@ -17,8 +17,10 @@ from typing import Final
 
 from lambdas.shard_images.window import Identified, balance, identify, partition_of, refuse_taken_ids, shard_count
 from stepvec.adapters.object_store import ObjectStore
+from stepvec.adapters.vector_index import VectorIndex
 from stepvec.adapters.vector_table import VectorTable
 from stepvec.errors import InvalidInputError
+from stepvec.rows.indexed import IndexedVector
 from stepvec.rows.item import RowMetadata
 from stepvec.runs.known_failures import KnownFailures, known_failures_uri
 from stepvec.runs.layout import RunLayout, S3Uri
@@ -71,6 +73,7 @@ class Sharder:
         model: str,
         *,
         worker: str = "",
+        index: VectorIndex | None = None,
     ) -> None:
         self._store = store
         self._table = table
@@ -78,6 +81,7 @@ class Sharder:
         self._input = run_input
         self._model = model
         self._worker = worker
+        self._index = index
 
     @property
     def first_cursor(self) -> ShardingCursor:
@@ -159,8 +163,10 @@ class Sharder:
         )
 
     def _decide(self, identified: Identified) -> _Decided:
-        images, taken, unchanged = self._leave_out_stored(identified.images)
-        decided = _Decided([], [*identified.refused, *taken], [], unchanged)
+        images, taken, stored = self._leave_out_stored(identified.images)
+        # The worker copies them from their rows: whether they could be read does not matter.
+        to_index = self._not_indexed(stored)
+        decided = _Decided(to_index, [*identified.refused, *taken], [], len(stored) - len(to_index))
         with self._known_failures() as known:
             for image in images:
                 refusal = identified.unreadable.get(image.image_id)
@@ -195,23 +201,40 @@ class Sharder:
             for entries in pool.map(lambda uri: list(self._read_listing(uri)), uris):
                 yield from entries
 
-    def _leave_out_stored(self, images: list[ShardImage]) -> tuple[list[ShardImage], list[ImageFailure], int]:
+    def _leave_out_stored(
+        self, images: list[ShardImage]
+    ) -> tuple[list[ShardImage], list[ImageFailure], list[tuple[ShardImage, RowMetadata]]]:
+        """What is to be embedded, what is refused since another key has its id, and what is stored, with its rows."""
         ids_may_be_taken = self._input.image_id != "key"
         if self._input.reembed and not ids_may_be_taken:
-            return images, [], 0
+            return images, [], []
         metadata: dict[str, RowMetadata] = {}
         # Eventually consistent, at half the price: these rows are from earlier runs.
         for batch in self._table.metadata((image.image_id for image in images), consistent=False):
             metadata.update(batch)
         free, refused = refuse_taken_ids(images, metadata) if ids_may_be_taken else (images, [])
         if self._input.reembed:
-            return free, refused, 0
-        pending = [
-            image
-            for image in free
-            if image.image_id not in metadata or not metadata[image.image_id].is_embedding_of(image.etag, self._model)
+            return free, refused, []
+        pending: list[ShardImage] = []
+        stored: list[tuple[ShardImage, RowMetadata]] = []
+        for image in free:
+            row = metadata.get(image.image_id)
+            if row is not None and row.is_embedding_of(image.etag, self._model):
+                stored.append((image, row))
+            else:
+                pending.append(image)
+        return pending, refused, stored
+
+    def _not_indexed(self, stored: list[tuple[ShardImage, RowMetadata]]) -> list[ShardImage]:
+        """Those of the stored images whose vector is not in the index, or is that of another row; none without one."""
+        if self._index is None:
+            return []
+        entries: dict[str, IndexedVector] = {}
+        for batch in self._index.entries(image.image_id for image, _ in stored):
+            entries.update(batch)
+        return [
+            image for image, row in stored if image.image_id not in entries or not entries[image.image_id].is_of(row)
         ]
-        return pending, refused, len(free) - len(pending)
 
     def _cut(self, pending: list[ShardImage], *, is_last: bool) -> tuple[list[list[ShardImage]], list[ShardImage]]:
         if not is_last and len(pending) < self._input.shard_size:

@@ -33,7 +33,7 @@ def verify_run(
     run_input = read_run_input(store, layout)
     with store.open(layout.shards) as stream:
         entries = codec.from_json(list[ShardEntry], stream.read(), where=str(layout.shards))
-    tally = Tally()
+    tally = Tally(has_index=pipeline.has_index)
     known, worker = RecordSorter(), ""
     with tempfile.TemporaryFile() as failures, ThreadPoolExecutor(READ_THREADS) as pool:
         steps = pool.map(
@@ -142,4 +142,6 @@ def _report(
         failed_before_by_reason=dict(sorted(tally.failed_before_by_reason.items())),
         uniform=tally.uniform,
         uniform_sample=tuple(tally.uniform_sample),
+        indexed=tally.indexed if pipeline.has_index else None,
+        not_indexable=tally.not_indexable,
     )

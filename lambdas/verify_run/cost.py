@@ -16,6 +16,7 @@ from stepvec.estimate import request_counts
 from stepvec.estimate.capacity import Capacity
 from stepvec.estimate.cost import RunUsage, cost_of, vcpu_hour_usd
 from stepvec.estimate.plan import Workload, plan_run
+from stepvec.rows.indexed import put_gb
 from stepvec.rows.item import VectorType
 from stepvec.rows.model import ModelIdentity
 from stepvec.runs.reports import PlannedRun, RunCost
@@ -37,6 +38,11 @@ class Pipeline:
     model: str
     vector_type: VectorType
     capacity: Capacity
+
+    @property
+    def has_index(self) -> bool:
+        """Whether vectors are put into an index of S3 Vectors, too."""
+        return self.capacity.vector_index
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +75,7 @@ def cost_of_run(
         start_vcpu_seconds=request_counts.start_vcpu_seconds(shards=tally.shards, capacity=capacity, steps=steps),
         log_gb=request_counts.log_gb(tally.shards),
         metric_hours=request_counts.metric_hours((times.finished - times.started).total_seconds()),
+        index_put_gb=put_gb(tally.index_puts, tally.index_bytes),
     )
     return cost_of(used, capacity, prices, vcpu_usd=vcpu_hour_usd(capacity, prices))
 

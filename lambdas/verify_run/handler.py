@@ -83,6 +83,7 @@ def _answer(report: RunReport, where: str) -> dict[str, Any]:
         "failed_before": report.failed_before,
         "missing": report.missing,
         "found": report.found,
+        **({} if report.indexed is None else {"indexed": report.indexed}),
         "uniform": report.uniform,
         "ignored": report.ignored,
         "ignored_by_suffix": report.ignored_by_suffix,
@@ -110,6 +111,7 @@ def _measure(report: RunReport) -> None:
     for reason, count in report.failed_by_reason.items():
         measure_part(IMAGES_FAILED_BY_REASON, reason, count)
     for part, usd in report.cost.usd.items():
-        # An unknown price is not written as a metric: 0 would be wrong.
-        if not isinstance(usd, str):
+        # An unknown price is not written as a metric: 0 would be wrong. Nor is an index's part, which would be one more
+        # metric that every deployment pays for.
+        if not isinstance(usd, str) and part in RUN_USD.values:
             measure_part(RUN_USD, part, usd)

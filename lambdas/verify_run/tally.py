@@ -55,12 +55,20 @@ class Tally:
     uniform: int = 0
     uniform_sample: list[str] = field(default_factory=list)
     incomplete_shards: list[IncompleteShard] = field(default_factory=list)
+    indexed: int = 0
+    not_indexable: int = 0
+    index_puts: int = 0
+    index_bytes: int = 0
+    has_index: bool = False
+    """Whether the deployment has an index of S3 Vectors: without one the four before are 0, and nobody is told."""
 
     def add_sharding(self, step: ShardingStep) -> None:
         """Add what ShardImages decided itself. It found the unchanged rows in the table, by key."""
         self.listed += step.unchanged + len(step.refused) + len(step.failed_before)
         self.unchanged += step.unchanged
         self.found += step.unchanged
+        # ShardImages counts as unchanged only what the index has, too.
+        self.indexed += step.unchanged if self.has_index else 0
         self.duplicates += step.duplicates
         self._add_failures(step.refused)
         self.failed_before += len(step.failed_before)
@@ -92,9 +100,13 @@ class Tally:
         self.wrong += verified.wrong
         self.read_units += verified.read_units
         self.verify_seconds += verified.seconds
+        self.indexed += verified.indexed
+        self.not_indexable += verified.not_indexable
         if report is not None:
             self.read_units += report.read_units
             self.write_units += report.write_units
+            self.index_puts += report.index_puts
+            self.index_bytes += report.index_bytes
             # The worker's word, and never more than what the table proves.
             self.uniform += min(report.uniform, verified.embedded)
             self.uniform_sample += report.uniform_sample[: UNIFORM_NAMED - len(self.uniform_sample)]
@@ -162,7 +174,7 @@ class Tally:
         counts = (
             f"listed {self.listed}, embedded {self.embedded}, unchanged {self.unchanged}, failed {self.failed}, "
             f"{before}missing {self.missing}, found {self.found}"
-            f"{uniform}{others if listing.ignored else ''}."
+            f"{f', indexed {self.indexed}' if self.has_index else ''}{uniform}{others if listing.ignored else ''}."
         )
         if self.missing:
             error = next(iter(self.shard_errors.values()), "")

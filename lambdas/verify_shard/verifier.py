@@ -24,7 +24,7 @@ class ImageOutcome(Enum):
     FAILED = auto()
     """The worker says why it has none."""
     MISSING = auto()
-    """No row with the right ETag and Model, and no reason."""
+    """No row with the right ETag and Model, and no reason; or its vector is not in the index that there is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,8 @@ class Expectation:
     model: str
     since: datetime | None = None
     """When re-embedding was requested; None if it was not."""
+    not_indexed: Collection[str] = frozenset()
+    """Ids of rows whose vector should be in the index, and is not."""
 
 
 def outcome(
@@ -44,6 +46,8 @@ def outcome(
     if image.image_id in failed_ids:
         return ImageOutcome.FAILED
     if row is None or not row.is_embedding_of(image.etag, expected.model):
+        return ImageOutcome.MISSING
+    if image.image_id in expected.not_indexed:
         return ImageOutcome.MISSING
     if row.run == expected.run:
         return ImageOutcome.EMBEDDED

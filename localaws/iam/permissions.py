@@ -32,7 +32,8 @@ def requirements_of(operation: Operation, account: str, region: str) -> list[Req
     action = f"{operation.service}:{_ACTION_NAMES.get((operation.service, operation.name), operation.name)}"
     find = _RESOURCES.get(operation.service)
     resources = list(find(operation, f"{region}:{account}")) if find else ["*"]
-    return [Requirement(action, resource, {}) for resource in resources or ["*"]]
+    actions = [action, "s3vectors:GetVectors"] if _reads_vectors(operation) else [action]
+    return [Requirement(needed, resource, {}) for needed in actions for resource in resources or ["*"]]
 
 
 _ACTION_NAMES: Final = {
@@ -114,6 +115,25 @@ def _sns(operation: Operation, _scope: str) -> Iterator[str]:
         yield topic
 
 
+def _s3vectors(operation: Operation, scope: str) -> Iterator[str]:
+    parameters = operation.parameters
+    bucket = (
+        parameters.get("vectorBucketArn")
+        or f"arn:aws:s3vectors:{scope}:bucket/{parameters.get('vectorBucketName', '')}"
+    )
+    name = parameters.get("indexName")
+    # CreateIndex is of the index that it makes.
+    yield parameters.get("indexArn") or (f"{bucket}/index/{name}" if name else bucket)
+
+
+def _reads_vectors(operation: Operation) -> bool:
+    """Whether a listing or a query gives what only GetVectors may read: by its own documentation it needs both."""
+    if operation.service != "s3vectors":
+        return False
+    wanted = {"ListVectors": ("returnData", "returnMetadata"), "QueryVectors": ("returnMetadata", "filter")}
+    return any(operation.parameters.get(name) for name in wanted.get(operation.name, ()))
+
+
 def _sts(operation: Operation, _scope: str) -> Iterator[str]:
     if "RoleArn" in operation.parameters:
         yield operation.parameters["RoleArn"]
@@ -125,6 +145,7 @@ _RESOURCES: Final[dict[str, Callable[[Operation, str], Iterator[str]]]] = {
     "events": _events,
     "lambda": _lambda,
     "logs": _logs,
+    "s3vectors": _s3vectors,
     "sns": _sns,
     "sqs": _sqs,
     "states": _states,

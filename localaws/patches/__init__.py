@@ -47,6 +47,7 @@ from localaws.patches import (  # noqa: E402
     storage,
     table_exports,
     triggers,
+    vector_indexes,
 )
 
 PATCHES: Final[dict[str, Callable[[], None]]] = {
@@ -54,6 +55,7 @@ PATCHES: Final[dict[str, Callable[[], None]]] = {
     **storage.PATCHES,
     **rows.PATCHES,
     **table_exports.PATCHES,
+    **vector_indexes.PATCHES,
     **batch.PATCHES,
     **functions.PATCHES,
     **states_clients.PATCHES,

@@ -65,6 +65,16 @@ def dynamodb_client(connections: int = 10) -> DynamoDBClient:
     return client
 
 
+def s3vectors_client(connections: int = 10) -> Any:
+    """An S3 Vectors client for up to `connections` threads, of the region and endpoint that the environment names.
+
+    Like dynamodb_client it sends a request once (VectorIndex retries), without validating what is ours: that would look
+    at each of a vector's numbers.
+    """
+    config = _config(connections, attempts=1, parameter_validation=False, user_agent=_USER_AGENT)
+    return _client("s3vectors", config)
+
+
 def logs_client() -> CloudWatchLogsClient:
     """A CloudWatch Logs client, of the region and endpoint that the environment names."""
     client: CloudWatchLogsClient = _client("logs", _config(1))

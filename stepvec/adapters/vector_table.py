@@ -20,6 +20,7 @@ from stepvec.rows.item import (
     PARTITION_KEY,
     RowMetadata,
     VectorItem,
+    decode_item,
     decode_metadata,
     encode_item,
     write_units,
@@ -68,6 +69,11 @@ class VectorTable:
             for wave in batches(batches(image_ids, BATCH_GET_ITEMS), self._threads * 2):
                 yield from pool.map(lambda ids: self._metadata_batch(ids, consistent=consistent), wave)
 
+    def items(self, image_ids: Iterable[str]) -> Iterator[VectorItem]:
+        """The rows that exist, vectors included, strongly consistent. Raises StorageError; RecordError for bad rows."""
+        for ids in batches(image_ids, BATCH_GET_ITEMS):
+            yield from map(decode_item, self._batch(ids, {"ConsistentRead": True}))
+
     def put(self, item: VectorItem, *, over: RowMetadata | None = None) -> RowMetadata | None:
         """Write one row, unless that of a newer version of its object is there: then the metadata of that one.
 
@@ -105,18 +111,17 @@ class VectorTable:
         return None
 
     def _metadata_batch(self, image_ids: list[str], *, consistent: bool) -> dict[str, RowMetadata]:
+        projection = {"ProjectionExpression": ", ".join(_NAMES), "ExpressionAttributeNames": _NAMES}
+        items = self._batch(image_ids, {"ConsistentRead": consistent, **projection})
+        return {row.image_id: row for row in map(decode_metadata, items)}
+
+    def _batch(self, image_ids: list[str], options: dict[str, Any]) -> list[Any]:
+        """The items of up to 100 ids, as a BatchGetItem with these options gives them."""
         keys: list[Any] = [{PARTITION_KEY: {"S": image_id}} for image_id in dict.fromkeys(image_ids)]
         what = f"reading rows of table {self._name}"
-        metadata: dict[str, RowMetadata] = {}
+        items: list[Any] = []
         for attempt in range(MAX_ATTEMPTS):
-            request: Any = {
-                self._name: {
-                    "Keys": keys,
-                    "ConsistentRead": consistent,
-                    "ProjectionExpression": ", ".join(_NAMES),
-                    "ExpressionAttributeNames": _NAMES,
-                }
-            }
+            request: Any = {self._name: {"Keys": keys, **options}}
             answer = self._retried(
                 what,
                 lambda request=request: self._client.batch_get_item(  # type: ignore[misc]
@@ -125,12 +130,10 @@ class VectorTable:
             )
             with self._lock:
                 self.read_units += _capacity(answer)
-            for item in answer["Responses"].get(self._name, []):
-                row = decode_metadata(item)
-                metadata[row.image_id] = row
+            items += answer["Responses"].get(self._name, [])
             unprocessed = answer["UnprocessedKeys"].get(self._name)
             if not unprocessed:
-                return metadata
+                return items
             keys = list(unprocessed["Keys"])
             self._sleep(backoff_seconds(attempt))
         raise self._starved(what, f"{len(keys)} rows were left unprocessed")

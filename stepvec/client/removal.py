@@ -17,6 +17,7 @@ from stepvec.errors import InvalidInputError, StorageError
 BUCKET: Final = "AWS::S3::Bucket"
 TABLES: Final = frozenset({"AWS::DynamoDB::Table", "AWS::DynamoDB::GlobalTable"})
 KEY: Final = "AWS::KMS::Key"
+VECTOR_BUCKET: Final = "AWS::S3Vectors::VectorBucket"
 MACHINE: Final = "AWS::StepFunctions::StateMachine"
 MAX_COUNTED: Final = 100_000
 """Objects and rows that are counted before someone is asked; with more it says "more than"."""
@@ -33,12 +34,14 @@ Client = Callable[[str], Any]
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What a data stack holds: buckets and tables that the stack made, with how much is in each, and keys."""
+    """What a data stack holds: buckets, tables and indexes that it made, with how much is in each, and keys."""
 
     buckets: dict[str, int]
     """Versions of objects by bucket, up to MAX_COUNTED + 1."""
     tables: dict[str, int]
     keys: tuple[str, ...]
+    vector_buckets: dict[str, int]
+    """Vectors by the ARN of a vector bucket, up to MAX_COUNTED + 1: in all its indexes, those of earlier models too."""
 
 
 def find_stored(client: Client, data_stack: str) -> Stored:
@@ -48,6 +51,9 @@ def find_stored(client: Client, data_stack: str) -> Stored:
         buckets={name: _count_versions(client("s3"), name) for kind, name in resources if kind == BUCKET},
         tables={name: _count_rows(client("dynamodb"), name) for kind, name in resources if kind in TABLES},
         keys=tuple(name for kind, name in resources if kind == KEY),
+        vector_buckets={
+            name: _count_vectors(client("s3vectors"), name) for kind, name in resources if kind == VECTOR_BUCKET
+        },
     )
 
 
@@ -107,6 +113,9 @@ def delete_stored(
     for table in stored.tables:
         on_step(f"Deleting the table {table}")
         _delete_table(client("dynamodb"), table)
+    for bucket in stored.vector_buckets:
+        on_step(f"Deleting the vector bucket {bucket.rpartition('/')[2]} with its indexes")
+        _delete_vector_bucket(client("s3vectors"), bucket)
     for key in stored.keys:
         on_step(f"Scheduling the deletion of the key {key} in {KEY_WAITING_DAYS} days")
         _delete_key(client("kms"), key)
@@ -154,6 +163,36 @@ def _count_rows(dynamodb: Any, table: str) -> int:
         if error_code(error) not in _GONE:
             raise
     return count
+
+
+def _indexes(vectors: Any, bucket: str) -> Iterator[str]:
+    """The ARN of each index of the vector bucket of this ARN; nothing where it is gone."""
+    try:
+        for page in vectors.get_paginator("list_indexes").paginate(vectorBucketArn=bucket):
+            yield from (index["indexArn"] for index in page["indexes"])
+    except ClientError as error:
+        if error_code(error) not in _GONE:
+            raise
+
+
+def _count_vectors(vectors: Any, bucket: str) -> int:
+    count = 0
+    for index in _indexes(vectors, bucket):
+        for page in vectors.get_paginator("list_vectors").paginate(indexArn=index):
+            count += len(page["vectors"])
+            if count > MAX_COUNTED:
+                return count
+    return count
+
+
+def _delete_vector_bucket(vectors: Any, bucket: str) -> None:
+    for index in list(_indexes(vectors, bucket)):
+        vectors.delete_index(indexArn=index)
+    try:
+        vectors.delete_vector_bucket(vectorBucketArn=bucket)
+    except ClientError as error:
+        if error_code(error) not in _GONE:
+            raise
 
 
 def _delete_bucket(s3: Any, bucket: str) -> None:

@@ -14,7 +14,8 @@ class Capacity:
     device: "cpu" or "gpu". jobs: concurrent jobs of `vcpus_per_job` each, on Spot or on-demand instances of
     `families` with a root volume of `root_volume_gib`. shard_size: images per job unless an input says otherwise.
     vcpu_hour_usd: the deployment's own price of a vCPU-hour; 0 if it has none. table_write_units, table_read_units:
-    what the table takes a second when it is new; stored only where it was warmed.
+    what the table takes a second when it is new; stored only where it was warmed. vector_index: whether vectors are put
+    into an index of S3 Vectors, too.
     """
 
     device: str
@@ -27,6 +28,7 @@ class Capacity:
     vcpu_hour_usd: float
     table_write_units: int = field(default=NEW_TABLE_WRITE_UNITS_PER_SECOND, metadata={"omit_default": True})
     table_read_units: int = field(default=NEW_TABLE_READ_UNITS_PER_SECOND, metadata={"omit_default": True})
+    vector_index: bool = field(default=False, metadata={"omit_default": True})
 
     @property
     def vcpus(self) -> int:

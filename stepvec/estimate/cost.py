@@ -8,7 +8,7 @@ from typing import Final
 
 from stepvec.estimate.capacity import Capacity
 from stepvec.estimate.prices import Prices
-from stepvec.runs.reports import RunCost
+from stepvec.runs.reports import INDEX_SERVICE, RunCost
 
 UNKNOWN: Final = "unknown"
 
@@ -21,7 +21,8 @@ class RunUsage:
     """The AWS resources that a run uses, planned or actual.
 
     vcpu_seconds: of jobs, from the start of the container to its end. start_vcpu_seconds: of instances before their
-    first job and after their last. metric_hours: hours of each custom metric, added up. None: unknown.
+    first job and after their last. metric_hours: hours of each custom metric, added up. index_put_gb: put into an index
+    of S3 Vectors, where there is one. None: unknown.
     """
 
     write_units: float
@@ -35,6 +36,7 @@ class RunUsage:
     start_vcpu_seconds: float
     log_gb: float
     metric_hours: float | None
+    index_put_gb: float = 0.0
 
     @property
     def vcpu_hours(self) -> float | None:
@@ -77,7 +79,12 @@ def cost_of(usage: RunUsage, capacity: Capacity, prices: Prices, *, vcpu_usd: fl
             (usage.metric_hours, _per_hour(prices.each("metric_month"))),
         ),
     }
-    rounded = {name: UNKNOWN if amount is None else round(amount, 6) for name, amount in asdict(usage).items()}
+    amounts = asdict(usage)
+    if capacity.vector_index:
+        usd[INDEX_SERVICE] = _amount((usage.index_put_gb, prices.each("s3_vectors_put_gb")))
+    else:
+        del amounts["index_put_gb"]
+    rounded = {name: UNKNOWN if amount is None else round(amount, 6) for name, amount in amounts.items()}
     return RunCost(usage=rounded, usd=usd, total_usd=total(usd), prices=prices.as_of)
 
 

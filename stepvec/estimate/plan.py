@@ -16,9 +16,11 @@ from stepvec.estimate.cost import UNKNOWN, RunUsage, cost_of, total, vcpu_hour_a
 from stepvec.estimate.prices import Prices
 from stepvec.limits import (
     GETS_PER_SECOND,
+    INDEX_VECTORS_PER_SECOND,
     SUBMIT_JOBS_PER_SECOND,
     TABLE_UNITS_PER_SECOND,
 )
+from stepvec.rows.indexed import put_gb
 from stepvec.rows.item import VectorType
 from stepvec.rows.model import ModelIdentity
 from stepvec.rows.units import Rows
@@ -28,6 +30,7 @@ from stepvec.runs.reports import RunCost
 VCPUS: Final = "vcpus"
 TABLE_WRITES: Final = "table_writes"
 TABLE_READS: Final = "table_reads"
+INDEX_VECTORS: Final = "index_vectors"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,7 @@ class Plan:
 
     jobs: concurrent, of `shards` in total. images_per_second: while jobs run; `bound_by` names the bottleneck among
     `limits`. seconds: by step of the run, in order. at_most_usd: the total if every instance were on demand.
-    kept_usd_a_month: monthly storage cost of the rows. notes: assumptions, and what would help.
+    kept_usd_a_month: monthly storage cost of the rows, and of their index. notes: assumptions, and what would help.
     """
 
     images: int
@@ -118,6 +121,9 @@ def plan_run(
         ),
         log_gb=request_counts.log_gb(shards),
         metric_hours=None if total_seconds is None else request_counts.metric_hours(total_seconds),
+        index_put_gb=put_gb(request_counts.index_puts(workload.images, shards), rows.index_bytes(workload.key_bytes))
+        if capacity.vector_index
+        else 0.0,
     )
     at_most = cost_of(used, capacity, prices, vcpu_usd=vcpu_hour_at_most(capacity, prices))
     return Plan(
@@ -138,7 +144,7 @@ def plan_run(
         total_seconds=_told(total_seconds),
         cost=cost_of(used, capacity, prices, vcpu_usd=vcpu_hour_usd(capacity, prices)),
         at_most_usd=at_most.total_usd,
-        kept_usd_a_month=_kept(rows.stored_gb(workload.key_bytes), prices),
+        kept_usd_a_month=_kept(rows, workload, capacity, prices),
         notes=_notes(capacity, worker, throughput.steps, prices, pace),
     )
 
@@ -169,6 +175,7 @@ def _pace(
         # While jobs run, workers look for rows, and VerifyShard reads those of shards that are done.
         TABLE_READS: capacity.table_read_units * images / (images * request_counts.WORKER_READ_UNITS + reads),
         "s3_gets": float(GETS_PER_SECOND),
+        **({INDEX_VECTORS: float(INDEX_VECTORS_PER_SECOND)} if capacity.vector_index else {}),
     }
     if worker is None:
         return _Pace(limits, UNKNOWN, None, None, None)
@@ -202,9 +209,12 @@ def _jobs_seconds(pace: _Pace, capacity: Capacity) -> float | None:
     return None if pace.vcpu_seconds is None else pace.vcpu_seconds / capacity.vcpus_per_job
 
 
-def _kept(stored_gb: float, prices: Prices) -> float | str:
-    each = (prices.each("dynamodb_storage"), prices.each("dynamodb_recovery"))
-    return total({str(number): UNKNOWN if usd is None else stored_gb * usd for number, usd in enumerate(each)})
+def _kept(rows: Rows, workload: Workload, capacity: Capacity, prices: Prices) -> float | str:
+    stored_gb = rows.stored_gb(workload.key_bytes)
+    each = [(stored_gb, prices.each("dynamodb_storage")), (stored_gb, prices.each("dynamodb_recovery"))]
+    if capacity.vector_index:
+        each.append((rows.index_bytes(workload.key_bytes) / 1e9, prices.each("s3_vectors_storage")))
+    return total({str(number): UNKNOWN if usd is None else gb * usd for number, (gb, usd) in enumerate(each)})
 
 
 def _notes(
@@ -227,6 +237,12 @@ def _notes(
         )
     if pace.bound_by in {TABLE_WRITES, TABLE_READS} and pace.limits[VCPUS]:
         notes.append(_warm(capacity, pace))
+    if pace.bound_by == INDEX_VECTORS and worker is not None:
+        enough = math.ceil(INDEX_VECTORS_PER_SECOND / (worker.images_per_vcpu_second * capacity.vcpus_per_job))
+        notes.append(
+            f"An index of S3 Vectors takes {INDEX_VECTORS_PER_SECOND:,} vectors a second, and jobs that wait for it "
+            f'are paid: "max_concurrency": {enough} in cdk.json is as fast, and cheaper.'
+        )
     if capacity.is_table_warmed:
         notes.append("AWS charges for warm_throughput once; that price is unknown, and not in the plan.")
     return tuple(notes)

@@ -11,6 +11,7 @@ from typing import Final
 from stepvec.estimate.capacity import Capacity, StepThroughput
 from stepvec.limits import LIST_PAGE_KEYS
 from stepvec.metrics import MAX_RUN_METRICS
+from stepvec.rows.indexed import VECTORS_A_PUT
 from stepvec.runs.listing import LISTING_FILE_LINES
 from stepvec.runs.reports import PROGRESS_SECONDS
 
@@ -94,6 +95,11 @@ def s3_puts(listed: int, shards: int, job_seconds: float | None) -> int | None:
     pages, files = math.ceil(listed / LIST_PAGE_KEYS), math.ceil(listed / LISTING_FILE_LINES)
     progress = math.ceil(job_seconds / PROGRESS_SECONDS)
     return pages + files * PUTS_OF_A_FILE + shards * PUTS_OF_A_SHARD + progress + REQUESTS_OF_A_RUN
+
+
+def index_puts(images: int, shards: int) -> int:
+    """PutVectors requests of jobs that put so many vectors: full ones, and what is left at the end of each shard."""
+    return math.ceil(images / VECTORS_A_PUT) + shards
 
 
 def start_vcpu_seconds(*, shards: int, capacity: Capacity, steps: StepThroughput) -> float:

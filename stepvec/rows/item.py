@@ -63,6 +63,11 @@ class VectorItem:
                 remedy="Embed the image again with Reembed.",
             )
 
+    @property
+    def is_zero(self) -> bool:
+        """Whether every number is 0: such a vector has no direction."""
+        return not any(self.vector)
+
 
 @dataclass(frozen=True, slots=True)
 class RowMetadata:
@@ -122,7 +127,7 @@ def encode_item(item: VectorItem) -> dict[str, AttributeValue]:
         "Vector": {"B": item.vector},
         "DataType": {"S": item.data_type},
         "Dimension": {"N": str(item.dimension)},
-        "Created": {"S": item.created.astimezone(UTC).isoformat(timespec="milliseconds")},
+        "Created": {"S": _created(item)},
         "Key": {"S": item.key},
         "ETag": {"S": item.etag},
         "Model": {"S": item.model},
@@ -169,6 +174,19 @@ def decode_metadata(item: Mapping[str, AttributeValue]) -> RowMetadata:
     )
 
 
+def metadata_of(item: VectorItem) -> RowMetadata:
+    """The metadata of the row that the item becomes."""
+    return RowMetadata(
+        image_id=item.image_id,
+        key=item.key,
+        etag=item.etag,
+        model=item.model,
+        run=item.run,
+        modified=None if item.modified is None else int(item.modified.timestamp()),
+        created=_created(item),
+    )
+
+
 def item_bytes(item: Mapping[str, AttributeValue]) -> int:
     """Size of an item by DynamoDB's rule: each name, and each value's bytes; a number ~1 byte per 2 digits + 1.
 
@@ -182,6 +200,10 @@ def item_bytes(item: Mapping[str, AttributeValue]) -> int:
 def write_units(item: Mapping[str, AttributeValue]) -> int:
     """Write units that one put of the item costs: one for each started KB."""
     return math.ceil(item_bytes(item) / WRITE_UNIT_BYTES)
+
+
+def _created(item: VectorItem) -> str:
+    return item.created.astimezone(UTC).isoformat(timespec="milliseconds")
 
 
 def _value_bytes(value: AttributeValue) -> int:

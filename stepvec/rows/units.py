@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from stepvec.limits import EXECUTION_NAME_CHARACTERS, READ_UNIT_BYTES, WRITE_UNIT_BYTES
+from stepvec.rows.indexed import IndexedVector, logical_bytes
 from stepvec.rows.item import BYTES_PER_NUMBER, VectorItem, VectorType, encode_item, item_bytes
 
 ETAG_CHARACTERS: Final = 38
@@ -24,6 +25,11 @@ class Rows:
     model: str
     dimension: int
     vector_type: VectorType
+
+    def index_bytes(self, key_bytes: Mapping[int, int]) -> int:
+        """Logical bytes that all vectors take in an index of S3 Vectors, as float32 whatever the rows' type."""
+        entry = IndexedVector("", "", "e" * ETAG_CHARACTERS, self.model, "2026-01-01T00:00:00.000+00:00")
+        return sum(images * (logical_bytes(self.dimension, entry) + length) for length, images in key_bytes.items())
 
     def row_bytes(self, key_bytes: int) -> int:
         """Size of the row of a key of `key_bytes` bytes, which is also its image's id."""

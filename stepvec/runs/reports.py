@@ -12,6 +12,8 @@ PROGRESS_SECONDS: Final = 5.0
 """How often a worker writes how far it is."""
 SERVICES: Final = ("batch", "addresses_and_disks", "dynamodb", "s3", "step_functions", "lambda", "cloudwatch")
 """The parts of a run's cost."""
+INDEX_SERVICE: Final = "s3_vectors"
+"""Another part, of deployments that put vectors into an index."""
 MISSING_NAMED: Final = 20
 """Missing keys that a verified shard, or a report, names."""
 UNIFORM_NAMED: Final = 20
@@ -74,6 +76,10 @@ class ShardReport:
     """Of those embedded by the attempt that wrote this: images whose decoded pixels all have one colour."""
     uniform_sample: tuple[str, ...] = field(default=(), metadata={"omit_default": True})
     """A few of their keys."""
+    index_puts: int = field(default=0, metadata={"omit_default": True})
+    """PutVectors requests of the attempt that wrote this."""
+    index_bytes: int = field(default=0, metadata={"omit_default": True})
+    """Logical bytes that they put, by S3 Vectors' published rule."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +110,10 @@ class VerifiedShard:
     """ARN of the shard's child execution; "" in records of older versions."""
     log: str = ""
     """Page of the log of the job that failed; "" if it did not, or wrote none."""
+    indexed: int = field(default=0, metadata={"omit_default": True})
+    """Of `found`: rows whose vector the index has, by key, with their ETag, Model and Created."""
+    not_indexable: int = field(default=0, metadata={"omit_default": True})
+    """Of `found`: rows whose vector is all zeros, which no index by cosine takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,3 +207,8 @@ class RunReport:
     """Of those embedded: images whose decoded pixels all have one colour, so that their vectors say nothing."""
     uniform_sample: tuple[str, ...] = ()
     """A few of their keys."""
+    indexed: int | None = field(default=None, metadata={"omit_default": True})
+    """Of `found`: rows whose vector the index of S3 Vectors has, by key, with their ETag, Model and Created. An image
+    with a row whose vector is not there is missing. None where the deployment has no index."""
+    not_indexable: int = field(default=0, metadata={"omit_default": True})
+    """Of `found`: rows whose vector is all zeros, which no index by cosine takes."""

@@ -163,6 +163,9 @@ def print_report(report: RunReport, console: Console = errors) -> None:
         named += ["..."] if report.uniform > len(named) else []
         line = f"Uniform: {report.uniform:,} embedded images have one colour, and say nothing: {', '.join(named)}"
         tell(line, console)
+    if report.indexed is not None:
+        zeros = f"; {report.not_indexable:,} vectors of zeros are not taken" if report.not_indexable else ""
+        console.print(f"Indexed in S3 Vectors: {report.indexed:,}{zeros}", highlight=False)
     console.print(f"Model {report.model}, {report.vector_type}", highlight=False)
     for shard in report.incomplete_shards[:SHARDS_SHOWN]:
         console.print(

@@ -23,7 +23,7 @@ CHOICES: tuple[tuple[dict[str, Any], ...], ...] = (
     ({}, {"schedule": "rate(1 day)", "schedule_paths": ["images"]}),
     ({}, {"upload_trigger": True}),
 )
-SECURED: dict[str, Any] = {"kms": True, "xray": True}
+SECURED: dict[str, Any] = {"kms": True, "xray": True, "vector_index": "s3vectors"}
 """No resource depends on these and on two of the choices: they are on in every other combination."""
 
 

@@ -13,6 +13,8 @@ DATA_TYPES: Final = {
     "AWS::S3::Bucket": "buckets",
     "AWS::DynamoDB::GlobalTable": "the table",
     "AWS::KMS::Key": "the key",
+    "AWS::S3Vectors::VectorBucket": "the vector bucket",
+    "AWS::S3Vectors::Index": "the index",
     "AWS::Logs::LogGroup": "log groups",
     "AWS::SQS::Queue": "queued messages",
 }
@@ -35,6 +37,8 @@ WORDS: Final = {
     "AWS::Lambda::Function": "function",
     "AWS::Logs::LogGroup": "log group",
     "AWS::S3::Bucket": "bucket",
+    "AWS::S3Vectors::Index": "vector index",
+    "AWS::S3Vectors::VectorBucket": "vector bucket",
     "AWS::SNS::Subscription": "subscription",
     "AWS::SNS::Topic": "topic",
     "AWS::SQS::Queue": "queue",

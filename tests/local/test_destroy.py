@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,7 @@ class Account:
 
 @pytest.mark.parametrize("name", ["Stepvec", "Photos"])
 def test_nothing_stored_goes_without_data_and_all_of_it_with(tmp_path: Path, name: str) -> None:
-    settings = json.dumps({"name": name})
+    settings = json.dumps({"name": name, "vector_index": "s3vectors"})
     with local_up(tmp_path, STEPVEC_SETTINGS=settings) as exported:
         account = Account(exported, settings)
         s3, bucket, work = account.client("s3"), exported["STEPVEC_IMAGE_BUCKET"], exported["STEPVEC_WORK_BUCKET"]
@@ -77,6 +78,7 @@ def test_nothing_stored_goes_without_data_and_all_of_it_with(tmp_path: Path, nam
         told = " ".join(refused.stderr.split())
         assert f"bucket {bucket}: 5 versions of objects" in told
         assert f"table {exported['STEPVEC_TABLE']}: 1 rows" in told
+        assert re.search(r"vector bucket \S+: 1 vectors", told)
         assert f"Type {name}Data, or give --confirm {name}Data" in told
         assert account.destroy("--data", "--yes").returncode == 1, "--yes is no confirmation of a loss"
         assert account.destroy("--data", "--confirm", f"{name}Pipeline").returncode == 1
@@ -93,6 +95,7 @@ def test_nothing_stored_goes_without_data_and_all_of_it_with(tmp_path: Path, nam
         assert account.stacks() == set()
         left = {entry["Name"] for entry in s3.list_buckets()["Buckets"]}
         assert not {bucket, work} & left
+        assert account.client("s3vectors").list_vector_buckets()["vectorBuckets"] == []
         with pytest.raises(ClientError, match="ResourceNotFoundException"):
             account.rows()
         again = account.destroy("--data", "--confirm", f"{name}Data")

@@ -66,6 +66,32 @@ def test_time_is_that_of_the_waves_of_jobs() -> None:
     assert (made.images_per_second, made.bound_by) == (200.0, "vcpus")
 
 
+def test_an_index_costs_what_is_put_and_bounds_the_pace() -> None:
+    made, without = plan(vector_index=True), plan()
+    # 200 full requests and one a shard, each of some 2.2 KB a vector.
+    size = Rows(MODEL, 512, "float32").index_bytes({60: 20_000})
+    assert 20_000 * 2_200 < size < 20_000 * 2_250
+    assert made.cost.usage["index_put_gb"] == pytest.approx(size / 1e9)
+    assert made.cost.usd["s3_vectors"] == pytest.approx(size / 1e9 * 0.20)
+    assert float(made.kept_usd_a_month) == pytest.approx(float(without.kept_usd_a_month) + size / 1e9 * 0.06)
+    assert made.bound_by == without.bound_by == "vcpus"
+    assert "index_vectors" not in without.limits
+    assert not {"index_put_gb", "s3_vectors"} & {*without.cost.usage, *without.cost.usd}
+    # A table that takes more than the index does.
+    busy: dict[str, Any] = {"jobs": 200, "table_write_units": 40_000, "table_read_units": 40_000}
+    fast = plan(2_000_000, vector_index=True, **busy)
+    assert (fast.bound_by, fast.images_per_second) == ("index_vectors", 2_500.0)
+    assert any('"max_concurrency": 125 ' in note for note in fast.notes)
+    capped = plan(2_000_000, vector_index=True, **{**busy, "jobs": 125})
+    assert capped.images_per_second == 2_500.0
+    assert float(capped.cost.total_usd) < float(fast.cost.total_usd)
+
+
+def test_few_vectors_a_put_are_charged_as_128_kb() -> None:
+    made = plan(20, shard_size=1, vector_index=True)
+    assert made.cost.usage["index_put_gb"] == pytest.approx(21 * 128 * 1024 / 1e9, abs=1e-6)
+
+
 def test_usage_and_cost_are_what_they_are_by_hand() -> None:
     cost = plan().cost
     assert cost.usage == {

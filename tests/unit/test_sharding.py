@@ -15,6 +15,7 @@ from lambdas.shard_images import window as window_module
 from lambdas.shard_images.sharder import Sharder
 from lambdas.shard_images.window import balance, identify, shard_count
 from stepvec.errors import InvalidInputError
+from stepvec.rows.indexed import entry_of
 from stepvec.rows.item import RowMetadata
 from stepvec.runs.known_failures import dump_known, known_failures_uri, record_of
 from stepvec.runs.layout import S3Uri
@@ -22,7 +23,7 @@ from stepvec.runs.listing import ListedImage, ShardImage, archived, dump_listing
 from stepvec.runs.outcome import FailureReason, ImageFailure
 from stepvec.runs.run_input import parse_run_input
 from stepvec.runs.steps import ListingCounts, ShardingCounts, ShardingState
-from tests.fakes import LAYOUT, MODEL, MemoryStore, MemoryTable
+from tests.fakes import LAYOUT, MODEL, MemoryIndex, MemoryStore, MemoryTable
 
 
 def listed(*keys: str) -> list[ListedImage]:
@@ -33,7 +34,13 @@ class Run:
     """One sharding run over listing files in memory."""
 
     def __init__(
-        self, files: list[list[ListedImage]], table: MemoryTable | None = None, *, worker: str = "", **options: Any
+        self,
+        files: list[list[ListedImage]],
+        table: MemoryTable | None = None,
+        *,
+        worker: str = "",
+        index: MemoryIndex | None = None,
+        **options: Any,
     ) -> None:
         self.store, self.table = MemoryStore(), table or MemoryTable()
         for number, images in enumerate(files):
@@ -42,7 +49,7 @@ class Run:
         run_input = parse_run_input(
             {**where, **options}, image_bucket="images", work_bucket="work", default_shard_size=5000
         )
-        self.sharder = Sharder(self.store, self.table, LAYOUT, run_input, MODEL, worker=worker)
+        self.sharder = Sharder(self.store, self.table, LAYOUT, run_input, MODEL, worker=worker, index=index)
         self.state = ShardingState(
             run="r",
             started="2026-11-22T00:00:00Z",
@@ -94,6 +101,24 @@ def test_every_listed_image_is_in_one_shard_and_has_its_key_as_id() -> None:
     assert run.keys == ["a/1.jpg", "a/2.jpg", "b/1.jpg"]
     assert all(image.image_id == image.key for shard in run.shards for image in shard)
     run.assert_accounted()
+
+
+def test_what_the_index_lacks_is_in_a_shard_whatever_can_be_read_of_it() -> None:
+    table = MemoryTable()
+    names = ("same", "lacking", "older", "frozen")
+    for name in names:
+        key = f"{name}.jpg"
+        table.stored[key] = RowMetadata(key, key, f"etag-of-{key}", MODEL, "r0", created="now")
+    held = {row.image_id: entry_of(row) for row in table.stored.values() if row.image_id in ("same.jpg", "older.jpg")}
+    held["older.jpg"] = replace(held["older.jpg"], created="before")
+    frozen = ListedImage("frozen.jpg", 10, "etag-of-frozen.jpg", archived("GLACIER"))
+    files = [[*listed("same.jpg", "lacking.jpg", "older.jpg", "new.jpg"), frozen]]
+    run = Run(files, table, index=MemoryIndex(held)).finish()
+    assert run.keys == ["frozen.jpg", "lacking.jpg", "new.jpg", "older.jpg"]
+    assert run.state.counts.unchanged == 1
+    run.assert_accounted()
+    without = Run(files, table).finish()
+    assert (without.keys, without.state.counts.unchanged) == (["new.jpg"], 4)
 
 
 @pytest.mark.parametrize("in_rounds", [False, True])

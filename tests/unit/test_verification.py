@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 from lambdas.verify_run.aggregator import verify_run
 from lambdas.verify_run.cost import Pipeline
 from lambdas.verify_run.tally import Tally
+from lambdas.verify_shard.indexed import NO_INDEX, IndexVerdict, compare
 from lambdas.verify_shard.job_failure import ERROR_CHARACTERS, pick, read_job_error
 from lambdas.verify_shard.rows import read_rows
 from lambdas.verify_shard.verifier import Expectation, ImageOutcome, outcome, verify
 from stepvec import codec
 from stepvec.estimate.capacity import Capacity
-from stepvec.rows.item import RowMetadata
+from stepvec.rows.indexed import entry_of
+from stepvec.rows.item import RowMetadata, VectorItem
 from stepvec.runs.layout import RunLayout
 from stepvec.runs.listing import ShardImage
 from stepvec.runs.outcome import FailureReason, ImageFailure
@@ -30,7 +32,7 @@ from stepvec.runs.steps import (
     ShardingState,
     ShardingStep,
 )
-from tests.fakes import MODEL, MemoryStore
+from tests.fakes import MODEL, MemoryIndex, MemoryStore
 
 EXPECTED = Expectation("r", MODEL)
 ASKED = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -98,6 +100,61 @@ def test_a_shard_that_went_well_needs_no_strongly_consistent_read() -> None:
     table = StaleTable([row()], [])
     assert read_rows(table, [IMAGE], NO_IDS, EXPECTED) == {"a.jpg": row()}
     assert table.asked[True] == []
+
+
+class ItemTable(StaleTable):
+    """A StaleTable that also gives whole rows: those of `zeros` have vectors of zeros."""
+
+    zeros: frozenset[str] = frozenset()
+
+    def items(self, image_ids: Iterable[str]) -> Iterator[VectorItem]:
+        for name in image_ids:
+            vector = bytes(4) if name in self.zeros else b"\x00\x00\x80\x3f"
+            yield VectorItem(name, vector, "float32", 1, ASKED, name, "e", MODEL, "r")
+
+
+def test_the_index_is_held_against_the_rows_and_what_differs_is_read_again() -> None:
+    names = ("right", "lacking", "older", "again", "zeros")
+    now = [row(name=name, created="now") for name in names]
+    table = ItemTable([], now)
+    table.zeros = frozenset({"zeros"})
+    held = {one.image_id: entry_of(one) for one in now if one.image_id in ("right", "older", "again")}
+    held["older"] = replace(held["older"], created="before")
+    rows = {one.image_id: one for one in now}
+    # Written again after VerifyShard read it, and before it read the index.
+    rows["again"] = row(name="again", created="before")
+    verdict = compare(MemoryIndex(held), table, rows)
+    assert verdict == IndexVerdict({"lacking", "older"}, {"zeros"})
+    assert table.asked == {False: [], True: ["lacking", "older", "again", "zeros"]}
+
+
+def test_an_index_that_has_everything_needs_no_second_look() -> None:
+    table = ItemTable([], [])
+    assert compare(MemoryIndex({"a.jpg": entry_of(row())}), table, {"a.jpg": row()}) == NO_INDEX
+    assert table.asked[True] == []
+
+
+def test_an_image_whose_vector_is_not_in_the_index_is_missing() -> None:
+    lacking = replace(EXPECTED, not_indexed={"a.jpg"})
+    assert outcome(IMAGE, row(), NO_IDS, lacking) is ImageOutcome.MISSING
+    assert outcome(IMAGE, row(), {"a.jpg"}, lacking) is ImageOutcome.FAILED
+    verdict = verify([IMAGE], {"a.jpg": row()}, (), lacking)
+    assert (verdict.found, verdict.missing_sample) == (1, ("a.jpg",))
+
+
+def test_what_the_index_has_is_told_only_where_there_is_one() -> None:
+    tally = Tally(has_index=True)
+    tally.add_sharding(ShardingStep((), (), 3, 0))
+    entry, verified, report = shard(0, embedded=2, missing=1)
+    tally.add_shard(entry, replace(verified, indexed=2), replace(report, index_puts=1, index_bytes=9))
+    assert (tally.indexed, tally.index_puts, tally.index_bytes) == (5, 1, 9)
+    assert ", found 5, indexed 5." in tally.message(0, ListingCounts())
+    without = Tally()
+    without.add_sharding(ShardingStep((), (), 3, 0))
+    without.add_shard(entry, verified, report)
+    assert "indexed" not in without.message(0, ListingCounts())
+    for record in (verified, report):
+        assert not {name for name in codec.to_document(record) if "index" in name}
 
 
 def test_a_shard_is_counted() -> None:

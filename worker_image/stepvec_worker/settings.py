@@ -20,6 +20,7 @@ class Settings:
     write_threads: PUT requests at a time of one process.
     decode_seconds: an image whose decoding takes longer is taken for one that never ends.
     stop_seconds: what the embedding processes have left after SIGTERM; 3 s later the worker ends (processes/host.py).
+    vector_index: ARN of the index of S3 Vectors that gets the vectors, too; "" where there is none.
     """
 
     image_bucket: str
@@ -36,3 +37,4 @@ class Settings:
     progress_seconds: float = PROGRESS_SECONDS
     decode_seconds: float = 60.0
     stop_seconds: float = 9.0
+    vector_index: str = ""

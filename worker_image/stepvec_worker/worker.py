@@ -135,6 +135,8 @@ class Worker:
             processes_lost=tally.processes_lost,
             uniform=len(tally.uniform),
             uniform_sample=named,
+            index_puts=usage.index_puts,
+            index_bytes=usage.index_bytes,
         )
         self._store.write_record(layout.shard_report(shard), report)
         logger.info(

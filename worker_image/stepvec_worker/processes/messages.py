@@ -52,13 +52,18 @@ class ProcessProgress:
 
 @dataclass(frozen=True, slots=True)
 class ProcessUsage:
-    """From a process: what it took so far, since it began; `peak_memory_mb` is its largest RSS."""
+    """From a process: what it took so far, since it began; `peak_memory_mb` is its largest RSS.
+
+    `index_puts` and `index_bytes` are its PutVectors requests and what they are charged for.
+    """
 
     stages: StageSeconds
     downloaded_bytes: int
     write_units: float
     read_units: float
     peak_memory_mb: int
+    index_puts: int = 0
+    index_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

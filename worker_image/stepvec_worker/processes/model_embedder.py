@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from stepvec.adapters.clients import dynamodb_client, s3_client
+from stepvec.adapters.clients import dynamodb_client, s3_client, s3vectors_client
 from stepvec.adapters.object_store import ObjectStore
+from stepvec.adapters.vector_index import VectorIndex
 from stepvec.adapters.vector_table import VectorTable
 from stepvec.errors import ConfigurationError
 from stepvec.rows.item import vector_type
@@ -21,6 +22,7 @@ from stepvec_worker.processes.messages import ProcessUsage
 from stepvec_worker.processes.shard_context import Chunk, ProcessHooks, ShardContext
 from stepvec_worker.processes.shard_job import ShardJob, ShardTask
 from stepvec_worker.settings import Settings
+from stepvec_worker.storage.index import IndexWriter
 from stepvec_worker.storage.rows import put_if_newest
 
 
@@ -43,6 +45,7 @@ class ModelEmbedder:
             fast=fast_reader(s3, settings.image_bucket),
         )
         self._table = table
+        self._index = _index(settings)
         self._job = ShardJob(
             ShardTask(
                 run=context.run,
@@ -60,6 +63,7 @@ class ModelEmbedder:
             store=lambda row: put_if_newest(table, row, lambda key: store.version(settings.image_bucket, key)),
             download_threads=settings.download_threads,
             write_threads=settings.write_threads,
+            index=None if self._index is None else IndexWriter(self._index, table.items),
         )
 
     def run(self, chunks: Iterable[Chunk]) -> None:
@@ -75,7 +79,15 @@ class ModelEmbedder:
             write_units=self._table.write_units,
             read_units=self._table.read_units,
             peak_memory_mb=peak_memory_mb(),
+            index_puts=self._index.puts if self._index else 0,
+            index_bytes=self._index.put_bytes if self._index else 0,
         )
+
+
+def _index(settings: Settings) -> VectorIndex | None:
+    if not settings.vector_index:
+        return None
+    return VectorIndex(s3vectors_client(settings.write_threads + 1), settings.vector_index, threads=1)
 
 
 def _load(settings: Settings, identity: ModelIdentity, device: str) -> Embedder:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,7 +27,8 @@ from stepvec_worker.images.rejection import ImageRejected
 from stepvec_worker.processes.concurrency import ByteBudget, concurrent_map
 from stepvec_worker.processes.image_watch import Work
 from stepvec_worker.processes.shard_context import Chunk, ProcessHooks
-from stepvec_worker.storage.rows import RowWriter
+from stepvec_worker.storage.index import IndexWriter, OnIndexed
+from stepvec_worker.storage.rows import OnStored, RowWriter
 
 FloatArray = NDArray[np.float32]
 
@@ -81,7 +82,8 @@ class ShardJob:
     """Gives each image of its chunks one outcome, in the chunk's tally, when its row is stored.
 
     fetch, prepare, embed and store are callables that give an image's bytes, its pixels, the vectors of a batch, and
-    write a row. `fetch` and `prepare` run in threads and raise ImageRejected for what is wrong with one image.
+    write a row. `fetch` and `prepare` run in threads and raise ImageRejected for what is wrong with one image. With an
+    `index`, an image has its outcome only when its vector is there, too.
     """
 
     def __init__(
@@ -96,6 +98,7 @@ class ShardJob:
         store: Callable[[VectorItem], ImageFailure | None],
         download_threads: int,
         write_threads: int,
+        index: IndexWriter | None = None,
     ) -> None:
         self.totals = Totals()
         self._task = task
@@ -105,6 +108,7 @@ class ShardJob:
         self._prepare = prepare
         self._embed = embed
         self._store = store
+        self._index = index
         self._download_threads = download_threads
         self._write_threads = write_threads
         self._budget = ByteBudget(DOWNLOADED_BYTES)
@@ -116,7 +120,7 @@ class ShardJob:
         When stopped, what is begun is stored and nothing else is begun. Raises StorageError; what was embedded
         before is stored then too.
         """
-        written = self.totals.write_seconds
+        written = self.totals.write_seconds - self._index_seconds
         with (
             RowWriter(self._write_threads) as writer,
             ThreadPoolExecutor(self._download_threads, thread_name_prefix="fetch") as pool,
@@ -130,10 +134,16 @@ class ShardJob:
             good = (element for element in prepared if element.pixels is not None)
             for batch in batches(good, self._task.batch_size):
                 self._embed_batch(batch, writer)
-                self.totals.write_seconds = written + writer.seconds
+                self.totals.write_seconds = written + writer.seconds + self._index_seconds
                 self._hooks.on_batch()
             writer.flush()
-            self.totals.write_seconds = written + writer.seconds
+            if self._index is not None:
+                self._index.flush()
+            self.totals.write_seconds = written + writer.seconds + self._index_seconds
+
+    @property
+    def _index_seconds(self) -> float:
+        return 0.0 if self._index is None else self._index.seconds
 
     def _without_stored(self, chunks: Iterable[Chunk]) -> Iterator[tuple[Chunk, int, ShardImage]]:
         """The images that an earlier attempt, or another run since, has not stored."""
@@ -142,16 +152,27 @@ class ShardJob:
             # Eventually consistent, at half the price: a row that is overlooked is embedded once more, no worse.
             for found in self._table.metadata((image.image_id for _, image in chunk.images), consistent=False):
                 metadata.update(found)
+            stored: dict[str, tuple[RowMetadata, OnIndexed]] = {}
             for line, image in chunk.images:
                 row = metadata.get(image.image_id)
                 if row is None or not row.is_embedding_of(image.etag, self._task.model):
                     yield chunk, line, image
                 elif row.run == self._task.run:
-                    chunk.tally.record_embedded()
+                    stored[image.image_id] = row, chunk.tally.record_embedded
                 elif self._task.reembed:
                     yield chunk, line, image
                 else:
-                    chunk.tally.record_unchanged()
+                    stored[image.image_id] = row, chunk.tally.record_unchanged
+            changed = self._record_stored(stored)
+            yield from ((chunk, line, image) for line, image in chunk.images if image.image_id in changed)
+
+    def _record_stored(self, stored: Mapping[str, tuple[RowMetadata, OnIndexed]]) -> Collection[str]:
+        """Record these images once nothing is left to do for them; the ids of those whose row is another by now."""
+        if self._index is not None:
+            return self._index.ensure(stored)
+        for _, record in stored.values():
+            record()
+        return ()
 
     def _prepare_one(self, chunk: Chunk, line: int, image: ShardImage) -> Prepared:
         self._budget.acquire(image.size)
@@ -201,7 +222,20 @@ class ShardJob:
                 modified=element.modified,
                 scale=encoded.scale,
             )
-            writer.add(partial(self._store_row, element, row), element.chunk.tally.record_row)
+            writer.add(partial(self._store_row, element, row), self._on_stored(element, row))
+
+    def _on_stored(self, element: Prepared, row: VectorItem) -> OnStored:
+        tally, index = element.chunk.tally, self._index
+        if index is None:
+            return tally.record_row
+
+        def put(refused: ImageFailure | None) -> None:
+            if refused is None:
+                index.add(row, tally.record_embedded)
+            else:
+                tally.record_failure(refused)
+
+        return put
 
     def _store_row(self, element: Prepared, row: VectorItem) -> ImageFailure | None:
         with self._hooks.watch.holding(Work.STORING, element.chunk.number, element.line):

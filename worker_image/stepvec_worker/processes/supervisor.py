@@ -139,6 +139,8 @@ class Supervisor:
             write_units=sum(usage.write_units for usage in usages),
             read_units=sum(usage.read_units for usage in usages),
             peak_memory_mb=peak_memory_mb() + sum(peaks),
+            index_puts=sum(usage.index_puts for usage in usages),
+            index_bytes=sum(usage.index_bytes for usage in usages),
         )
 
     def _start(self) -> None:
