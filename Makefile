@@ -235,6 +235,14 @@ recordings: setup $(STAMPS)/recordings ## Record what commands show, from real r
 neighbours-picture: demo ## Draw docs/images/neighbours.jpg from the demo's results
 	$(PYTHON) -m tools.neighbours_picture
 
+.PHONY: page-pictures
+page-pictures: demo ## Draw docs/images/view*.webp from the demo's results, in Chromium
+	$(PYTHON) -m tools.page_pictures
+
+.PHONY: bench-page
+bench-page: setup ## Measure how smoothly the page of 2,000 photos scrolls, in Chromium (a minute)
+	$(PYTHON) -m bench.page
+
 .PHONY: lock
 lock: | tools ## Resolve pyproject's dependency groups into requirements/*.txt again
 	@# OpenVINO does without openvino-telemetry, which would tell its maker of each import.

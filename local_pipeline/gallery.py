@@ -1,80 +1,61 @@
-"""The gallery: a contact sheet in one file, each photo with its nearest neighbours."""
+"""The gallery of a one-shot run: the page (stepvec/page) of its photos, in files."""
 
 from __future__ import annotations
 
-import base64
-import io
-import secrets
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import numpy as np
-import numpy.typing as npt
-from jinja2 import Environment, PackageLoader
-from PIL import Image, ImageOps
-
-from stepvec.neighbours.exact import nearest_others
-from stepvec.runs.images import IMAGE_FORMATS
+from local_pipeline.pictures import bytes_of
+from stepvec.export.columns import record_batch, row_schema
+from stepvec.neighbours.temporary import temporary_index
+from stepvec.page.album import Album
+from stepvec.page.content import Failures, shown_failures
+from stepvec.page.rendering import Frame
+from stepvec.page.writing import write_page
+from stepvec.rows.item import VectorItem, encode_item
 from stepvec.runs.outcome import ImageFailure
 from stepvec.runs.reports import RunReport
 
-MAX_PHOTOS: Final = 400
-"""Most photos that a gallery shows: it is one file, some 6 KB a photo."""
-NEIGHBOURS: Final = 5
-THUMBNAIL_PIXELS: Final = 160
-_THREADS: Final = 2
+MAX_PHOTOS: Final = 20_000
+"""Most photos that a gallery shows: comparing them all takes a quarter of a minute, and grows with their square."""
+_COUNTS: Final = ("listed", "embedded", "unchanged", "failed", "missing", "ignored", "shards")
 
 
 def write_gallery(
     path: Path,
     *,
-    photos: dict[str, Path],
-    keys: list[str],
-    vectors: npt.NDArray[np.float32],
+    photos: Mapping[str, Path],
+    rows: Sequence[VectorItem],
     report: RunReport,
-    failures: list[ImageFailure],
+    failures: Sequence[ImageFailure],
 ) -> None:
-    """Write the gallery of the photos whose `keys` have `vectors`; `photos` says where each key's file is."""
-    order = sorted(range(len(keys)), key=lambda position: keys[position])[:MAX_PHOTOS]
-    shown, matrix = [keys[position] for position in order], vectors[order]
-    with ThreadPoolExecutor(_THREADS) as pool:
-        thumbnails = list(pool.map(lambda key: _thumbnail(photos[key]), shown))
-    neighbours, cosines = nearest_others(matrix, NEIGHBOURS)
-    data: list[dict[str, Any]] = [
-        {
-            "key": key,
-            "image": thumbnail,
-            "near": [[int(index), round(float(cosine), 3)] for index, cosine in zip(near, cosine_of_near, strict=True)],
-        }
-        for key, thumbnail, near, cosine_of_near in zip(shown, thumbnails, neighbours, cosines, strict=True)
-    ]
-    templates = Environment(loader=PackageLoader("local_pipeline"), autoescape=True)
-    page = templates.get_template("gallery.html").render(
-        report=report, photos=data, failures=failures, hidden=len(keys) - len(shown), nonce=secrets.token_urlsafe(16)
+    """Write the gallery of the run's `rows`; `photos` says where each key's file is."""
+    shown = sorted(rows, key=lambda row: row.key)[:MAX_PHOTOS]
+    batches = [record_batch([encode_item(row) for row in shown], row_schema(shown[0].dimension))] if shown else []
+    with temporary_index(batches, report.model) as index:
+        write_page(
+            path,
+            _frame(report, hidden=len(rows) - len(shown)),
+            Album(index),
+            _failures(failures),
+            lambda key: bytes_of(photos[key]) if key in photos else None,
+        )
+
+
+def _frame(report: RunReport, *, hidden: int) -> Frame:
+    embedded = report.embedded + report.unchanged
+    said = f"{'Complete' if report.complete else 'Incomplete'}: {report.message} Model {report.model}."
+    if hidden:
+        said += f" {hidden:,} more photos are in vectors.parquet; this page shows {MAX_PHOTOS:,}."
+    counts = [(name, f"{getattr(report, name):,}") for name in _COUNTS]
+    return Frame(
+        f"{embedded:,} photos, {report.found:,} vectors found in DynamoDB",
+        said,
+        [*counts, ("from start to report", f"{report.seconds:.1f} s")],
     )
-    path.write_text(page, encoding="utf-8")
 
 
-def _thumbnail(path: Path) -> str:
-    """The photo as a data URI; a grey square for one that is gone by now, or that only the worker's decoders read."""
-    try:
-        flat = _square(path)
-    except OSError:
-        flat = Image.new("RGB", (THUMBNAIL_PIXELS, THUMBNAIL_PIXELS), "lightgrey")
-    buffer = io.BytesIO()
-    flat.save(buffer, "JPEG", quality=80)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
-
-
-def _square(path: Path) -> Image.Image:
-    with Image.open(path, formats=IMAGE_FORMATS) as image:
-        image.draft("RGB", (THUMBNAIL_PIXELS * 2, THUMBNAIL_PIXELS * 2))
-        upright = ImageOps.exif_transpose(image)
-        if upright.mode.startswith("I;16"):
-            # Pillow clips 16 bits when it converts; the eye wants the upper 8.
-            upright = upright.point(lambda value: value / 256).convert("L")
-        square = ImageOps.fit(upright.convert("RGBA"), (THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
-        flat = Image.new("RGB", square.size, "white")
-        flat.paste(square, mask=square.getchannel("A"))
-    return flat
+def _failures(failures: Sequence[ImageFailure]) -> Failures:
+    said = "Photos that have no vector, and why." if failures else "No photo failed."
+    return shown_failures(said, failures)

@@ -21,7 +21,7 @@ def from_folders(folders: Sequence[Path]) -> Reader:
 
     def read(key: str) -> bytes | None:
         path = photos.get(key) or _closest(key, by_end.get(key.rpartition("/")[2], []))
-        return _bytes_of(path) if path else None
+        return bytes_of(path) if path else None
 
     return read
 
@@ -40,7 +40,8 @@ def _closest(key: str, paths: Sequence[Path]) -> Path | None:
     return ranked[0]
 
 
-def _bytes_of(path: Path) -> bytes | None:
+def bytes_of(path: Path) -> bytes | None:
+    """The bytes of a file; None for one that is too large for a picture, or cannot be read."""
     try:
         return path.read_bytes() if path.stat().st_size <= MAX_BYTES else None
     except OSError:

@@ -46,6 +46,7 @@ ANSWERS: Final[dict[str, tuple[str, ...]]] = {
     "search": ("stepvec_cli.search:SearchAnswer",),
     "duplicates": ("stepvec.neighbours.groups:Duplicates",),
     "outliers": ("stepvec.neighbours.outliers:Outliers",),
+    "view": ("stepvec_cli.answers:ViewAnswer",),
     "audit": ("stepvec.audit.compare:Finding", "stepvec_cli.answers:AuditAnswer"),
     "weights": ("stepvec_cli.answers:WeightsAnswer",),
     "calibrate": ("stepvec_cli.answers:CalibrateAnswer",),
@@ -198,6 +199,15 @@ class InventoryAnswer:
     """Of `inventory`: the S3 URI to give as a run's manifest."""
 
     manifest: str
+
+
+@dataclass(frozen=True, slots=True)
+class ViewAnswer:
+    """Of `view`, as soon as it serves: where, how many photos, and how many failed images beside them."""
+
+    address: str
+    photos: int
+    failures: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,6 +84,7 @@ COMMANDS: Final = (
                 "Find images that are the same or nearly so, and say which of each group to keep.",
                 aws=True,
             ),
+            Row("view", "view:view", "Serve a page of all photos to this machine: search, map, duplicates.", aws=True),
             Row("outliers", "outliers:outliers", "Find the images that are like no others.", aws=True),
             Row("audit", "audit:audit", "Compare the whole table with the bucket and name what differs.", aws=True),
         ),

@@ -6,11 +6,13 @@ import html
 import io
 import json
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from localaws.iam.authorizer import AccessDenied, Authorizer
 from localaws.iam.credentials import CredentialStore, Principal
 from localaws.iam.permissions import requirements_of
+from localaws.iam.presigned import ExpiredRequest, signed_by_header
 from localaws.iam.requests import Apis, Operation, read_operation
 from localaws.iam.s3_permissions import deleted_keys, missing_object_requirement
 
@@ -44,6 +46,10 @@ class Gate:
         """Answers the request, or refuses it as AWS would."""
         if not _has_valid_length(environ):
             return _refuse(start_response, "rest-xml", 400, "BadRequest", "Content-Length is not a number.", environ)
+        try:
+            environ = signed_by_header(environ, datetime.now(UTC))
+        except ExpiredRequest as expired:
+            return _refuse(start_response, "rest-xml", 403, "AccessDenied", str(expired), environ)
         if not self._authorizer.enforcing:
             return self._application(environ, start_response)
         body = _buffered_body(environ)

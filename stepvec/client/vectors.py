@@ -61,9 +61,14 @@ class Vectors(Iterator[VectorBatch]):
         batch = self._next()
         return VectorBatch(batch["image_id"].to_pylist(), batch["key"].to_pylist(), matrix(batch["vector"]))
 
+    def record_batches(self) -> Iterator[pa.RecordBatch]:
+        """The rows that are left, with all columns of an export (docs/export.md), some at a time."""
+        while (batch := self._next_or_none()) is not None:
+            yield batch
+
     def to_arrow(self) -> pa.Table:
         """All rows that are left, with all columns of an export (docs/export.md), as a pyarrow Table: in memory."""
-        batches = list(iter(self._next_or_none, None))
+        batches = list(self.record_batches())
         return pa.Table.from_batches(batches) if batches else row_schema(0).empty_table()
 
     def to_pandas(self) -> Any:

@@ -130,7 +130,7 @@ def _copies(index: Index, report: Callable[[str], None]) -> dict[int, int]:
     copies: dict[int, int] = {}
     done = 0
     for rows, vectors in index.vector_batches():
-        for row, vector, etag in zip(rows.tolist(), vectors, index.etags(rows), strict=True):
+        for row, vector, etag in zip(rows.tolist(), vectors, index.texts("etag", rows), strict=True):
             first = firsts.setdefault(hashlib.blake2b(vector.tobytes(), digest_size=16).digest(), row)
             if first == row and etag:
                 candidate = by_etag.setdefault(etag, row)

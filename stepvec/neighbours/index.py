@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,8 @@ from stepvec.export.format import INDEX
 from stepvec.neighbours.exact import NOBODY, QUERIES, Floats, Neighbours, best_of, none_for, unit, without_self
 from stepvec.neighbours.manifest import FORMAT, MANIFEST, IndexManifest
 from stepvec.neighbours.segment import IndexedRow, Segment
+
+TextColumn = Literal["image_id", "key", "etag"]
 
 
 class NearestOfSome(NamedTuple):
@@ -78,9 +80,9 @@ class Index:
         segment, local = self._place(number)
         return self._segments[segment].row(local)
 
-    def etags(self, rows: npt.NDArray[np.int64]) -> list[str]:
-        """The ETags of rows in ascending order."""
-        return [etag for segment, local in self._by_segment(rows) for etag in segment.texts("etag", local)]
+    def texts(self, column: TextColumn, rows: npt.NDArray[np.int64]) -> list[str]:
+        """What a column says of rows in ascending order."""
+        return [text for segment, local in self._by_segment(rows) for text in segment.texts(column, local)]
 
     def vectors(self, rows: Iterable[int]) -> Floats:
         """The vectors of rows, (N, D), of length 1."""

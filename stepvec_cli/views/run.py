@@ -214,7 +214,7 @@ def _in_folder(key: str) -> str:
 
 
 RESULTS: Final = {
-    "gallery.html": "each photo with its nearest neighbours: open it in a browser",
+    "gallery.html": "all photos, and what each is like: open it in a browser",
     "report.json": "the run's counts, times and cost",
     "failures.jsonl": "each photo that failed, and why",
     "vectors.parquet": "the vectors: pandas.read_parquet reads them",

@@ -149,7 +149,7 @@ def test_local_run_writes_report_vectors_failures_and_gallery(photos: Path, tmp_
     (original,) = (vector for key, vector in vectors.items() if key.endswith("sub/2.jpg"))
     assert (again == original).all()
     gallery = (tmp_path / "gallery.html").read_text()
-    assert gallery.count("data:image/jpeg;base64,") == 5
+    assert gallery.count("data:image/webp;base64,") == 5
     assert "NotAnImage" in gallery
     assert not re.search(r"""(src|href)=["']https?:""", gallery), "the gallery must need nothing but itself"
 

@@ -82,7 +82,7 @@ def test_a_page_shows_keys_as_text(export: Path, tmp_path: Path) -> None:
     text = page.read_text()
     assert "<img src=x" not in text
     assert "&lt;img src=x" in text
-    assert text.count("data:image/jpeg") == 1
+    assert text.count("data:image/webp") == 1
     assert text.count("no picture") == 5
 
 

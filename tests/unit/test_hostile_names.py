@@ -7,7 +7,6 @@ import os
 import re
 from pathlib import Path
 
-import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
@@ -26,22 +25,23 @@ def test_a_gallery_holds_hostile_keys_as_text(tmp_path: Path) -> None:
     photo = tmp_path / "photo.png"
     Image.new("RGB", (20, 10), "red").save(photo)
     failures = [ImageFailure(key, key, FailureReason.NOT_AN_IMAGE, f"{{{{7*7}}}} {key}") for key in keys]
-    vectors = np.eye(len(keys), dtype=np.float32)
     path = tmp_path / "gallery.html"
+    model = "efficientnet_lite0/ab3352bc3c78/standard-1"
     write_gallery(
         path,
         photos=dict.fromkeys(keys, photo),
-        keys=keys,
-        vectors=vectors,
-        report=report(embedded=len(keys)),
+        rows=rows(keys),
+        report=report(embedded=len(keys), model=model),
         failures=failures,
     )
     page = path.read_text(encoding="utf-8")
-    assert len(re.findall(r"<script\b", page)) == page.count("</script>") == 1
+    assert len(re.findall(r"<script\b", page)) == page.count("</script>") == 2
     assert "<img src=x" not in page
-    assert "{{7*7}}" in page
-    (said,) = re.findall(r"const photos = (\[.*\]);", page)
-    assert {photo["key"] for photo in json.loads(said)} == set(keys)
+    (said,) = re.findall(r'<script type="application/json" id="content">(.*)</script>', page)
+    content = json.loads(said)
+    assert set(content["keys"]) == set(keys)
+    messages = {failure["message"] for failure in content["failures"]["failures"]}
+    assert messages == {failure.message for failure in failures}
 
 
 def test_hostile_keys_come_back_from_parquet(tmp_path: Path) -> None:

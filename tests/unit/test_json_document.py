@@ -22,7 +22,7 @@ from tools.json_document import DOCUMENT, SCHEMAS, document, schemas
 
 jsonschema: Any = importlib.import_module("jsonschema")  # it has no types
 REMEDY = "STEPVEC_UPDATE=1 .venv/bin/python -m pytest tests/unit/test_json_document.py"
-WITHOUT_AN_ANSWER = {"local up", "local env", "local exec", "local down", "view"}
+WITHOUT_AN_ANSWER = {"local up", "local env", "local exec", "local down"}
 """What runs until it is ended, runs another command, or prints lines for a shell."""
 
 

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import io
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from PIL import Image
 
 from stepvec.client.failure_samples import FailureSample
-from stepvec.client.thumbnails import PIXELS, thumbnail
 from stepvec.client.timeline import Timeline, timeline
 from stepvec.runs.outcome import FailureReason, ImageFailure
 from stepvec.runs.reports import ShardReport, StageSeconds
 from stepvec_cli.views.report_page import page
-from testkit.photos import picture
 from tests.unit.test_announcement import report
 
 NO_TIME = Timeline(datetime(2026, 11, 26, tzinfo=UTC), 0.0, ())
@@ -65,14 +61,3 @@ def test_the_page_asks_nobody_for_anything() -> None:
     assert "a part of the shards" in text
     assert "http://" not in text
     assert "https://" not in text
-
-
-def test_of_half_a_photo_half_is_seen_and_of_other_bytes_nothing() -> None:
-    whole = picture(1)
-    seen = thumbnail(whole[: len(whole) * 2 // 3])
-    assert seen is not None
-    with Image.open(io.BytesIO(seen)) as image:
-        assert image.format == "JPEG"
-        assert max(image.size) <= PIXELS
-    assert thumbnail(b"no image") is None
-    assert thumbnail(b"") is None

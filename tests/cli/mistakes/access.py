@@ -160,6 +160,14 @@ ACCESS: Final = (
         scene=denied_scan,
     ),
     Mistake(
+        "stepvec view",
+        "no right to read the table",
+        "DynamoDB denied scanning table TABLE: An error occurred (AccessDeniedException) when calling the Scan operation: User: arn:aws:iam::123456789012:user/anna is not authorized to perform: dynamodb:Scan on resource: arn:aws:dynamodb:us-east-1:123456789012:table/TABLE with an explicit deny in an identity-based policy.",
+        "Allow it in the policy of the role that AWS names.",
+        needs_aws=True,
+        scene=denied_scan,
+    ),
+    Mistake(
         "stepvec audit --sample 0",
         "no right to list the bucket",
         "S3 denied listing s3://IMAGES/: An error occurred (AccessDenied) when calling the ListObjectsV2 operation: Access Denied.",

@@ -134,6 +134,20 @@ RUNS: Final = (
         needs_aws=True,
     ),
     Mistake(
+        "stepvec view nothing",
+        "a prefix under which nothing lies",
+        "The table TABLE has no vectors of MODEL there.",
+        "Embed images first, such as: stepvec run images --wait",
+        needs_aws=True,
+    ),
+    Mistake(
+        "stepvec view --run holyday",
+        "the failures of a run that there is not",
+        "There is no run 'holyday'.",
+        "See `stepvec status`.",
+        needs_aws=True,
+    ),
+    Mistake(
         "stepvec inventory manifest.json",
         "an inventory on this machine",
         "'manifest.json' is not an S3 URI.",

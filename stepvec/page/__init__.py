@@ -1,0 +1,1 @@
+"""The page to look at: all photos, what each is like, a map, duplicates, failures."""
