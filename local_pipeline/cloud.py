@@ -76,6 +76,7 @@ def deployment_of(cloud: EmbeddedCloud) -> Deployment:
         model=outputs["Model"],
         client=cloud.client,
         suffixes=suffixes_of(outputs),
+        vector_index=outputs.get("VectorIndexArn", ""),
     )
 
 

@@ -221,3 +221,4 @@ class AuditAnswer:
     read_units: float
     ignored_by_suffix: dict[str, int]
     findings: dict[str, int]
+    vectors: int = 0

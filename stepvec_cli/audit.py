@@ -32,6 +32,8 @@ REMEDIES: Final = {
     "ImageWithoutRow": "stepvec run PREFIX (images that cannot be embedded stay here: see the run's failures)",
     "OtherETag": "stepvec run PREFIX",
     "OtherModel": "stepvec run PREFIX",
+    "NotIndexed": "stepvec run PREFIX (it copies them into the index)",
+    "VectorWithoutRow": "stepvec audit --delete-orphans",
     "UnreadableRow": "delete these rows, and stepvec run PREFIX",
     "WrongVector": "stepvec run PREFIX --reembed",
 }
@@ -55,8 +57,10 @@ def audit(
 
     Exit code 1 if anything does. Finds rows whose image is gone, images without a row, and rows of another version
     of the image or of another model. Of a sample it downloads the images, embeds them again on this machine, and
-    compares the vectors. Changes nothing, but for --delete-orphans: that deletes the rows whose image is gone once
-    you have seen how many they are. A row that is embedded again meanwhile stays.
+    compares the vectors. Where the deployment has an index of S3 Vectors, it finds rows that this lacks, and vectors
+    without a row. Changes nothing, but for --delete-orphans: that deletes the rows whose image is gone with their
+    vectors, and vectors without a row, once you have seen how many they are. A row that is embedded again meanwhile
+    stays.
 
     Best while no run is going: what changes meanwhile may be reported as a difference. It reads every row once
     (DynamoDB charges half a read unit for each 4 KB) and lists every image. Memory does not grow with the table; a
@@ -74,6 +78,7 @@ def audit(
     from stepvec.audit.orphans import Orphan, delete_orphans
     from stepvec.audit.table import audit_table
 
+    orphan_kinds = (FindingKind.ROW_WITHOUT_IMAGE, FindingKind.VECTOR_WITHOUT_ROW)
     deployment = deployed(data_stack, pipeline_stack)
     findings: Counter[str] = Counter()
 
@@ -81,7 +86,7 @@ def audit(
 
         def tell(finding: Finding) -> None:
             findings[finding.kind.value] += 1
-            if finding.kind == FindingKind.ROW_WITHOUT_IMAGE:
+            if finding.kind in orphan_kinds:
                 orphans.write(json.dumps([finding.image_id, finding.key]) + "\n")
             if as_json:
                 typer.echo(codec.to_json(finding))
@@ -96,12 +101,15 @@ def audit(
             typer.echo(codec.to_json(AuditAnswer(**codec.to_document(counts), findings=dict(findings))))
         else:
             _print_summary(counts, findings)
-        if delete and _confirmed(findings[FindingKind.ROW_WITHOUT_IMAGE.value], yes=yes):
+        if delete and _confirmed(sum(findings[kind.value] for kind in orphan_kinds), yes=yes):
             orphans.seek(0)
             with translate_aws_errors():
                 done = delete_orphans(deployment, (Orphan(*json.loads(line)) for line in orphans))
-            errors.print(f"Deleted {done.deleted:,} rows; kept {done.kept:,} that changed meanwhile.", highlight=False)
-            del findings[FindingKind.ROW_WITHOUT_IMAGE.value]
+            vectors = f", {done.vectors:,} vectors" if done.vectors else ""
+            told = f"Deleted {done.deleted:,} rows{vectors}; kept {done.kept:,} that changed meanwhile."
+            errors.print(told, highlight=False)
+            for kind in orphan_kinds:
+                findings.pop(kind.value, None)
     if findings:
         raise typer.Exit(1)
 
@@ -131,7 +139,8 @@ def _print_summary(counts: AuditCounts, findings: Counter[str]) -> None:
     word = "[bold red]differs[/]" if findings else "[bold green]agrees[/]"
     answers.print(
         f"{word}: {counts.rows:,} rows, {counts.images:,} images, {counts.matched:,} match by key, ETag and model; "
-        f"{counts.sampled:,} embedded again; {counts.read_units:,.1f} read units",
+        f"{counts.sampled:,} embedded again; {counts.read_units:,.1f} read units"
+        f"{f'; {counts.vectors:,} vectors in the index' if counts.vectors else ''}",
         highlight=False,
     )
     for line in ignored_lines(counts.ignored_by_suffix):

@@ -39,6 +39,10 @@ class FindingKind(StrEnum):
     """The row is of another model than the deployment's."""
     UNREADABLE_ROW = "UnreadableRow"
     """The row lacks an attribute, or holds a wrong one."""
+    NOT_INDEXED = "NotIndexed"
+    """The index of S3 Vectors lacks the row's vector, or has that of an earlier row."""
+    VECTOR_WITHOUT_ROW = "VectorWithoutRow"
+    """The index has a vector whose image has no row."""
     WRONG_VECTOR = "WrongVector"
     """The vector differs from that of the image embedded again. Only a sample is checked."""
 

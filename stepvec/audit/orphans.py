@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
 from stepvec.adapters.aws_errors import error_code
 from stepvec.adapters.object_store import ObjectStore
+from stepvec.audit.indexed import delete_vectors
 from stepvec.client.deployment import Deployment
 from stepvec.pacing import batches
 from stepvec.rows.item import PARTITION_KEY
@@ -23,7 +25,7 @@ _WAVE: Final = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Orphan:
-    """A row whose image an audit did not find."""
+    """A row whose image an audit did not find, or a vector in the index whose row it did not find."""
 
     image_id: str
     key: str
@@ -31,27 +33,45 @@ class Orphan:
 
 @dataclass(frozen=True, slots=True)
 class OrphanCounts:
-    """What became of the orphans. `kept` have an image again, were written again meanwhile, or are gone already."""
+    """What became of the orphans. `kept` have an image again, were written again meanwhile, or are gone already.
+
+    `vectors` are those deleted from the index, with their rows or since they have none.
+    """
 
     deleted: int
     kept: int
+    vectors: int = 0
+
+
+class _Fate(Enum):
+    DELETED = auto()
+    ABSENT = auto()
+    KEPT = auto()
 
 
 def delete_orphans(deployment: Deployment, orphans: Iterable[Orphan]) -> OrphanCounts:
-    """Delete the rows of `orphans`. Memory does not grow with their number.
+    """Delete the rows of `orphans`, and their vectors in the index. Memory does not grow with their number.
 
     A row that is embedded again between an audit and its deletion stays: the row is read, its image looked for, and
     DynamoDB deletes it only if it is still the row that was read.
     """
-    deleted = kept = 0
+    deleted = kept = vectors = 0
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="orphans") as pool:
         for wave in batches(orphans, _WAVE):
-            for gone in pool.map(lambda orphan: _delete(deployment, orphan), wave):
-                deleted, kept = deleted + gone, kept + (not gone)
-    return OrphanCounts(deleted, kept)
+            fates = list(pool.map(lambda orphan: _delete(deployment, orphan), wave))
+            deleted += fates.count(_Fate.DELETED)
+            kept += fates.count(_Fate.KEPT)
+            without = [orphan.image_id for orphan, fate in zip(wave, fates, strict=True) if fate is not _Fate.KEPT]
+            if deployment.vector_index and without:
+                # After the rows: should this end in between, the next audit finds vectors without rows.
+                delete_vectors(deployment, without)
+                vectors += len(without)
+            else:
+                kept += fates.count(_Fate.ABSENT)
+    return OrphanCounts(deleted, kept, vectors)
 
 
-def _delete(deployment: Deployment, orphan: Orphan) -> bool:
+def _delete(deployment: Deployment, orphan: Orphan) -> _Fate:
     table: Any = deployment.client("dynamodb")
     key = {PARTITION_KEY: {"S": orphan.image_id}}
     names = {f"#{name}": name for name in _SAME_ROW}
@@ -62,10 +82,12 @@ def _delete(deployment: Deployment, orphan: Orphan) -> bool:
         ProjectionExpression=", ".join(names),
         ExpressionAttributeNames=names,
     ).get("Item")
-    if row is None or row.get("Key", {}).get("S") != orphan.key:
-        return False
+    if row is None:
+        return _Fate.ABSENT
+    if row.get("Key", {}).get("S") != orphan.key:
+        return _Fate.KEPT
     if ObjectStore(deployment.client("s3")).head(deployment.image_bucket, orphan.key) is not None:
-        return False
+        return _Fate.KEPT
     values = {f":{name}": row[name] for name in _SAME_ROW if name in row}
     same = [f"#{name} = :{name}" if name in row else f"attribute_not_exists(#{name})" for name in _SAME_ROW]
     try:
@@ -78,6 +100,6 @@ def _delete(deployment: Deployment, orphan: Orphan) -> bool:
         )
     except ClientError as error:
         if error_code(error) == "ConditionalCheckFailedException":
-            return False
+            return _Fate.KEPT
         raise
-    return True
+    return _Fate.DELETED

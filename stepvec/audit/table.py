@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from stepvec.audit.compare import Finding, MatchedRow, Sample, compare
+from stepvec.audit.indexed import IndexAudit
 from stepvec.audit.reading import ImageEmbedder, Reading, check_vectors, list_objects, scan_metadata
 from stepvec.audit.sorting import sorted_by_key
 from stepvec.client.deployment import Deployment
@@ -29,6 +30,8 @@ class AuditCounts:
     read_units: float
     ignored_by_suffix: Mapping[str, int]
     """Objects that are no images by their suffix."""
+    vectors: int = 0
+    """In the index of S3 Vectors; 0 where there is none."""
 
 
 def audit_table(
@@ -40,7 +43,7 @@ def audit_table(
     embedder: Embedder,
     on_finding: Callable[[Finding], None],
 ) -> AuditCounts:
-    """Compare the rows in `scope` with the bucket, and `sample` of their vectors with their images.
+    """Compare the rows in `scope` with the bucket and the index, and `sample` of their vectors with their images.
 
     Objects without a row are missed where `suffixes` take them for images. `on_finding` is called with each difference
     as it is found. Memory does not grow with the table.
@@ -48,7 +51,9 @@ def audit_table(
     reading = Reading(suffixes)
     chosen: Sample[MatchedRow] = Sample(sample, random.Random())  # noqa: S311 - a sample, no secret
     matched = 0
-    with sorted_by_key(scan_metadata(deployment, scope, reading)) as rows:
+    scanned = scan_metadata(deployment, scope, reading)
+    index = IndexAudit(deployment, on_finding) if deployment.vector_index else None
+    with sorted_by_key(scanned if index is None else index.watch(scanned)) as rows:
         objects = list_objects(deployment, scope, reading)
         for result in compare(rows, objects, model=deployment.model, is_missed=reading.is_missed):
             if isinstance(result, MatchedRow):
@@ -56,11 +61,19 @@ def audit_table(
                 chosen.offer(result)
             else:
                 on_finding(result)
+    if index is not None:
+        index.check_vectors(scope)
     if chosen.chosen:
         with embedder(deployment.model) as embed:
             for finding in check_vectors(deployment, chosen.chosen, embed):
                 if finding is not None:
                     on_finding(finding)
     return AuditCounts(
-        reading.rows, reading.images, matched, len(chosen.chosen), reading.read_units, dict(reading.ignored)
+        reading.rows,
+        reading.images,
+        matched,
+        len(chosen.chosen),
+        reading.read_units + (index.read_units if index is not None else 0.0),
+        dict(reading.ignored),
+        vectors=index.vectors if index is not None else 0,
     )

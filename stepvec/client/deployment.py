@@ -39,6 +39,8 @@ class Deployment:
     client: Callable[[str], Any]
     suffixes: SuffixRule = ONLY_IMAGES
     """Which keys its runs take for images, where their input does not say."""
+    vector_index: str = ""
+    """ARN of its index of S3 Vectors; "" where it has none."""
 
     @property
     def is_local(self) -> bool:
@@ -76,6 +78,7 @@ def find_deployment(data_stack: str = DATA_STACK, pipeline_stack: str = PIPELINE
             model=pipeline["Model"],
             client=client,
             suffixes=suffixes_of(pipeline),
+            vector_index=data.get("VectorIndexArn", ""),
         )
     except KeyError as error:
         raise ConfigurationError(

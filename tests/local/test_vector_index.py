@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,14 @@ import pytest
 
 from local_pipeline.installation import LAMBDA_PYTHON, WORKER_PYTHON, synthesize
 from localaws import EmbeddedCloud
+from stepvec.audit.indexed import delete_vectors
 from stepvec.rows.indexed import decode_entry, entry_of
 from stepvec.rows.item import VectorItem, decode_item, metadata_of
 from stepvec.rows.vectors import decode_vector
 from stepvec.stack_names import DATA_STACK
 from tests.local.conftest import SLOTS, Pipeline, photo
+from tests.local.test_audit import audit
+from tests.local.test_client import stepvec
 from tests.local.test_permissions import _log, taken
 
 
@@ -50,7 +54,7 @@ class IndexedPipeline(Pipeline):
     def rows(self, folder: str) -> dict[str, VectorItem]:
         pages = self.dynamodb.get_paginator("scan").paginate(TableName=self.deployment.table)
         rows = [decode_item(item) for page in pages for item in page["Items"]]
-        return {row.image_id: row for row in rows if row.image_id.startswith(f"{folder}/")}
+        return {row.image_id: row for row in rows if row.image_id.startswith(f"{folder}/" if folder else "")}
 
     def assert_same(self, folder: str) -> dict[str, VectorItem]:
         """The index has the rows' vectors, with what says whose they are, and no others."""
@@ -161,3 +165,80 @@ def test_without_one_permission_a_run_is_denied(pipeline: IndexedPipeline, role:
     assert "AccessDenied" in told or "not authorized to perform" in told
     assert pipeline.run({"Paths": [folder]}).report.indexed == 2
     pipeline.assert_same(folder)
+
+
+def test_an_audit_finds_what_index_and_table_do_not_share_and_deletes_what_has_no_image(
+    pipeline: IndexedPipeline,
+) -> None:
+    folder = pipeline.folder()
+    keys = pipeline.put_photos(folder, 6)
+    pipeline.run({"Paths": [folder]})
+    assert audit(pipeline, folder, "--sample", "0")[:2] == (0, set())
+    pipeline.forget(keys[:1])
+    pipeline.delete_row(keys[1])
+    stale = pipeline.held(folder)[keys[2]]
+    metadata = {**stale["metadata"], "Created": "2026-01-01T00:00:00.000+00:00"}
+    pipeline.vectors.put_vectors(indexArn=pipeline.index, vectors=[{**stale, "metadata": metadata}])
+    pipeline.s3.delete_object(Bucket=pipeline.deployment.image_bucket, Key=keys[3])
+    code, found, counts = audit(pipeline, folder, "--sample", "0")
+    assert (code, found) == (
+        1,
+        {
+            ("NotIndexed", keys[0]),
+            ("ImageWithoutRow", keys[1]),
+            ("VectorWithoutRow", keys[1]),
+            ("NotIndexed", keys[2]),
+            ("RowWithoutImage", keys[3]),
+        },
+    )
+    assert counts["vectors"] == 5
+    done = stepvec(pipeline, "audit", folder, "--sample", "0", "--delete-orphans", "--yes")
+    assert "Deleted 1 rows, 2 vectors; kept 0" in " ".join(done.stderr.split())
+    assert set(pipeline.held(folder)) == {keys[2], keys[4], keys[5]}
+    assert set(pipeline.rows(folder)) == {keys[0], keys[2], keys[4], keys[5]}
+    assert pipeline.run({"Paths": [folder]}).counts() == {"embedded": 1, "unchanged": 4}
+    pipeline.assert_same(folder)
+    assert audit(pipeline, folder, "--sample", "0")[:2] == (0, set())
+
+
+def test_the_vector_of_a_row_that_is_made_anew_while_it_is_deleted_stays(pipeline: IndexedPipeline) -> None:
+    folder = pipeline.folder()
+    keys = pipeline.put_photos(folder, 3)
+    pipeline.run({"Paths": [folder]})
+    pipeline.delete_row(keys[0])
+    delete_vectors(pipeline.deployment, keys[:2])
+    assert set(pipeline.held(folder)) == {keys[1], keys[2]}
+    pipeline.forget([keys[1]])
+    pipeline.run({"Paths": [folder]})
+    pipeline.assert_same(folder)
+
+
+def test_the_index_is_searched_by_key_and_by_photo(pipeline: IndexedPipeline, tmp_path: Path) -> None:
+    folder = pipeline.folder()
+    keys = [f"{folder}/{number}.jpg" for number in range(5)]
+    for number, key in enumerate(keys):
+        # Pictures of no other test's: those would be as near.
+        pipeline.put(key, photo(9000 + number))
+    pipeline.put(f"{folder}/copy.jpg", photo(9002, quality=90))
+    pipeline.run({"Paths": [folder]})
+    rows = pipeline.rows("")
+    vectors = {key: decode_vector(row) for key, row in rows.items()}
+
+    def nearest(vector: Any, without: str = "") -> list[str]:
+        unit = {key: other / np.linalg.norm(other) for key, other in vectors.items() if key != without}
+        return sorted(unit, key=lambda key: -float(unit[key] @ vector))[:3]
+
+    by_key = stepvec(pipeline, "search", keys[2], "--index", "s3vectors", "--top", "3", "--json")
+    answer = json.loads(by_key.stdout)
+    assert answer["hits"][0]["key"] == f"{folder}/copy.jpg"
+    assert [hit["key"] for hit in answer["hits"]] == nearest(vectors[keys[2]], keys[2])
+    assert answer["recall"] is None
+    file = tmp_path / "query.jpg"
+    file.write_bytes(photo(9002))
+    of_photo = stepvec(pipeline, "search", str(file), "--index", "s3vectors", "--top", "1")
+    assert of_photo.returncode == 0, of_photo.stderr
+    similarity, key = of_photo.stdout.split()
+    assert key in rows
+    assert float(similarity) > 0.999
+    refused = stepvec(pipeline, "search", keys[2], "--index", "s3vectors", "--top", "101")
+    assert "S3 Vectors gives 100 at most" in " ".join(refused.stderr.split())
