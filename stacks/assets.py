@@ -24,7 +24,7 @@ def stage_lambda_code(root: Path, target: Path) -> Path:
     _copy(packages, target, leave_out=("bin",))
     _copy(root / "lambdas", target / "lambdas")
     # The functions have no numpy, which weights and vectors need, and no command line.
-    left_out = ("client", "audit", "export", "neighbours", "weights", "rows/vectors.py")
+    left_out = ("client", "audit", "export", "neighbours", "page", "weights", "rows/vectors.py")
     _copy(root / "stepvec", target / "stepvec", leave_out=left_out)
     _readable_for_all(target)
     return target
@@ -35,7 +35,7 @@ def stage_worker_context(root: Path, target: Path, model_directory: Path) -> Pat
     _copy(root / "worker_image", target)
     shutil.copy(root / "requirements" / "worker.txt", target / "requirements.txt")
     shutil.copy(root / "requirements" / "worker-gpu.txt", target / "requirements-gpu.txt")
-    _copy(root / "stepvec", target / "stepvec", leave_out=("client", "audit", "export", "neighbours"))
+    _copy(root / "stepvec", target / "stepvec", leave_out=("client", "audit", "export", "neighbours", "page"))
     (target / "model").mkdir()
     for name in model_files(read_model_card(model_directory)):
         shutil.copy(model_directory / name, target / "model" / name)

@@ -47,9 +47,9 @@ def view(
     from stepvec_cli.deployment import deployed
     from stepvec_cli.progress import Steps
 
-    deployment = deployed(data_stack, pipeline_stack)
     left_out: Counter[str] = Counter()
-    with Thumbnails(PROCESSES) as thumbnails:
+    with PageServer(port) as server, Thumbnails(PROCESSES) as thumbnails:
+        deployment = deployed(data_stack, pipeline_stack)
         with Steps("Reading the table", plain=False) as step, translate_aws_errors():
             scope = scope_of(deployment, paths or [])
             failures = read_failures(deployment, scope, run)
@@ -58,7 +58,6 @@ def view(
             del batches
             with Steps("Drawing the map", plain=False):
                 page = page_of(Album(index), failures, thumbnails, deployment, left_out)
-            server = PageServer(page, port)
             answer = ViewAnswer(server.address, len(page.album), len(failures.failures) + failures.more)
             if as_json:
                 print_json(answer)
@@ -67,7 +66,7 @@ def view(
             tell(f"{answer.photos:,} photos at this address, for this machine alone. Press Ctrl-C to stop.")
             if open_page:
                 _open(server.address)
-            server.serve()
+            server.serve(page)
 
 
 def _open(address: str) -> None:

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from testkit.browser import Browser, find_browser
+
 ROOT = Path(__file__).resolve().parent.parent
 _STATE = tempfile.TemporaryDirectory(prefix="stepvec-tests-")
 # A local AWS that is up on this machine is none of the tests' business, nor theirs of its user's.
@@ -72,3 +74,14 @@ def clothing() -> Path:
     if not CLOTHING.is_dir():
         pytest.skip("the clothing photos are not beside this checkout (../shared/data/clothing)")
     return CLOTHING
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """A Chromium, for all tests that look at pages."""
+    path = find_browser()
+    if path is None:
+        assert not os.environ.get("CI"), "CI has a browser: .ci/run installs one"
+        pytest.skip("there is no Chromium; on Debian: apt-get install chromium")
+    with Browser(path) as started:
+        yield started

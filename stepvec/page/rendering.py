@@ -6,7 +6,6 @@ import json
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Final
 
 from jinja2 import Environment, PackageLoader
@@ -14,6 +13,7 @@ from markupsafe import Markup
 
 from stepvec import codec
 from stepvec.page.content import Content
+from stepvec.page.files import asset, palette
 
 SCRIPTS: Final = (
     "base.js", "figures.js", "sheet.js", "plane.js", "map.js", "lists.js", "detail.js", "keys.js", "main.js",
@@ -44,17 +44,12 @@ def render(frame: Frame, content: Content, *, pictures_from: str) -> tuple[str, 
     document = templates.get_template("page.html").render(
         frame=frame,
         content=_as_script_data(content),
-        style=Markup(asset("palette.css") + asset("page.css")),  # noqa: S704  our own files
-        script=Markup("\n".join(map(asset, SCRIPTS))),  # noqa: S704
+        style=palette() + asset("page.css"),
+        script=Markup("\n").join(map(asset, SCRIPTS)),
         nonce=nonce,
         policy=policy,
     )
     return document, policy
-
-
-def asset(name: str) -> str:
-    """The text of a file of the page."""
-    return files("stepvec.page").joinpath("assets", name).read_text(encoding="utf-8")
 
 
 def _as_script_data(content: Content) -> Markup:

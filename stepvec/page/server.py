@@ -15,7 +15,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Final, Protocol
+from types import TracebackType
+from typing import Any, Final, Protocol, Self
 
 from stepvec import codec
 from stepvec.client.thumbnails import MEDIA_TYPE, NOTHING
@@ -51,43 +52,43 @@ class ServedPage:
 
 
 class PageServer:
-    """Serves `page` at `address` until the block ends. `port` 0 is any that is free.
+    """Has a port from the start, any that is free if it is 0; serves a page at `address` for as long as `serve` lasts.
 
     Raises ConfigurationError where the port is taken.
     """
 
-    def __init__(self, page: ServedPage, port: int = 0) -> None:
-        secret = secrets.token_urlsafe(16)
-        answers = _Answers(page, f"/{secret}/")
-
-        class Handler(_Handler):
-            routes = answers
-
+    def __init__(self, port: int = 0) -> None:
+        self._root = f"/{secrets.token_urlsafe(16)}/"
         try:
-            self._server = _Server((HOST, port), Handler)
+            self._server = _Server((HOST, port), _Handler)
         except OSError as error:
             raise ConfigurationError(
-                f"Port {port} of {HOST} cannot be used: {error.strerror}.",
-                remedy="Give another one, or leave it out for any that is free.",
+                f"Port {port} of {HOST} cannot be listened on: {error.strerror}.",
+                remedy="Choose another port, or none for any that is free.",
             ) from error
-        self.port = Handler.port = int(self._server.server_address[1])
-        self.address: Final = f"http://{HOST}:{self.port}/{secret}/"
+        self.port = int(self._server.server_address[1])
+        self.address: Final = f"http://{HOST}:{self.port}{self._root}"
 
-    def serve(self) -> None:
-        """Answer requests until an exception ends it, such as that of a signal."""
-        try:
-            self._server.serve_forever()
-        finally:
-            self._server.server_close()
+    def __enter__(self) -> Self:
+        return self
 
-    def close(self) -> None:
-        """Have `serve`, in another thread, end."""
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._server.server_close()
+
+    def serve(self, page: ServedPage) -> None:
+        """Answer requests until an exception ends it, such as that of a signal, or `end`."""
+        self._server.routes = _Answers(page, self._root)
+        self._server.serve_forever()
+
+    def end(self) -> None:
+        """Have `serve`, in another thread, return."""
         self._server.shutdown()
 
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
+    routes: _Answers
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002
         """A browser that goes away in the middle of an answer is no error; of others the process hears."""
@@ -163,18 +164,18 @@ def _json(record: Any) -> _Answer:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    routes: _Answers
-    port: int
+    server: _Server
     protocol_version = "HTTP/1.1"
     server_version = "stepvec"
     sys_version = ""
     timeout = _IDLE_SECONDS
 
     def do_GET(self) -> None:
-        if self.headers.get_all("Host") not in [[f"{host}:{self.port}"] for host in _HOSTS]:
+        port = self.server.server_port
+        if self.headers.get_all("Host") not in [[f"{host}:{port}"] for host in _HOSTS]:
             self._send(_Answer(HTTPStatus.MISDIRECTED_REQUEST, body=b"This is no server of that name.\n"))
             return
-        self._send(self.routes.to(self.path))
+        self._send(self.server.routes.to(self.path))
 
     do_HEAD = do_GET  # noqa: N815
 

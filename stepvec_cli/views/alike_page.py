@@ -9,6 +9,8 @@ from typing import Final
 
 from jinja2 import Environment, PackageLoader
 
+from stepvec.page.files import palette
+
 MOST_PHOTOS: Final = 400
 """Photos that a page shows at most: it is one file, some 6 KB a photo."""
 
@@ -47,5 +49,5 @@ def page(
         for row in rows
     ]
     return templates.get_template("alike.html").render(
-        title=title, answer=answer, rows=photos, hidden=hidden, nonce=secrets.token_urlsafe(16)
+        title=title, answer=answer, rows=photos, hidden=hidden, nonce=secrets.token_urlsafe(16), palette=palette()
     )

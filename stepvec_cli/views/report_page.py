@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader
 
 from stepvec.client.failure_samples import FailureSample
 from stepvec.client.timeline import Timeline
+from stepvec.page.files import palette
 from stepvec.runs.reports import RunReport
 from stepvec_cli.views.plan import dollars, duration, number
 
@@ -37,6 +38,7 @@ def page(
         width=WIDTH,
         height=HEIGHT,
         nonce=secrets.token_urlsafe(16),
+        palette=palette(),
     )
 
 

@@ -21,6 +21,7 @@ from botocore.config import Config
 
 from stepvec.client.originals import SECONDS, media_type
 from stepvec.rows.vectors import decode_vector
+from testkit.browser import Browser
 from tests.local.conftest import Pipeline, photo
 from tests.local.test_cli import STEPVEC, WITHOUT_AWS
 
@@ -105,6 +106,33 @@ def test_what_is_served_is_what_there_is(pipeline: Pipeline, folder: str, end: s
         assert len(seen.get("pictures/6")) < 100  # of what is no photo nothing can be seen
         assert seen.content["failures"]["failures"][0]["reason"] == "NotAnImage"
         assert seen.get(f"originals/{keys.index(f'{folder}/{ODD}')}") == photo(0)
+
+
+def test_in_a_browser_it_asks_the_server_and_nobody_else(pipeline: Pipeline, folder: str, browser: Browser) -> None:
+    with viewed(pipeline, folder, "--run", f"{folder}-run") as seen:
+        tab = browser.open(seen.answer["address"])
+        tab.wait_for("[...document.querySelectorAll('.cell img')].filter((one) => one.naturalWidth > 1).length === 6")
+        tab.click(".cell:nth-child(2) button")
+        tab.wait_for("document.querySelectorAll('#detail .photos .photo').length === 5")
+        near = json.loads(seen.get("near/1"))["photos"]
+        names = tab.run("[...document.querySelectorAll('#detail .photos .name[title]')].map((one) => one.title)")
+        assert names == [seen.content["keys"][number] for number in near]
+        tab.click("#tab-duplicates")
+        tab.wait_for("document.querySelectorAll('#duplicates .group .photo').length > 1")
+        tab.click("#tab-failures")
+        tab.wait_for("document.querySelector('#failures .picture').textContent === 'no picture'")
+        assert f"{folder}-run" in tab.run("document.querySelector('#failures').innerText")
+        assert tab.problems() == []
+        ours = urlsplit(seen.answer["address"]).netloc
+        assert {urlsplit(address).netloc for address in tab.requested()} == {ours}
+        # The whole photo is elsewhere: the browser is sent to the bucket.
+        tab.call("Page.navigate", url=seen.answer["address"] + "originals/1")
+        tab.wait_for("location.search.includes('X-Amz-Signature') && document.images[0]?.naturalWidth === 160")
+        tab.load(seen.answer["address"])
+        tab.wait_for("document.querySelectorAll('.cell img').length === 6")
+    tab.click(".cell:nth-child(3) button")
+    tab.wait_for("document.querySelector('#detail').innerText.includes('stepvec view')")
+    tab.close()
 
 
 def test_a_run_that_failed_nothing_or_is_not_there(pipeline: Pipeline, folder: str) -> None:

@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from testkit.browser import Browser, Tab, find_browser
+from testkit.browser import Browser, Tab
 from testkit.pages import Album, album, write
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    path = find_browser()
-    if path is None:
-        assert not os.environ.get("CI"), "CI has a browser: .ci/run installs one"
-        pytest.skip("there is no Chromium; on Debian: apt-get install chromium")
-    with Browser(path) as started:
-        yield started
 
 
 @pytest.fixture(scope="session")

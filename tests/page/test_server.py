@@ -57,12 +57,13 @@ def served() -> Iterator[Served]:
         made = Album(index)
         content = Content("t", made.keys, made.points(), shown_failures("f", FAILURES), "pictures/", originals=True)
         document, policy = render(Frame("60 photos", "said", ()), content, pictures_from="'self' data:")
-        server = PageServer(ServedPage(document.encode(), policy, made, Pictures()))
-        thread = threading.Thread(target=server.serve)
-        thread.start()
-        yield Served(server, made)
-        server.close()
-        thread.join()
+        with PageServer() as server:
+            page = ServedPage(document.encode(), policy, made, Pictures())
+            thread = threading.Thread(target=server.serve, args=(page,))
+            thread.start()
+            yield Served(server, made)
+            server.end()
+            thread.join()
 
 
 def test_the_page_and_what_it_asks_for(served: Served) -> None:
@@ -139,9 +140,8 @@ def test_head_is_get_without_a_body(served: Served) -> None:
 
 
 def test_a_port_that_is_taken_is_said(served: Served) -> None:
-    page = ServedPage(b"", "", served.album, Pictures())
-    with pytest.raises(ConfigurationError, match=f"Port {served.server.port} of 127.0.0.1 cannot be used"):
-        PageServer(page, served.server.port)
+    with pytest.raises(ConfigurationError, match=f"Port {served.server.port} of 127.0.0.1 cannot be listened on"):
+        PageServer(served.server.port)
 
 
 def test_a_page_of_another_name_reads_nothing_in_a_browser(served: Served, browser: Browser) -> None:

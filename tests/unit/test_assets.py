@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from stacks.assets import LAMBDA_PACKAGES, stage_lambda_code
+from tests.conftest import ROOT
 
 
 @pytest.fixture
@@ -41,3 +43,16 @@ def test_a_checkout_under_umask_077_makes_a_zip_that_lambda_can_read(tmp_path: P
         "stepvec": 0o755,
         "stepvec/errors.py": 0o644,
     }
+
+
+def test_the_zip_has_none_of_the_packages_that_functions_may_not_import(tmp_path: Path) -> None:
+    """As import-linter holds it: what is left out of the zip is what lambdas import nothing of."""
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    (forbidden,) = (each["forbidden_modules"] for each in contracts if "lambdas" in each.get("source_modules", ()))
+    root = tmp_path / "checkout"
+    (root / LAMBDA_PACKAGES).mkdir(parents=True)
+    (root / "lambdas").mkdir()
+    shutil.copytree(ROOT / "stepvec", root / "stepvec")
+    staged = stage_lambda_code(root, tmp_path / "staged")
+    assert len(forbidden) >= 5
+    assert [name for name in forbidden if (staged / name.replace(".", "/")).exists()] == []

@@ -48,7 +48,7 @@ const drawSheet = () => {
   }
   for (let place = first; place < end; place++) {
     if (sheet.cells.has(place)) continue;
-    let cell = sheet.spare.pop();
+    let cell = sheet.spare.shift();
     if (!cell) $("sheet").append((cell = makeCell()));
     cell.hidden = false;
     showIn(cell, place);

@@ -119,6 +119,13 @@ LOCAL: Final = (
         scene=taken_port,
     ),
     Mistake(
+        "stepvec view --port PORT",
+        "a page at a port that another program has",
+        "Port PORT of 127.0.0.1 cannot be listened on: Address already in use.",
+        "Choose another port, or none for any that is free.",
+        scene=taken_port,
+    ),
+    Mistake(
         "stepvec local up --detach --port PORT",
         "a port that another program has, in the background",
         "Port PORT of 127.0.0.1 cannot be listened on: Address already in use.",
