@@ -13,6 +13,7 @@ from local_pipeline.assembly_cache import assembly_key, cache_folders, provide_a
 from local_pipeline.installation import LAMBDA_PYTHON, WORKER_PYTHON, check_installation, synthesize
 from stepvec.client.deployment import Deployment, suffixes_of
 from stepvec.client.local_aws import LocalAws
+from stepvec.runs.http_start import HTTP_OUTPUT
 
 if TYPE_CHECKING:
     from localaws import EmbeddedCloud
@@ -77,6 +78,7 @@ def deployment_of(cloud: EmbeddedCloud) -> Deployment:
         client=cloud.client,
         suffixes=suffixes_of(outputs),
         vector_index=outputs.get("VectorIndexArn", ""),
+        http_url=outputs.get(HTTP_OUTPUT, ""),
     )
 
 
@@ -95,4 +97,5 @@ def local_aws_of(cloud: EmbeddedCloud, name: str) -> LocalAws:
         work_bucket=deployment.work_bucket,
         table=deployment.table,
         state_machine_arn=deployment.state_machine_arn,
+        http_url=deployment.http_url,
     )

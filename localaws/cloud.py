@@ -22,11 +22,13 @@ from localaws.context import Context
 from localaws.errors import InstallationError, LocalCloudError
 from localaws.functions.pool import LambdaPool
 from localaws.handlers.registry import NotLocal
+from localaws.http_api.front import HttpApiFront
 from localaws.iam.authorizer import Authorizer, Denial
 from localaws.iam.credentials import Credentials, CredentialStore
 from localaws.iam.gate import Application, Gate
 from localaws.patches import install_patches
 from localaws.patches.batch import lose_host
+from localaws.patches.http_apis import MotoHttpApis
 from localaws.patches.identities import MotoIdentities
 from localaws.patches.moto_state import ACCOUNT, reset_moto, stop_work
 from localaws.patches.running import Running, set_current
@@ -270,4 +272,12 @@ def _start_server(context: Context, own_services: Mapping[str, Application], por
         account=context.account,
         region=context.region,
     )
-    return Server(gate, QuietRequestHandler, port)
+    front = HttpApiFront(
+        gate,
+        MotoHttpApis(context.account, context.region),
+        credentials=context.credentials,
+        authorizer=context.authorizer,
+        account=context.account,
+        region=context.region,
+    )
+    return Server(front, QuietRequestHandler, port)

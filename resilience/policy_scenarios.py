@@ -10,6 +10,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+from botocore.httpsession import URLLib3Session
+
 from local_pipeline.cloud import deployment_of
 from localaws import EmbeddedCloud
 from stepvec.client.runs import Run
@@ -28,6 +33,7 @@ SETTINGS: Final[dict[str, Any]] = {
     "upload_window_seconds": 1,
     "schedule": "cron(* * * * ? *)",
     "schedule_paths": [SCHEDULED],
+    "http_start": True,
 }
 """Settings of the deployment that is tried: with everything that has permissions."""
 START_SECONDS: Final = 10
@@ -94,6 +100,15 @@ class DeploymentUnderTest:
         while messages := sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages"):
             for message in messages:
                 sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+
+    def ask(self, method: str, path: str, body: Any = None, *, token: str = "") -> int:
+        """The status that the HTTP API answers a signed request with."""
+        content = json.dumps(body).encode() if body is not None else b""
+        headers = {"Idempotency-Key": token, "Content-Type": "application/json"} if token else {}
+        request = AWSRequest(method=method, url=self.deployment.http_url + path, data=content, headers=headers)
+        key = Credentials(self.cloud.access_key_id, self.cloud.secret_access_key)
+        SigV4Auth(key, "execute-api", self.cloud.region).add_auth(request)
+        return URLLib3Session().send(request.prepare()).status_code
 
     def put_photo(self, key: str) -> None:
         """A small photo of its own."""
@@ -181,6 +196,21 @@ def let_a_minute_pass(deployed: DeploymentUnderTest) -> Any:
     return {"status": deployed.wait_for_new(known)}
 
 
+def start_by_http(deployed: DeploymentUnderTest) -> Any:
+    """A run that a request starts, and one that ends without a report: what each request is answered and logs."""
+    prefix, start = deployed.prefix(), int(time.time() * 1000)
+    deployed.put_photo(f"{prefix}/1.jpg")
+    statuses = []
+    for number, path in enumerate((prefix, "nothing-lies-here")):
+        body, name = {"Paths": [path]}, f"{prefix}-{number}"
+        statuses.append(deployed.ask("POST", "/runs", body, token=name))
+        deployed.executions()
+        statuses.append(deployed.ask("POST", "/runs", body, token=name))
+        statuses += [deployed.ask("GET", f"/runs/http-{name}"), deployed.ask("GET", f"/runs/http-{name}/report")]
+    ended = deployed.executions().get(f"http-{prefix}-0", "none")
+    return {"status": ended, "answers": statuses, "logged": _logged_since(deployed, start, ("StartByHttp",))}
+
+
 SCENARIOS: Final[dict[str, Callable[[DeploymentUnderTest], Any]]] = {
     "embed two photos": embed_two_photos,
     "embed from a manifest": embed_from_a_manifest,
@@ -188,8 +218,11 @@ SCENARIOS: Final[dict[str, Callable[[DeploymentUnderTest], Any]]] = {
     "fail a job": fail_a_job,
     "upload a photo": upload_a_photo,
     "let a minute pass": let_a_minute_pass,
+    "start by HTTP": start_by_http,
 }
-MUST_SUCCEED: Final = ("embed two photos", "embed from a manifest", "upload a photo", "let a minute pass")
+MUST_SUCCEED: Final = (
+    "embed two photos", "embed from a manifest", "upload a photo", "let a minute pass", "start by HTTP",
+)  # fmt: skip
 
 
 def _logged_since(

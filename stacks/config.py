@@ -14,6 +14,7 @@ from stepvec import codec
 from stepvec.errors import ConfigurationError, InvalidInputError, RecordError
 from stepvec.estimate.capacity import Capacity
 from stepvec.limits import (
+    HTTP_API_BURST,
     LOG_RETENTION_DAYS,
     MAP_CONCURRENCY,
     MAP_ITEMS,
@@ -37,6 +38,8 @@ _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,39}")
 CONTEXT_KEY: Final = "stepvec"
 SETTINGS_VARIABLE: Final = "STEPVEC_SETTINGS"
 _SETTINGS_EXAMPLE: Final = 'For example: {"upload_trigger": true}.'
+HTTP_BURST_SECONDS: Final = 2
+"""How many seconds' requests the API takes at once."""
 WHERE: Final = "The `stepvec` settings of cdk.json"
 
 
@@ -186,6 +189,16 @@ class PipelineConfig:
     )
     schedule_max_failures: int = setting(
         0, "How many images may newly fail before a scheduled run does (`MaxFailures`).", bounds=(0, MAP_ITEMS)
+    )
+    http_start: bool = setting(
+        False,
+        "Whether runs can be started by HTTP: an API whose callers sign their requests with IAM credentials "
+        "([http.md](http.md)).",
+    )
+    http_rate: int = setting(
+        10,
+        "Requests a second that the API takes, and twice as many at once; beyond that it answers 429.",
+        bounds=(1, HTTP_API_BURST // HTTP_BURST_SECONDS),
     )
     upload_trigger: bool = setting(
         False,

@@ -14,6 +14,7 @@ from stacks.config import PipelineConfig
 from stacks.dashboard import Dashboard
 from stacks.data_stack import DataStack
 from stacks.functions import Functions
+from stacks.http_start import HttpStart
 from stacks.network import Network
 from stacks.triggers import Triggers
 from stacks.workflow import Workflow
@@ -65,6 +66,8 @@ class PipelineStack(cdk.Stack):
             model=model,
         )
         triggers = Triggers(self, "Triggers", functions=functions, workflow=workflow, data=data, config=config)
+        if config.http_start:
+            HttpStart(self, "HttpStart", functions=functions, workflow=workflow, data=data, config=config)
         alarms = Alarms(
             self,
             "Alarms",

@@ -47,6 +47,16 @@ https://docs.aws.amazon.com/lambda/latest/dg/configuration-ephemeral-storage.htm
 """
 LAMBDA_ZIP_UNPACKED_BYTES: Final = 250 * 1024 * 1024
 
+# --- Amazon API Gateway, HTTP APIs -------------------------------------------------------------------------
+# https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html
+HTTP_API_TIMEOUT_SECONDS: Final = 30
+"""After which an integration that has not answered is given up; it cannot be raised."""
+HTTP_API_BODY_BYTES: Final = 10_000_000
+# https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html
+HTTP_API_REQUESTS_PER_SECOND: Final = 10_000
+"""Of all APIs of an account in a region, to begin with; bursts of 5,000."""
+HTTP_API_BURST: Final = 5_000
+
 # --- Amazon DynamoDB ---------------------------------------------------------------------------------------
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html
 BATCH_GET_ITEMS: Final = 100

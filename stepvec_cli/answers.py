@@ -57,7 +57,8 @@ ANSWERS: Final[dict[str, tuple[str, ...]]] = {
 
 @dataclass(frozen=True, slots=True)
 class RunAnswer:
-    """Of `run`: the run's name, and with --wait how it ended. `status` is of Step Functions, RUNNING without --wait."""
+    """Of `run`: the run's name, and with --wait how it ended. `status` is of Step Functions, RUNNING without --wait,
+    unless the token of --http started it earlier."""
 
     run: str
     status: str

@@ -38,6 +38,7 @@ def up(
     upload_window: Annotated[
         int | None, typer.Option(min=1, max=300, help="Seconds for which uploads are gathered; 3 if left out.")
     ] = None,
+    http_start: Annotated[bool, typer.Option("--http-start", help="Have the HTTP API that starts runs, too.")] = False,
     schedule: Annotated[str, typer.Option(metavar="EXPRESSION", help='For example "rate(1 minute)".')] = "",
     paths: Annotated[list[str] | None, typer.Option(metavar="PREFIX", help="What the scheduled runs embed.")] = None,
     engine: EngineName = None,
@@ -57,6 +58,7 @@ def up(
     given = {
         "upload_trigger": upload_trigger,
         "upload_window_seconds": upload_window,
+        "http_start": http_start,
         "schedule": schedule,
         "schedule_paths": paths,
         **engine_settings(engine, precision),

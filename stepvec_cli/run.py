@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from stepvec.client.runs import RUNNING, Run
+from stepvec.client.http_start import RunByHttp
+from stepvec.client.runs import Run
 from stepvec.client.session import translate_aws_errors
 from stepvec.runs.images import ImageIdScheme
 from stepvec.stack_names import DATA_STACK, PIPELINE_STACK
@@ -34,6 +35,9 @@ def run(
     ] = False,
     reembed: Annotated[bool, typer.Option("--reembed", help="Embed again what is stored already.")] = False,
     max_failures: Annotated[int, typer.Option(min=0, help="Images that may fail without failing the run.")] = 0,
+    http: Annotated[
+        bool, typer.Option("--http", help="By the deployment's HTTP API, with the name as its token.")
+    ] = False,
     as_json: AsJson = False,
     data_stack: DataStack = DATA_STACK,
     pipeline_stack: PipelineStack = PIPELINE_STACK,
@@ -47,6 +51,7 @@ def run(
         stepvec run photos more-photos --name my-run --max-failures 10
         stepvec run / --suffix raw --suffix "(none)"
         stepvec run --manifest s3://my-images/keys.jsonl
+        stepvec run photos --http --name nightly --wait
     """
     if bool(paths) == bool(manifest):
         raise typer.BadParameter("Give prefixes, or --manifest.")
@@ -58,15 +63,18 @@ def run(
         run_input["RetryFailures"] = True
     if shard_size is not None:
         run_input["ShardSize"] = shard_size
-    started = Run(deployed(data_stack, pipeline_stack), name or datetime.now(UTC).strftime("run-%Y%m%d-%H%M%S-%f"))
-    started.check_input(run_input)
+    deployment = deployed(data_stack, pipeline_stack)
+    name = name or datetime.now(UTC).strftime("run-%Y%m%d-%H%M%S-%f")
+    by_states = Run(deployment, name)
+    by_states.check_input(run_input)
+    started = RunByHttp(deployment, name) if http else by_states
     with watched(started):
         with translate_aws_errors():
-            started.start(run_input)
+            status = started.start(run_input)
         if not as_json:
             typer.echo(started.name)
         ended = wait_for(started) if wait else None
     if as_json:
-        print_json(RunAnswer(started.name, RUNNING) if ended is None else RunAnswer.of(ended))
+        print_json(RunAnswer(started.name, status) if ended is None else RunAnswer.of(ended))
     if ended is not None:
         exit_as(ended)

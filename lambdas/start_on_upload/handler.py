@@ -5,23 +5,19 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from botocore.exceptions import BotoCoreError, ClientError
 
 from lambdas.start_on_upload.uploads import Batch, dump_manifest, read_batch
-from stepvec.adapters.aws_errors import as_storage_error, error_code
 from stepvec.adapters.clients import s3_client, states_client
 from stepvec.adapters.environment import read_environment
+from stepvec.adapters.executions import Executions
 from stepvec.adapters.object_store import ObjectStore
 from stepvec.adapters.telemetry import logger, measure, metrics
 from stepvec.metrics import UPLOAD_EXECUTIONS_STARTED, UPLOAD_MESSAGES_UNREAD, UPLOADS_RECEIVED
 from stepvec.runs.layout import UPLOADS, S3Uri
 from stepvec.runs.run_input import read_suffixes
-
-if TYPE_CHECKING:
-    from mypy_boto3_stepfunctions import SFNClient
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +35,7 @@ class Settings:
 
 settings = read_environment(Settings, os.environ)
 store = ObjectStore(s3_client())
-states = states_client()
+executions = Executions(states_client(), settings.state_machine_arn)
 
 
 @logger.inject_lambda_context
@@ -73,21 +69,4 @@ def _start(batch: Batch) -> bool:
         # it, and the others are embedded. What is missing still fails the run (docs/decisions/0021).
         "MaxFailures": len(batch.images) if settings.max_failures < 0 else settings.max_failures,
     }
-    return start_once(states, settings.state_machine_arn, name=batch.name, run_input=json.dumps(run_input))
-
-
-def start_once(client: SFNClient, state_machine_arn: str, *, name: str, run_input: str) -> bool:
-    """Start the execution `name`; False where there already was one of that name that has ended.
-
-    One that still runs with the same input is answered by AWS as if it had been started now. Raises StorageError
-    for what Step Functions refuses.
-    """
-    try:
-        client.start_execution(stateMachineArn=state_machine_arn, name=name, input=run_input)
-    except ClientError as error:
-        if error_code(error) == "ExecutionAlreadyExists":
-            return False
-        raise as_storage_error("Step Functions", f"starting {name}", error) from error
-    except BotoCoreError as error:
-        raise as_storage_error("Step Functions", f"starting {name}", error) from error
-    return True
+    return executions.start(batch.name, json.dumps(run_input)) is not None

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 # Imported for their registrations.
-from localaws.handlers import compute, identity, orchestration, storage, triggers, vectors
+from localaws.handlers import compute, http_apis, identity, orchestration, storage, triggers, vectors
 
-__all__ = ["compute", "identity", "orchestration", "storage", "triggers", "vectors"]
+__all__ = ["compute", "http_apis", "identity", "orchestration", "storage", "triggers", "vectors"]

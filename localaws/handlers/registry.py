@@ -136,7 +136,6 @@ NOT_LOCAL: Final[dict[str, str]] = {
     "AWS::IAM::ServiceLinkedRole": "AWS's own role, which moto has",
     "AWS::CloudWatch::Dashboard": "metrics are not collected",
     "AWS::Budgets::": "nothing costs anything",
-    "AWS::Lambda::Permission": "nothing but the API invokes functions",
     "AWS::Lambda::EventInvokeConfig": "asynchronous invocations are not retried",
     "AWS::Logs::MetricFilter": "metrics are not collected",
     "AWS::Logs::ResourcePolicy": "no service outside writes logs",

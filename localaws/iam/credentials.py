@@ -51,6 +51,9 @@ class Identities(Protocol):
     def find_principal(self, access_key_id: str) -> Principal | None:
         """Whose key this is; None for a key that was never issued."""
 
+    def secret_of(self, access_key_id: str) -> str | None:
+        """The secret key that goes with an access key; None for a key that was never issued."""
+
     def policies(self, principal: Principal) -> Iterator[str]:
         """The inline and attached policies of a user or a role."""
 

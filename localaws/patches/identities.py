@@ -54,6 +54,14 @@ class MotoIdentities:
                 return Principal(arn=user.arn, session_token="", user=user.name)
         return None
 
+    def secret_of(self, access_key_id: str) -> str | None:
+        """The secret key that goes with an access key; None for a key that was never issued."""
+        role = self._sts.get_assumed_role_from_access_key(access_key_id)
+        if role is not None:
+            return str(role.secret_access_key)
+        keys = (key for user in self._iam.list_users("/", None, None) for key in user.access_keys)
+        return next((str(key.secret_access_key) for key in keys if key.access_key_id == access_key_id), None)
+
     def policies(self, principal: Principal) -> Iterator[str]:
         """The inline and attached policies of a user or a role."""
         iam = self._iam

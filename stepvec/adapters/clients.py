@@ -47,9 +47,9 @@ def _client(service: str, config: Config) -> Any:
     return boto3.client(service, region_name=region, config=config)  # type: ignore[call-overload] # any service
 
 
-def s3_client(connections: int = 10) -> S3Client:
+def s3_client(connections: int = 10, *, attempts: int = MAX_ATTEMPTS) -> S3Client:
     """An S3 client for up to `connections` threads, of the region and endpoint that the environment names."""
-    client: S3Client = _client("s3", _config(connections))
+    client: S3Client = _client("s3", _config(connections, attempts=attempts))
     return client
 
 
@@ -91,7 +91,7 @@ def events_client() -> Any:
     return _client("events", _config(1))
 
 
-def states_client() -> SFNClient:
+def states_client(*, attempts: int = MAX_ATTEMPTS) -> SFNClient:
     """A Step Functions client, of the region and endpoint that the environment names."""
-    client: SFNClient = _client("stepfunctions", _config(1))
+    client: SFNClient = _client("stepfunctions", _config(1, attempts=attempts))
     return client

@@ -18,6 +18,7 @@ from stepvec.client.session import new_client, translate_aws_errors
 from stepvec.errors import ConfigurationError, RecordError
 from stepvec.estimate.capacity import Capacity
 from stepvec.rows.item import VectorType, vector_type
+from stepvec.runs.http_start import HTTP_OUTPUT
 from stepvec.runs.images import ONLY_IMAGES, SuffixRule
 from stepvec.runs.run_input import parse_suffixes
 from stepvec.stack_names import DATA_STACK, PIPELINE_STACK
@@ -41,6 +42,8 @@ class Deployment:
     """Which keys its runs take for images, where their input does not say."""
     vector_index: str = ""
     """ARN of its index of S3 Vectors; "" where it has none."""
+    http_url: str = ""
+    """Of its HTTP API; "" where it has none."""
 
     @property
     def is_local(self) -> bool:
@@ -79,6 +82,7 @@ def find_deployment(data_stack: str = DATA_STACK, pipeline_stack: str = PIPELINE
             client=client,
             suffixes=suffixes_of(pipeline),
             vector_index=data.get("VectorIndexArn", ""),
+            http_url=pipeline.get(HTTP_OUTPUT, ""),
         )
     except KeyError as error:
         raise ConfigurationError(

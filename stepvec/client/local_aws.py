@@ -46,6 +46,7 @@ class LocalAws:
     work_bucket: str
     table: str
     state_machine_arn: str
+    http_url: str = ""
 
     def variables(self, environ: Mapping[str, str]) -> dict[str, str]:
         """What is to be set in `environ`, for AWS's SDKs and tools to find it and nothing else."""
@@ -61,6 +62,7 @@ class LocalAws:
             "STEPVEC_WORK_BUCKET": self.work_bucket,
             "STEPVEC_TABLE": self.table,
             "STEPVEC_STATE_MACHINE_ARN": self.state_machine_arn,
+            **({"STEPVEC_HTTP_URL": self.http_url} if self.http_url else {}),
         }
 
     def environment(self, environ: Mapping[str, str]) -> dict[str, str]:

@@ -67,8 +67,8 @@ class Run:
         """The execution's ARN."""
         return f"{self._deployment.state_machine_arn.replace(':stateMachine:', ':execution:')}:{self.name}"
 
-    def start(self, run_input: dict[str, Any]) -> None:
-        """Start the execution. Raises InvalidInputError where the name is taken, or one that AWS refuses."""
+    def start(self, run_input: dict[str, Any]) -> str:
+        """Start the execution; its status. Raises InvalidInputError where the name is taken or AWS refuses it."""
         check_run_name(self.name)
         client = self._deployment.client("stepfunctions")
         machine = self._deployment.state_machine_arn
@@ -78,6 +78,7 @@ class Run:
             raise InvalidInputError(
                 f"There is a run named {self.name!r} already.", remedy="Choose another name."
             ) from error
+        return RUNNING
 
     def check_input(self, run_input: dict[str, Any]) -> None:
         """Raises InvalidInputError for an input that the run would fail with at its first step."""

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final, Protocol, Self
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from stepvec.client.runs import SUCCEEDED, Run, RunEnd, RunProgress
+from stepvec.client.runs import SUCCEEDED, RunEnd, RunProgress
 from stepvec.client.session import translate_aws_errors
 from stepvec.errors import OutputError
 from stepvec.runs.reports import RunReport
@@ -95,8 +95,17 @@ class RunLine:
         self.results = (found, failures)
 
 
+class Followed(Protocol):
+    """A run that can be waited for, whatever asks how it is."""
+
+    name: str
+
+    def wait(self, on_progress: Callable[[RunProgress], None]) -> RunEnd:
+        """How it ended, once it has; reports its progress on the way."""
+
+
 @contextmanager
-def watched(run: Run) -> Iterator[None]:
+def watched(run: Followed) -> Iterator[None]:
     """A block that starts `run`, or waits for it: who ends the command meanwhile is told that the run goes on."""
     try:
         yield
@@ -108,7 +117,7 @@ def watched(run: Run) -> Iterator[None]:
         raise
 
 
-def wait_for(run: Run) -> RunEnd:
+def wait_for(run: Followed) -> RunEnd:
     """Show the progress of `run` until it ends, and how it ended."""
     with Bars() as bars:
         start = time.perf_counter()

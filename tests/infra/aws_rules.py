@@ -65,7 +65,7 @@ LAMBDA: Final = "AWS Lambda, Amazon SQS"
 S3: Final = "Amazon S3"
 DYNAMODB: Final = "Amazon DynamoDB"
 WATCHING: Final = "Amazon CloudWatch, Amazon SNS, AWS KMS"
-STARTING: Final = "Amazon EventBridge, EventBridge Scheduler"
+STARTING: Final = "Amazon EventBridge, EventBridge Scheduler, API Gateway"
 IAM: Final = "AWS IAM"
 CLOUDFORMATION: Final = "AWS CloudFormation, AWS CDK"
 
@@ -529,6 +529,45 @@ RULES: Final = (
             "localaws/test_scheduler.py::test_a_schedule_whose_role_may_not_start_leaves_a_dead_letter",
         ),
         schema=True,
+    ),
+    Rule(
+        STARTING,
+        "StartExecution with the name and the input of an execution that runs is answered as the first time; with "
+        "another input, or once it has ended, it is ExecutionAlreadyExists, for 90 days.",
+        "step-functions/latest/apireference/API_StartExecution.html",
+        ("triggers/test_http_start.py::test_one_token_starts_one_run_whose_status_and_report_are_there",),
+    ),
+    Rule(
+        STARTING,
+        "A route with AWS_IAM takes requests that Signature Version 4 signs for execute-api, of callers who may "
+        "execute-api:Invoke it.",
+        "apigateway/latest/developerguide/http-api-access-control-iam.html",
+        (
+            "triggers/test_http_start.py::test_who_may_not_gets_403",
+            "triggers/test_http_start.py::test_what_was_signed_is_what_counts",
+            "infra/test_http_start.py::test_every_route_needs_a_signature_and_goes_to_the_one_function",
+        ),
+    ),
+    Rule(
+        STARTING,
+        "An HTTP API invokes a function with payload format 2.0, headers' names in lower case and those that come "
+        "twice joined by commas, if the function's policy lets it.",
+        "apigateway/latest/developerguide/http-api-develop-integrations-lambda.html",
+        (
+            "localaws/test_http_api.py::test_an_event_has_what_aws_documents",
+            "triggers/test_http_start.py::test_a_missing_token_and_one_that_comes_twice_are_refused",
+            "infra/test_http_start.py::test_only_this_api_invokes_the_function_and_only_by_its_routes",
+        ),
+    ),
+    Rule(
+        STARTING,
+        "An HTTP API waits for its integration for 30 seconds and takes bodies of 10 MB; a stage's limits are a token "
+        "bucket.",
+        "apigateway/latest/developerguide/http-api-quotas.html",
+        (
+            "infra/test_http_start.py::test_limits_of_aws_are_kept",
+            "infra/test_http_start.py::test_the_stage_throttles_and_logs_who_asked_for_what",
+        ),
     ),
     # --- IAM ----------------------------------------------------------------------------------------------
     Rule(

@@ -21,7 +21,7 @@ CHOICES: tuple[tuple[dict[str, Any], ...], ...] = (
     ({"network": "public"}, {"network": "private"}),
     ({"spot": True}, {"spot": False}),
     ({}, {"schedule": "rate(1 day)", "schedule_paths": ["images"]}),
-    ({}, {"upload_trigger": True}),
+    ({}, {"upload_trigger": True, "http_start": True}),
 )
 SECURED: dict[str, Any] = {"kms": True, "xray": True, "vector_index": "s3vectors"}
 """No resource depends on these and on two of the choices: they are on in every other combination."""
@@ -66,7 +66,7 @@ def synthesized(tmp_path_factory: pytest.TempPathFactory) -> Synthesize:
 
 
 def combinations() -> list[dict[str, Any]]:
-    """Every combination of device, network, Spot, schedule and upload trigger; a key and tracing in every other one."""
+    """Every combination of device, network, Spot, schedule and other starts; every second one with key and tracing."""
     result = []
     for chosen in itertools.product(*(range(len(choice)) for choice in CHOICES)):
         settings: dict[str, Any] = {}

@@ -20,6 +20,8 @@ DATA_TYPES: Final = {
 }
 """Types whose resources hold something, and the word for it."""
 WORDS: Final = {
+    "AWS::ApiGatewayV2::Api": "HTTP API",
+    "AWS::ApiGatewayV2::Stage": "stage",
     "AWS::Batch::ComputeEnvironment": "compute environment",
     "AWS::Batch::JobDefinition": "job definition",
     "AWS::Batch::JobQueue": "job queue",

@@ -20,6 +20,7 @@ from tests.infra.test_snapshots import IS_UPDATE
 
 SCHEDULE: Final = {"schedule": "rate(1 day)", "schedule_paths": ["images"]}
 UPLOADS: Final = {"upload_trigger": True}
+HTTP: Final = {"http_start": True}
 OPENVINO: Final = {"engine": "openvino"}
 CHANGED: Final[dict[str, tuple[dict[str, Any], dict[str, Any]]]] = {
     "device": ({}, {"device": "gpu"}),
@@ -52,6 +53,8 @@ CHANGED: Final[dict[str, tuple[dict[str, Any], dict[str, Any]]]] = {
     "schedule_paths": (SCHEDULE, {**SCHEDULE, "schedule_paths": ["photos"]}),
     "schedule_window_minutes": (SCHEDULE, {**SCHEDULE, "schedule_window_minutes": 15}),
     "schedule_max_failures": (SCHEDULE, {**SCHEDULE, "schedule_max_failures": 3}),
+    "http_start": ({}, HTTP),
+    "http_rate": (HTTP, {**HTTP, "http_rate": 100}),
     "upload_trigger": ({}, UPLOADS),
     "upload_prefixes": (UPLOADS, {**UPLOADS, "upload_prefixes": ["images"]}),
     "upload_max_failures": (UPLOADS, {**UPLOADS, "upload_max_failures": 3}),
@@ -94,7 +97,7 @@ def test_no_change_would_be_refused(found: dict[str, Changes]) -> None:
     assert {name: one.refused for name, one in found.items() if one.refused} == {}
 
 
-def test_no_change_loses_data_but_what_waits_in_the_queues_of_a_trigger(
+def test_no_change_loses_data_but_the_queues_and_logs_of_a_start_that_is_turned_off(
     found: dict[str, Changes], synthesized: Synthesize
 ) -> None:
     assert {name: one.lost for name, one in found.items() if one.lost} == {}
@@ -102,7 +105,7 @@ def test_no_change_loses_data_but_what_waits_in_the_queues_of_a_trigger(
         name: changes(synthesized(**after).templates, synthesized(**before).templates).lost
         for name, (before, after) in CHANGED.items()
     }
-    assert {name for name, lost in back.items() if lost} == {"schedule", "upload_trigger"}
+    assert {name for name, lost in back.items() if lost} == {"schedule", "http_start", "upload_trigger"}
     assert {kind for lost in back.values() for kind in lost.values()} == {"AWS::SQS::Queue", "AWS::Logs::LogGroup"}
 
 

@@ -363,6 +363,9 @@ def test_synthesis_is_repeatable(assembly: Path, tmp_path: Path) -> None:
         ({"upload_window_seconds": 301}, "upload_window_seconds is 301"),
         ({"upload_window_seconds": 0}, "upload_window_seconds is 0"),
         ({"upload_trigger": "yes"}, "upload_trigger"),
+        ({"http_start": "yes"}, "http_start"),
+        ({"http_rate": 0}, "http_rate is 0"),
+        ({"http_rate": 2_501}, "http_rate is 2501"),
         ({"upload_prefixes": [""]}, "not a prefix"),
     ],
 )

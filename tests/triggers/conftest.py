@@ -21,6 +21,8 @@ SETTINGS = {
     "upload_window_seconds": WINDOW_SECONDS,
     "schedule": "cron(* * * * ? *)",
     "schedule_paths": ["scheduled"],
+    "http_start": True,
+    "http_rate": 1_000,
 }
 ENDED = ("SUCCEEDED", "FAILED", "ABORTED", "TIMED_OUT")
 

@@ -1,0 +1,1 @@
+"""StartByHttp: starts runs for HTTP requests, and says how they are."""

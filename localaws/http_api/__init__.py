@@ -1,0 +1,1 @@
+"""API Gateway's HTTP APIs: what answers their requests, from what the template deployed of them."""
