@@ -18,7 +18,7 @@ from stepvec.runs.outcome import ImageFailure
 from stepvec.runs.reports import RunReport
 
 MAX_PHOTOS: Final = 20_000
-"""Most photos that a gallery shows: comparing them all takes a quarter of a minute, and grows with their square."""
+"""Most photos that a gallery shows: to compare them all takes some 50 s of CPU time, which grows with their square."""
 _COUNTS: Final = ("listed", "embedded", "unchanged", "failed", "missing", "ignored", "shards")
 
 
