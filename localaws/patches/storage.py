@@ -10,7 +10,7 @@ from typing import Any, Final
 from moto.dynamodb.exceptions import MockValidationException
 from moto.dynamodb.responses import DynamoHandler
 from moto.moto_server.utilities import RegexConverter
-from moto.s3.models import FakeDeleteMarker, FakeTableStorageBucket, S3Backend
+from moto.s3.models import FakeDeleteMarker, FakeKey, FakeTableStorageBucket, S3Backend
 
 _BATCH_WRITE_ITEMS: Final = 25
 
@@ -75,6 +75,25 @@ def list_by_page() -> None:
     S3Backend.list_objects_v2 = list_objects_v2
 
 
+def read_while_replaced() -> None:
+    """Who reads an object gets it whole, replaced or deleted meanwhile or not, with its own ETag.
+
+    moto closes the bytes of the one that was replaced, under whoever reads them (a 500), and reads them for the ETag
+    without the lock that reads of its value hold.
+    """
+    read_etag: Any = FakeKey.etag.fget
+
+    def etag(key: Any) -> Any:
+        with key.lock:
+            return read_etag(key)
+
+    def dispose(key: Any, garbage: bool = False) -> None:  # noqa: ARG001 - its bytes go with it
+        key.disposed = True
+
+    FakeKey.etag = property(etag)
+    FakeKey.dispose = dispose
+
+
 def _live_names(keys: Any, names: list[str], prefix: str, after: str) -> Iterator[str]:
     for name in names:
         if name > after and name.startswith(prefix) and not isinstance(keys.get(name), (FakeDeleteMarker, type(None))):
@@ -84,5 +103,6 @@ def _live_names(keys: Any, names: list[str], prefix: str, after: str) -> Iterato
 PATCHES: Final[dict[str, Callable[[], None]]] = {
     "s3_newlines": keys_with_newlines,
     "s3_listing_pages": list_by_page,
+    "s3_reads_while_replaced": read_while_replaced,
     "dynamodb_batch_write": limit_batch_writes,
 }

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import inspect
 import json
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -16,7 +18,9 @@ from moto.core import serialize
 from moto.dynamodb.comparisons import ConditionExpressionParser
 from moto.dynamodb.models.dynamo_type import Item
 from moto.dynamodb.models.table import Table
-from moto.s3.models import S3Backend
+from moto.s3.models import FakeKey, S3Backend, s3_backends
+
+from localaws.patches.moto_state import ACCOUNT
 
 ODD_KEYS = [
     "odd/with space.jpg",
@@ -130,6 +134,36 @@ def test_get_if_match(sample):
         sample.s3.get_object(Bucket=bucket, Key="match", IfMatch=etag)
     assert failed.value.response["Error"]["Code"] == "PreconditionFailed"
     assert failed.value.response["ResponseMetadata"]["HTTPStatusCode"] == 412
+
+
+@pytest.mark.parametrize("change", ["put_object", "delete_object"])
+def test_what_is_replaced_meanwhile_is_read_whole(sample, change):
+    """[s3_reads_while_replaced]"""
+    where = {"Bucket": sample.data["BucketName"], "Key": "replaced"}
+    etag = sample.s3.put_object(**where, Body=b"one")["ETag"]
+    # As a GET has it in hand, before it reads the bytes.
+    found = s3_backends[ACCOUNT]["aws"].get_object(where["Bucket"], where["Key"])
+    getattr(sample.s3, change)(**where, **({"Body": b"other"} if change == "put_object" else {}))
+    assert (found.value, found.etag) == (b"one", etag)
+
+
+def test_etags_asked_for_at_once_are_those_of_the_bytes(monkeypatch):
+    """[s3_reads_while_replaced]"""
+    body = bytes(range(256)) * 4
+    key = FakeKey("key", body, ACCOUNT, "us-east-1")
+    file = key._value_buffer
+
+    class Slow:
+        seek = file.seek
+
+        def read(self, *size):
+            time.sleep(0.01)
+            return file.read(*size)
+
+    monkeypatch.setattr(key, "_value_buffer", Slow())
+    with ThreadPoolExecutor(4) as pool:
+        etags = set(pool.map(lambda _: key.etag, range(8)))
+    assert etags == {f'"{hashlib.md5(body, usedforsecurity=False).hexdigest()}"'}
 
 
 def puts(*keys) -> Any:
