@@ -190,6 +190,11 @@ soak: setup build/photos ## 20,000 photos under faults: nothing lost, memory fla
 	$(PYTHON) -m resilience.soak $(if $(IMAGES),--images $(IMAGES)) $(if $(SEED),--seed $(SEED)) \
 	  $(if $(RECORD),--record)
 
+.PHONY: filling
+filling: setup ## Fill an index of S3 Vectors with 20,000 vectors under faults: none lost, none doubled (VECTORS=, SEED=, RECORD=1)
+	$(PYTHON) -m resilience.filling $(if $(VECTORS),--vectors $(VECTORS)) $(if $(SEED),--seed $(SEED)) \
+	  $(if $(RECORD),--record)
+
 .PHONY: corpus
 corpus: setup $(STAMPS)/corpus ## Send some 1,900 hostile images through the worker (some minutes)
 	@# RECORD=1 writes the tables into docs/reliability.md.

@@ -34,6 +34,7 @@ SETTINGS: Final[dict[str, Any]] = {
     "schedule": "cron(* * * * ? *)",
     "schedule_paths": [SCHEDULED],
     "http_start": True,
+    "vector_index": "s3vectors",
 }
 """Settings of the deployment that is tried: with everything that has permissions."""
 START_SECONDS: Final = 10
@@ -162,6 +163,16 @@ def name_a_manifest_that_is_not_there(deployed: DeploymentUnderTest) -> Any:
     return outcome
 
 
+def fill_the_index(deployed: DeploymentUnderTest) -> Any:
+    """A photo whose vector is gone from the index: it is copied from its row."""
+    prefix, index = deployed.prefix(), deployed.deployment.vector_index
+    deployed.put_photo(f"{prefix}/1.jpg")
+    deployed.run({"Paths": [prefix]})
+    deployed.cloud.client("s3vectors").delete_vectors(indexArn=index, keys=[f"{prefix}/1.jpg"])
+    _, outcome = deployed.run({"Paths": [prefix]})
+    return outcome
+
+
 def fail_a_job(deployed: DeploymentUnderTest) -> Any:
     """A job that may not read the table: the report quotes the job's last words."""
     prefix = deployed.prefix()
@@ -215,13 +226,14 @@ SCENARIOS: Final[dict[str, Callable[[DeploymentUnderTest], Any]]] = {
     "embed two photos": embed_two_photos,
     "embed from a manifest": embed_from_a_manifest,
     "name a manifest that is not there": name_a_manifest_that_is_not_there,
+    "fill the index": fill_the_index,
     "fail a job": fail_a_job,
     "upload a photo": upload_a_photo,
     "let a minute pass": let_a_minute_pass,
     "start by HTTP": start_by_http,
 }
 MUST_SUCCEED: Final = (
-    "embed two photos", "embed from a manifest", "upload a photo", "let a minute pass", "start by HTTP",
+    "embed two photos", "embed from a manifest", "fill the index", "upload a photo", "let a minute pass", "start by HTTP",
 )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ import argparse
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from local_pipeline.installation import synthesize
@@ -45,14 +46,29 @@ def main() -> None:
 
 
 def play(kinds: list[Kind], seed: int, scale: float) -> tuple[dict[str, Result], Ledger]:
-    """A scenario for each kind, one after the other on one embedded AWS."""
+    """A scenario for each kind, one after the other; those of the index on an embedded AWS of their own."""
     results: dict[str, Result] = {}
     images = {kind.name: max(kind.shards, int(kind.images * scale)) for kind in kinds}
     pictures = max(images.values())
+    ledger = Ledger()
+    for has_index in (False, True):
+        some = [kind for kind in kinds if kind.has_index == has_index]
+        if some:
+            results |= _play_on_one(
+                some, seed, images, pictures, ledger, {"vector_index": "s3vectors" if has_index else ""}
+            )
+    return results, ledger
+
+
+def _play_on_one(
+    kinds: list[Kind], seed: int, images: Mapping[str, int], pictures: int, ledger: Ledger, settings: dict[str, str]
+) -> dict[str, Result]:
+    """The kinds' scenarios on an embedded AWS with these settings."""
+    results: dict[str, Result] = {}
     with tempfile.TemporaryDirectory(prefix="stepvec-faults-") as folder:
         assembly = Path(folder)
-        synthesize(assembly)
-        with open_pipeline(assembly, seed) as pipeline:
+        synthesize(assembly, settings)
+        with open_pipeline(assembly, seed, ledger=ledger) as pipeline:
             pipeline.embed_cleanly("clean", {f"clean/{number:05d}.jpg": picture(number) for number in range(pictures)})
             for kind in kinds:
                 start = time.monotonic()
@@ -60,7 +76,7 @@ def play(kinds: list[Kind], seed: int, scale: float) -> tuple[dict[str, Result],
                 result = run_scenario(pipeline, scenario, seed=seed, pictures=pictures, assembly=assembly)
                 results[kind.name] = result
                 show(kind.name, result, pipeline.ledger.injections[kind.name], time.monotonic() - start)
-            return results, pipeline.ledger
+    return results
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ def dynamodb_error(status: int, error_type: str, message: str) -> Message:
 
 
 def rest_json_error(status: int, error_type: str, message: str) -> Message:
-    """Of Batch and Lambda: the error's name is in a header."""
+    """Of Batch, Lambda and S3 Vectors: the error's name is in a header."""
     body = json.dumps({"message": message, "Message": message}).encode()
     headers = {"x-amzn-RequestId": _REQUEST_ID, "x-amzn-ErrorType": error_type}
     return _answer(status, "application/json", body, headers)
@@ -60,6 +60,16 @@ def dynamodb_denied(exchange: Exchange) -> Message:
     """400 of DynamoDB, as IAM words it."""
     text = f"User is not authorized to perform: dynamodb:{exchange.call.operation}"
     return dynamodb_error(400, "com.amazon.coral.service#AccessDeniedException", text)
+
+
+def vectors_throttled(exchange: Exchange) -> Message:  # noqa: ARG001
+    """429 of S3 Vectors."""
+    return rest_json_error(429, "TooManyRequestsException", "Too many requests: please reduce your request rate.")
+
+
+def vectors_failed(exchange: Exchange) -> Message:  # noqa: ARG001
+    """500 of S3 Vectors."""
+    return rest_json_error(500, "InternalServerException", "Internal server error")
 
 
 def slow_down(exchange: Exchange) -> Message:

@@ -19,13 +19,15 @@ _INVOKE: Final = re.compile(r"/2015-03-31/functions/([^/]+)/invocations")
 BATCH_WRITE: Final = "BatchWriteItem"
 BATCH_GET: Final = "BatchGetItem"
 PUT_ITEM: Final = "PutItem"
+PUT_VECTORS: Final = "PutVectors"
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
     """One request. `role` is the caller's, "" for the operator; `port` the caller's end of the connection.
 
-    `key` is an S3 key, a function's name, or "". `images` are the ids of DynamoDB's rows, or the key of an image.
+    `key` is an S3 key, a function's name, or "". `images` are the ids of DynamoDB's rows, the keys of
+    vectors, or the key of an image.
     """
 
     service: str
@@ -69,6 +71,9 @@ def read_call(request: Message, port: int, role_of: Callable[[str], str]) -> Cal
     elif service == "dynamodb":
         operation = request.header("x-amz-target").rpartition(".")[2]
         images = tuple(row_ids(operation, json.loads(request.body)))
+    elif service == "s3vectors":
+        operation = path.lstrip("/")
+        images = tuple(vector_keys(json.loads(request.body or b"{}")))
     elif service == "batch" and path == "/v1/submitjob":
         operation = "SubmitJob"
         key = _submitted_shard(request.body)
@@ -87,6 +92,11 @@ def row_ids(operation: str, document: Any) -> list[str]:
     if operation == PUT_ITEM:
         return [str(document["Item"][PARTITION_KEY]["S"])]
     return []
+
+
+def vector_keys(document: Any) -> list[str]:
+    """The keys of the vectors that a request to S3 Vectors is about."""
+    return [str(vector["key"]) for vector in document.get("vectors", ())] + list(document.get("keys", ()))
 
 
 def _submitted_shard(body: bytes) -> str:

@@ -17,6 +17,7 @@ from resilience.faults.fault_kinds import (
     deleted,
     disk_full,
     disrupted_at_images,
+    disrupted_at_puts,
     function_crash,
     function_timeout,
     host_lost,
@@ -169,6 +170,34 @@ KINDS: Final = {
             moments=3,
         ),
         Kind("model-other", "Model: other weights", broken_model(ModelDirectory.replace_by_another), 40, 4, moments=3),
+        Kind(
+            "vectors-throttled",
+            "S3 Vectors: 429 TooManyRequestsException",
+            refused(network.vectors_call, aws_errors.vectors_throttled),
+            *_ROWS,
+            has_index=True,
+        ),
+        Kind(
+            "vectors-500",
+            "S3 Vectors: 500 InternalServerException",
+            refused(network.vectors_call, aws_errors.vectors_failed),
+            *_ROWS,
+            has_index=True,
+        ),
+        Kind(
+            "vectors-answer-lost",
+            "S3 Vectors: done, and the answer is lost (reset or 500)",
+            at_rate(lambda kind: AnswerLost(kind, network.vectors_call, aws_errors.vectors_failed)),
+            *_ROWS,
+            has_index=True,
+        ),
+        Kind(
+            "vectors-killed",
+            "Worker: kill -9 of the container while it puts vectors",
+            disrupted_at_puts(processes.kill_group),
+            *_SOME,
+            has_index=True,
+        ),
         Kind("stopped", "Execution stopped halfway, and started again", stopped, *_SOME, moments=4),
     )
 }

@@ -17,7 +17,7 @@ from resilience.faults.injector import Armed, Fault
 from resilience.faults.model_faults import BrokenModel, ModelDirectory
 from resilience.faults.network_faults import ChangedObject, Matches, Refused
 from resilience.faults.pipeline import PipelineUnderTest
-from resilience.faults.process_faults import AtFunctionCall, AtImage, AtKeys, Disruption
+from resilience.faults.process_faults import AtFunctionCall, AtImage, AtKeys, AtPut, Disruption
 from resilience.faults.proxy import Exchange
 from stepvec.rows.model import WEIGHTS_FILE
 from stepvec.runs.outcome import FailureReason
@@ -76,6 +76,8 @@ class Kind:
     shards: int
     rate: float = 0.4
     moments: int = 6
+    has_index: bool = False
+    """Whether its deployment has an index of S3 Vectors."""
 
 
 def at_rate(make: Callable[[str], Fault]) -> Callable[[Setup, str], Built]:
@@ -89,7 +91,7 @@ def refused(applies: Matches, answer: Callable[[Exchange], Message]) -> Callable
 
 
 def _once(
-    make: Callable[[Setup, str], AtImage | AtKeys | AtFunctionCall], *may_fail: FailureReason
+    make: Callable[[Setup, str], AtImage | AtPut | AtKeys | AtFunctionCall], *may_fail: FailureReason
 ) -> Callable[[Setup, str], Built]:
     def build(setup: Setup, kind: str) -> Built:
         fault = make(setup, kind)
@@ -101,6 +103,11 @@ def _once(
 def disrupted_at_images(disrupt: Disruption, *may_fail: FailureReason) -> Callable[[Setup, str], Built]:
     """Something that happens to the worker when it reads an image that the seed draws."""
     return _once(lambda setup, kind: AtImage(kind, disrupt, setup.victims()), *may_fail)
+
+
+def disrupted_at_puts(disrupt: Disruption, *may_fail: FailureReason) -> Callable[[Setup, str], Built]:
+    """Something that happens to the worker when it puts the vector of an image that the seed draws."""
+    return _once(lambda setup, kind: AtPut(kind, disrupt, setup.victims()), *may_fail)
 
 
 def refused_at_images(applies: Matches, answer: Callable[[Exchange], Message]) -> Callable[[Setup, str], Built]:

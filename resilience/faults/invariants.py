@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from resilience.faults.index_invariants import doubled, miscounted, not_indexed, without_row
 from stepvec.errors import RecordError
 from stepvec.rows.item import VectorItem, decode_item
 from stepvec.rows.vectors import decode_vector
@@ -49,6 +50,8 @@ class Observed:
     rows: tuple[Mapping[str, Any], ...]
     failures: tuple[ImageFailure, ...]
     report: RunReport | None
+    vectors: tuple[Mapping[str, Any], ...] | None = None
+    """What the index of S3 Vectors holds, as ListVectors gives it; None where there is none."""
 
 
 @dataclass(slots=True)
@@ -78,6 +81,8 @@ def check(observed: Observed, truth: Truth, *, may_fail: Set[FailureReason]) -> 
     for key in sorted(right & failed):
         verdict.duplicated.append(f"{key} has a row and a failure")
     verdict.pending = {image.key for image in observed.listed} - right - failed
+    if observed.vectors is not None:
+        _check_index(observed, observed.vectors, right - failed, verdict)
     if observed.report is None:
         _check_unreported(observed, verdict)
     else:
@@ -150,6 +155,18 @@ def _check_failures(observed: Observed, may_fail: Set[FailureReason], verdict: V
         if failure.reason not in may_fail:
             verdict.wrong.append(f"{failure.key} failed: {failure.reason}, {failure.message}")
     return {failure.key for failure in observed.failures}
+
+
+def _check_index(
+    observed: Observed, vectors: tuple[Mapping[str, Any], ...], embedded: set[str], verdict: Verdict
+) -> None:
+    """A run that succeeded has left every vector in the index; one that failed may have left some to the next."""
+    verdict.duplicated += doubled(vectors)
+    verdict.wrong += without_row(observed.rows, vectors)
+    if observed.status == SUCCEEDED:
+        verdict.lost += not_indexed(observed.rows, vectors, embedded)
+    if observed.report is not None:
+        verdict.wrong += miscounted(observed.report)
 
 
 def _check_unreported(observed: Observed, verdict: Verdict) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from resilience.faults.aws_errors import rest_json_error
-from resilience.faults.calls import BATCH_GET, BATCH_WRITE, Call, row_ids
+from resilience.faults.calls import BATCH_GET, BATCH_WRITE, PUT_VECTORS, Call, row_ids
 from resilience.faults.injector import Done
 from resilience.faults.proxy import Exchange
 from stepvec.rows.item import PARTITION_KEY
@@ -58,6 +58,16 @@ def image_read(call: Call) -> bool:
 def dynamodb_call(call: Call) -> bool:
     """Any request of ours to DynamoDB."""
     return call.service == "dynamodb" and is_ours(call)
+
+
+def vectors_call(call: Call) -> bool:
+    """Any request of ours to S3 Vectors."""
+    return call.service == "s3vectors" and is_ours(call)
+
+
+def vectors_put(call: Call) -> bool:
+    """The worker puts vectors into the index."""
+    return call.operation == PUT_VECTORS and call.is_from_worker
 
 
 def dynamodb_write(call: Call) -> bool:

@@ -118,6 +118,18 @@ class PipelineUnderTest:
         items = (item for page in pages for item in page["Items"])
         return tuple(item for item in items if item["ImageId"]["S"].startswith(f"{prefix}/"))
 
+    def indexed(self, prefix: str) -> tuple[Mapping[str, Any], ...] | None:
+        """Every vector of the index whose image id is under `prefix`; None where there is no index."""
+        if not self.deployment.vector_index:
+            return None
+        pages = (
+            self.cloud.client("s3vectors")
+            .get_paginator("list_vectors")
+            .paginate(indexArn=self.deployment.vector_index, returnData=True, returnMetadata=True)
+        )
+        found = (vector for page in pages for vector in page["vectors"])
+        return tuple(vector for vector in found if vector["key"].startswith(f"{prefix}/"))
+
     def observe(self, prefix: str, ended: RunEnd) -> Observed:
         """What the run under `prefix` left."""
         layout = Run(self.deployment, ended.run).layout
@@ -139,6 +151,7 @@ class PipelineUnderTest:
             rows=self.rows(prefix),
             failures=tuple(failures),
             report=ended.report,
+            vectors=self.indexed(prefix),
         )
 
     def truth(self) -> Truth:
@@ -148,9 +161,11 @@ class PipelineUnderTest:
 
 
 @contextmanager
-def open_pipeline(assembly: Path, seed: int, *, slots: int = 2) -> Iterator[PipelineUnderTest]:
+def open_pipeline(
+    assembly: Path, seed: int, *, slots: int = 2, ledger: Ledger | None = None
+) -> Iterator[PipelineUnderTest]:
     """The embedded AWS with the pipeline of `assembly`, its processes and state machine behind a proxy."""
-    ledger = Ledger()
+    ledger = ledger or Ledger()
     injector = Injector(seed, ledger)
     proxies: list[FaultProxy] = []
     clouds: list[EmbeddedCloud] = []

@@ -19,7 +19,7 @@ import psutil
 
 from resilience.faults.calls import Call
 from resilience.faults.injector import Done, Fault
-from resilience.faults.network_faults import image_read
+from resilience.faults.network_faults import image_read, vectors_put
 from resilience.faults.proxy import Exchange
 
 _MAX_DELAY_SECONDS: Final = 0.05
@@ -97,6 +97,44 @@ class AtImage:
                 # Another disruption was faster: this moment comes again with the next attempt.
                 self._left.add(key)
         exchange.answer(response)
+
+
+class AtPut:
+    """A disruption of a worker when it puts the vectors of some of `keys`: before they are there, or just after."""
+
+    def __init__(self, kind: str, disrupt: Disruption, keys: list[str]) -> None:
+        self.kind = kind
+        self._disrupt = disrupt
+        self._lock = threading.Lock()
+        self._left = set(keys)
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether the vectors of all keys were on their way once."""
+        return not self._left
+
+    def applies(self, call: Call) -> bool:
+        """At the keys that are left."""
+        return vectors_put(call) and not self._left.isdisjoint(call.images)
+
+    def inject(self, exchange: Exchange, draw: float, done: Done) -> None:
+        """Disrupt its process; half of the times its vectors are put before that."""
+        with self._lock:
+            due = self._left.intersection(exchange.call.images)
+            self._left -= due
+        if not due:
+            exchange.answer(exchange.forward())
+            return
+        is_put = draw < 0.5
+        if is_put:
+            exchange.forward()
+        try:
+            self._disrupt(process_at(exchange.call.port), draw)
+            done(exchange.call.images)
+        except GONE:
+            # Another disruption was faster. What is not there is put again by the next attempt.
+            self._left |= set() if is_put else due
+        exchange.hang_up()
 
 
 class AtKeys:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from local_pipeline.installation import synthesize
 from resilience.faults.catalogue import KINDS
 from resilience.faults.pipeline import PipelineUnderTest, open_pipeline
 from resilience.faults.scenario import Scenario, run_scenario
@@ -45,6 +46,9 @@ SCENARIOS = {
 }
 
 
+OF_INDEX = Scenario("index", [kind for kind in KINDS.values() if kind.has_index], 90, 3, rate=0.3, first=1, moments=2)
+
+
 @pytest.fixture(scope="module")
 def assembly(assembly: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One of its own: some faults corrupt the model in it."""
@@ -58,8 +62,25 @@ def pipeline(assembly: Path) -> Iterator[PipelineUnderTest]:
         yield pipeline
 
 
+@pytest.fixture(scope="module")
+def indexed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[PipelineUnderTest, Path]]:
+    """A pipeline with an index of S3 Vectors."""
+    assembly = tmp_path_factory.mktemp("indexed")
+    synthesize(assembly, {"vector_index": "s3vectors"})
+    with open_pipeline(assembly, SEED) as pipeline:
+        pipeline.embed_cleanly("clean", {f"clean/{number:05d}.jpg": picture(number) for number in range(PICTURES)})
+        yield pipeline, assembly
+
+
 def test_every_kind_is_in_a_scenario() -> None:
-    assert {kind.name for scenario in SCENARIOS.values() for kind in scenario.kinds} == set(KINDS)
+    assert {kind.name for scenario in (*SCENARIOS.values(), OF_INDEX) for kind in scenario.kinds} == set(KINDS)
+
+
+def test_index_and_table_agree_after_faults_of_the_index(indexed: tuple[PipelineUnderTest, Path]) -> None:
+    pipeline, assembly = indexed
+    result = run_scenario(pipeline, OF_INDEX, seed=SEED, pictures=PICTURES, assembly=assembly)
+    assert (result.lost, result.wrong, result.duplicated) == ([], [], [])
+    assert not [kind.name for kind in OF_INDEX.kinds if not pipeline.ledger.injections[kind.name]]
 
 
 def test_the_pictures_can_be_told_apart(pipeline: PipelineUnderTest) -> None:

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from resilience.faults.invariants import Observed, Truth, check, check_rerun
-from stepvec.rows.item import VectorItem, encode_item
+from stepvec.rows.indexed import encode_metadata, entry_of
+from stepvec.rows.item import VectorItem, encode_item, metadata_of
 from stepvec.runs.listing import ListedImage
 from stepvec.runs.outcome import FailureReason, ImageFailure
 from stepvec.runs.reports import RunCost, RunReport
@@ -167,3 +168,41 @@ def test_a_rerun_does_what_is_due_once_and_nothing_else(
     verdict = check_rerun(after, written, due={KEYS[1]})
     assert any(told in line for line in getattr(verdict, kind)), verdict
     assert check_rerun(replace(after, pending=set()), {KEYS[1]: 1}, due={KEYS[1]}).is_clean
+
+
+def vectors(*rows: VectorItem) -> tuple[Mapping[str, Any], ...]:
+    """The rows' vectors, as an index lists them."""
+    return tuple(
+        {
+            "key": item.image_id,
+            "data": {"float32": np.frombuffer(item.vector, "<f4").tolist()},
+            "metadata": encode_metadata(entry_of(metadata_of(item))),
+        }
+        for item in rows
+    )
+
+
+ALL = [row(key) for key in KEYS]
+
+
+@pytest.mark.parametrize(
+    ("held", "what"),
+    [
+        (vectors(*ALL[1:]), "is not in the index"),
+        (vectors(*ALL[1:], replace(ALL[0], created=datetime(2026, 11, 24, tzinfo=UTC))), "of another row"),
+        (vectors(*ALL[1:], replace(ALL[0], vector=ALL[1].vector)), "has other numbers in the index"),
+        (vectors(*ALL, ALL[0]), "is 2 times in the index"),
+        (vectors(*ALL, row("images/none.jpg")), "is in the index and has no row"),
+    ],
+)
+def test_an_index_that_differs_from_the_table_is_seen(held: Any, what: str) -> None:
+    right = check(observed(vectors=vectors(*ALL), report=report(indexed=4)), TRUTH, may_fail=set())
+    assert right.is_clean
+    verdict = check(observed(vectors=held, report=report(indexed=4)), TRUTH, may_fail=set())
+    (line,) = verdict.lost + verdict.wrong + verdict.duplicated
+    assert what in line
+
+
+def test_a_report_that_counts_too_few_vectors_is_seen() -> None:
+    seen = observed(vectors=vectors(*ALL), report=report(indexed=3))
+    assert check(seen, TRUTH, may_fail=set()).wrong == [f"the report of {RUN} says found 4 and indexed 3"]
