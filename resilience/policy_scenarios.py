@@ -233,7 +233,8 @@ SCENARIOS: Final[dict[str, Callable[[DeploymentUnderTest], Any]]] = {
     "start by HTTP": start_by_http,
 }
 MUST_SUCCEED: Final = (
-    "embed two photos", "embed from a manifest", "fill the index", "upload a photo", "let a minute pass", "start by HTTP",
+    "embed two photos", "embed from a manifest", "fill the index", "upload a photo", "let a minute pass",
+    "start by HTTP",
 )  # fmt: skip
 
 
