@@ -9,6 +9,10 @@ class LocalCloudError(StepvecError):
     """Base of every error that the embedded AWS raises itself (errors of the AWS API stay `ClientError`)."""
 
 
+class ClosedError(RuntimeError):
+    """A child is to be started while the embedded AWS ends: of a request that nobody waits for any more."""
+
+
 class AssemblyError(LocalCloudError):
     """The cloud assembly cannot be read: a file is missing or has another form."""
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Final
 
+from localaws.errors import ClosedError
 from localaws.iam.credentials import Credentials
 
 STOP_GRACE_SECONDS: Final = 30.0
@@ -114,10 +115,10 @@ class Children:
         self._closed = False
 
     def start(self, command: Sequence[str], *, environment: Mapping[str, str], folder: Path) -> Child:
-        """Starts a child and remembers it. Raises RuntimeError after `kill_all`, OSError when it cannot start."""
+        """Starts a child and remembers it. Raises ClosedError after `kill_all`, OSError when it cannot start."""
         with self._lock:
             if self._closed:
-                raise RuntimeError("the embedded AWS is closed")
+                raise ClosedError("the embedded AWS is closed")
             child = Child(command, environment=environment, folder=folder)
             self._running.add(child)
             return child

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from localaws.errors import LocalCloudError
+from localaws.errors import ClosedError, LocalCloudError
 from localaws.iam.gate import Application, StartResponse
 
 _HOST: Final = "127.0.0.1"
@@ -27,6 +27,19 @@ def by_service(applications: Mapping[str, Application], other: Application) -> A
         return application(environ, start_response)
 
     return route
+
+
+def _until_closed(application: Application) -> Application:
+    """Answers 503 to a request that comes while the embedded AWS ends: that is no news, and no traceback."""
+
+    def answer(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        try:
+            return application(environ, start_response)
+        except ClosedError:
+            start_response("503 Service Unavailable", [("Content-Length", "0")])
+            return []
+
+    return answer
 
 
 def _bound(port: int) -> socket.socket:
@@ -58,7 +71,12 @@ class Server:
         # Bound here: werkzeug ends the process where a port is taken.
         with _bound(port) as listening:
             self._server = make_server(
-                _HOST, port, application, threaded=True, request_handler=request_handler, fd=listening.fileno()
+                _HOST,
+                port,
+                _until_closed(application),
+                threaded=True,
+                request_handler=request_handler,
+                fd=listening.fileno(),
             )
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, name="embedded-aws", daemon=True
