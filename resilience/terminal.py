@@ -93,4 +93,8 @@ class Terminal:
 
 
 def _control_terminal() -> None:
+    # What a terminal's shell gives. A shell that runs a script in the background ignores SIGINT, nohup SIGHUP, and
+    # children inherit that.
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,10 @@ ROOT = Path(__file__).resolve().parent.parent
 _STATE = tempfile.TemporaryDirectory(prefix="stepvec-tests-")
 # A local AWS that is up on this machine is none of the tests' business, nor theirs of its user's.
 os.environ["STEPVEC_STATE"] = _STATE.name
+for _number in (signal.SIGINT, signal.SIGHUP):
+    # A shell that runs tests in the background ignores the one, nohup the other, and what tests start inherits it.
+    if signal.getsignal(_number) == signal.SIG_IGN:
+        signal.signal(_number, signal.default_int_handler if _number == signal.SIGINT else signal.SIG_DFL)
 CLOTHING = ROOT.parent / "shared" / "data" / "clothing"
 
 

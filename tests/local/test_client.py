@@ -55,7 +55,7 @@ def test_a_runs_report_is_a_page_with_what_can_be_seen_of_its_failures(
     assert f"<h1>Run {name}</h1>" in page
     assert "<polygon" in page
     assert f"{folder}/half.jpg" in page
-    assert page.count("data:image/jpeg;base64,") == 1
+    assert page.count("data:image/webp;base64,") == 1
     assert page.count("nothing to see") == 1
     refused = stepvec(pipeline, "report", name, "--html", str(tmp_path))
     assert refused.returncode == 1

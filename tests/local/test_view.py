@@ -51,8 +51,6 @@ def viewed(pipeline: Pipeline, *arguments: str, end: signal.Signals = signal.SIG
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        # A shell has what it starts in the background ignore it, and these tests with it.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     try:
         assert process.stdout is not None

@@ -62,10 +62,10 @@ def pipeline(assembly: Path) -> Iterator[PipelineUnderTest]:
         yield pipeline
 
 
-@pytest.fixture(scope="module")
-def indexed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[PipelineUnderTest, Path]]:
-    """A pipeline with an index of S3 Vectors."""
-    assembly = tmp_path_factory.mktemp("indexed")
+@pytest.fixture
+def indexed(tmp_path: Path) -> Iterator[tuple[PipelineUnderTest, Path]]:
+    """A pipeline with an index of S3 Vectors, for one test: a process has one embedded AWS at a time."""
+    assembly = tmp_path
     synthesize(assembly, {"vector_index": "s3vectors"})
     with open_pipeline(assembly, SEED) as pipeline:
         pipeline.embed_cleanly("clean", {f"clean/{number:05d}.jpg": picture(number) for number in range(PICTURES)})

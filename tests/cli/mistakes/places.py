@@ -37,7 +37,7 @@ PLACES: Final = (
     Mistake(
         "stepvec local run holiday --out stick",
         "results on a disk with too little space",
-        "FOLDER/stick has 65.5 kB free, and the results of 1 photo are expected to take 113.5 kB.",
+        "FOLDER/stick has 65.5 kB free, and the results of 1 photo are expected to take 154.5 kB.",
         "Free some space. Give another place with --out.",
         scene=small_disk,
     ),

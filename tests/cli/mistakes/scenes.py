@@ -155,6 +155,9 @@ def denied_scan(world: World) -> Iterator[Mapping[str, str]]:
     iam.put_user_policy(UserName="anna", PolicyName="most", PolicyDocument=document)
     key = iam.create_access_key(UserName="anna")["AccessKey"]
     yield {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
+    iam.delete_access_key(UserName="anna", AccessKeyId=key["AccessKeyId"])
+    iam.delete_user_policy(UserName="anna", PolicyName="most")
+    iam.delete_user(UserName="anna")
 
 
 @contextmanager
