@@ -43,6 +43,7 @@ def view(
     from stepvec.page.of_deployment import page_of, read_failures, read_rows
     from stepvec.page.server import PageServer
     from stepvec_cli.answers import ViewAnswer, print_json
+    from stepvec_cli.browser import show
     from stepvec_cli.console import tell
     from stepvec_cli.deployment import deployed
     from stepvec_cli.progress import Steps
@@ -65,14 +66,5 @@ def view(
                 typer.echo(server.address)
             tell(f"{answer.photos:,} photos at this address, for this machine alone. Press Ctrl-C to stop.")
             if open_page:
-                _open(server.address)
+                show(server.address)
             server.serve(page)
-
-
-def _open(address: str) -> None:
-    import webbrowser
-
-    from stepvec_cli.console import errors
-
-    if not webbrowser.open(address):
-        errors.print("There is no browser to open it with.", highlight=False)

@@ -20,7 +20,7 @@ from stepvec.adapters.object_store import ObjectStore
 from stepvec.adapters.vector_index import VectorIndex
 from stepvec.adapters.vector_table import VectorTable
 from stepvec.errors import InvalidInputError
-from stepvec.rows.indexed import IndexedVector
+from stepvec.rows.indexed import lacking
 from stepvec.rows.item import RowMetadata
 from stepvec.runs.known_failures import KnownFailures, known_failures_uri
 from stepvec.runs.layout import RunLayout, S3Uri
@@ -229,12 +229,8 @@ class Sharder:
         """Those of the stored images whose vector is not in the index, or is that of another row; none without one."""
         if self._index is None:
             return []
-        entries: dict[str, IndexedVector] = {}
-        for batch in self._index.entries(image.image_id for image, _ in stored):
-            entries.update(batch)
-        return [
-            image for image, row in stored if image.image_id not in entries or not entries[image.image_id].is_of(row)
-        ]
+        not_there = set(lacking(self._index, {image.image_id: row for image, row in stored}))
+        return [image for image, _ in stored if image.image_id in not_there]
 
     def _cut(self, pending: list[ShardImage], *, is_last: bool) -> tuple[list[list[ShardImage]], list[ShardImage]]:
         if not is_last and len(pending) < self._input.shard_size:

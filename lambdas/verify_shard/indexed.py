@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from stepvec.rows.indexed import IndexedVector
+from stepvec.rows.indexed import IndexEntries, lacking
 from stepvec.rows.item import MetadataTable, RowMetadata, VectorItem
 
 
@@ -15,14 +15,6 @@ class RowTable(MetadataTable, Protocol):
 
     def items(self, image_ids: Iterable[str]) -> Iterator[VectorItem]:
         """As VectorTable.items."""
-        ...
-
-
-class Index(Protocol):
-    """What is needed of VectorIndex."""
-
-    def entries(self, image_ids: Iterable[str]) -> Iterator[dict[str, IndexedVector]]:
-        """As VectorIndex.entries."""
         ...
 
 
@@ -38,29 +30,18 @@ NO_INDEX = IndexVerdict(frozenset(), frozenset())
 """Where the deployment has none."""
 
 
-def compare(index: Index, table: RowTable, rows: Mapping[str, RowMetadata]) -> IndexVerdict:
+def compare(index: IndexEntries, table: RowTable, rows: Mapping[str, RowMetadata]) -> IndexVerdict:
     """Hold the index against these rows, by image id.
 
     A row that is written again between its reading and the index's has another vector there by then: what differs is
     read once more, the row first. Reads of S3 Vectors are strongly consistent. Raises StorageError.
     """
-    differing = _differing(index, rows)
+    differing = lacking(index, rows)
     if not differing:
         return NO_INDEX
     again: dict[str, RowMetadata] = {}
     for batch in table.metadata(differing, consistent=True):
         again.update(batch)
-    differing = _differing(index, again)
+    differing = lacking(index, again)
     zeros = frozenset(item.image_id for item in table.items(differing) if item.is_zero)
     return IndexVerdict(frozenset(differing) - zeros, zeros)
-
-
-def _differing(index: Index, rows: Mapping[str, RowMetadata]) -> list[str]:
-    entries: dict[str, IndexedVector] = {}
-    for batch in index.entries(rows):
-        entries.update(batch)
-    return [image_id for image_id, row in rows.items() if not _has(entries.get(image_id), row)]
-
-
-def _has(entry: IndexedVector | None, row: RowMetadata) -> bool:
-    return entry is not None and entry.is_of(row)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from localaws.handlers.registry import Deployed, Site, handles, removes
 
@@ -22,28 +22,23 @@ def vector_bucket(site: Site, logical_id: str, properties: Mapping[str, Any]) ->
     return Deployed(arn, {"VectorBucketArn": arn})
 
 
+_APPLIED: Final = {
+    "VectorBucketArn",
+    "VectorBucketName",
+    "IndexName",
+    "DataType",
+    "Dimension",
+    "DistanceMetric",
+    "MetadataConfiguration",
+}
+"""Of an index. Whatever it is made with, it keeps."""
+
+
 @handles(
     "AWS::S3Vectors::Index",
-    applied={
-        "VectorBucketArn",
-        "VectorBucketName",
-        "IndexName",
-        "DataType",
-        "Dimension",
-        "DistanceMetric",
-        "MetadataConfiguration",
-    },
+    applied=_APPLIED,
     harmless={"EncryptionConfiguration"},
-    fixed={
-        "VectorBucketArn",
-        "VectorBucketName",
-        "IndexName",
-        "DataType",
-        "Dimension",
-        "DistanceMetric",
-        "MetadataConfiguration",
-        "EncryptionConfiguration",
-    },
+    fixed=_APPLIED | {"EncryptionConfiguration"},
 )
 def vector_index(site: Site, logical_id: str, properties: Mapping[str, Any]) -> Deployed:
     """Creates an index in a vector bucket. Its physical id is its ARN, as on AWS."""

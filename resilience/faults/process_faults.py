@@ -12,7 +12,7 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final, Protocol
 
 import psutil
@@ -63,8 +63,8 @@ class Disruption(Protocol):
         ...
 
 
-class AtImage:
-    """A disruption of a worker when it reads one of `keys`, each once."""
+class _AtMoments:
+    """A disruption of a worker at the moments of some of `keys`, each once."""
 
     def __init__(self, kind: str, disrupt: Disruption, keys: list[str]) -> None:
         self.kind = kind
@@ -77,41 +77,38 @@ class AtImage:
         """Whether every moment has come."""
         return not self._left
 
+    def _take(self, keys: Iterable[str]) -> set[str]:
+        """Those of `keys` that are left, and are not from here on."""
+        with self._lock:
+            due = self._left.intersection(keys)
+            self._left -= due
+        return due
+
+
+class AtImage(_AtMoments):
+    """A disruption of a worker when it reads one of the keys."""
+
     def applies(self, call: Call) -> bool:
         """At the keys that are left."""
         return image_read(call) and call.key in self._left
 
     def inject(self, exchange: Exchange, draw: float, done: Done) -> None:
         """Disrupt its process within 50 ms, and pass the request on meanwhile."""
-        key = exchange.call.key
-        with self._lock:
-            is_due = key in self._left
-            self._left.discard(key)
+        due = self._take([exchange.call.key])
         response = exchange.forward()
-        if is_due:
+        if due:
             time.sleep(draw * _MAX_DELAY_SECONDS)
             try:
                 self._disrupt(process_at(exchange.call.port), draw)
-                done([key])
+                done(list(due))
             except GONE:
                 # Another disruption was faster: this moment comes again with the next attempt.
-                self._left.add(key)
+                self._left |= due
         exchange.answer(response)
 
 
-class AtPut:
-    """A disruption of a worker when it puts the vectors of some of `keys`: before they are there, or just after."""
-
-    def __init__(self, kind: str, disrupt: Disruption, keys: list[str]) -> None:
-        self.kind = kind
-        self._disrupt = disrupt
-        self._lock = threading.Lock()
-        self._left = set(keys)
-
-    @property
-    def is_spent(self) -> bool:
-        """Whether the vectors of all keys were on their way once."""
-        return not self._left
+class AtPut(_AtMoments):
+    """A disruption of a worker when it puts the vectors of some of the keys: before they are there, or just after."""
 
     def applies(self, call: Call) -> bool:
         """At the keys that are left."""
@@ -119,9 +116,7 @@ class AtPut:
 
     def inject(self, exchange: Exchange, draw: float, done: Done) -> None:
         """Disrupt its process; half of the times its vectors are put before that."""
-        with self._lock:
-            due = self._left.intersection(exchange.call.images)
-            self._left -= due
+        due = self._take(exchange.call.images)
         if not due:
             exchange.answer(exchange.forward())
             return

@@ -17,6 +17,11 @@ _MISSING: Final = frozenset({"ExecutionDoesNotExist", "InvalidArn"})
 """InvalidArn is what a name gets that no execution can have."""
 
 
+def execution_arn(state_machine_arn: str, name: str) -> str:
+    """The ARN of the execution of this name."""
+    return f"{state_machine_arn.replace(':stateMachine:', ':execution:')}:{name}"
+
+
 @dataclass(frozen=True, slots=True)
 class Execution:
     """One execution. `input` is the text that it was started with; error and cause are "" unless it failed."""
@@ -53,9 +58,8 @@ class Executions:
 
     def find(self, name: str) -> Execution | None:
         """The execution `name` of this machine, and of no other; None where there is none."""
-        arn = f"{self._machine.replace(':stateMachine:', ':execution:')}:{name}"
         try:
-            answer = self._client.describe_execution(executionArn=arn)
+            answer = self._client.describe_execution(executionArn=execution_arn(self._machine, name))
         except ClientError as error:
             if error_code(error) in _MISSING:
                 return None

@@ -11,9 +11,9 @@ from stepvec.client.deployment import Deployment
 from stepvec.client.scope import Scope
 from stepvec.limits import VECTORS_PER_GET, VECTORS_PER_PUT
 from stepvec.pacing import batches
-from stepvec.rows.indexed import IndexedVector, VectorToIndex, entry_of
+from stepvec.rows.indexed import IndexedVector, lacking
 from stepvec.rows.item import RowMetadata, metadata_of
-from stepvec.rows.vectors import decode_vector
+from stepvec.rows.vectors import vector_to_index
 
 
 class IndexAudit:
@@ -69,10 +69,8 @@ class IndexAudit:
             self._on_finding(Finding(FindingKind.NOT_INDEXED, row.key, row.image_id, message))
 
     def _differing(self, rows: Sequence[RowMetadata]) -> list[RowMetadata]:
-        entries: dict[str, IndexedVector] = {}
-        for batch in self._index.entries(row.image_id for row in rows):
-            entries.update(batch)
-        return [row for row in rows if not (row.image_id in entries and entries[row.image_id].is_of(row))]
+        by_id = {row.image_id: row for row in rows}
+        return [by_id[image_id] for image_id in lacking(self._index, by_id)]
 
 
 def delete_vectors(deployment: Deployment, image_ids: Sequence[str]) -> None:
@@ -85,4 +83,4 @@ def delete_vectors(deployment: Deployment, image_ids: Sequence[str]) -> None:
     index.delete(image_ids)
     made_anew = (item for item in table.items(image_ids) if item.model == deployment.model and not item.is_zero)
     for items in batches(made_anew, VECTORS_PER_PUT):
-        index.put([VectorToIndex(entry_of(metadata_of(item)), decode_vector(item).tolist()) for item in items])
+        index.put(list(map(vector_to_index, items)))

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from stepvec import codec
+from stepvec.adapters.executions import execution_arn
 from stepvec.adapters.object_store import ObjectStore
 from stepvec.client.deployment import Deployment
 from stepvec.errors import InvalidInputError, StorageError
@@ -65,7 +66,7 @@ class Run:
     @property
     def arn(self) -> str:
         """The execution's ARN."""
-        return f"{self._deployment.state_machine_arn.replace(':stateMachine:', ':execution:')}:{self.name}"
+        return execution_arn(self._deployment.state_machine_arn, self.name)
 
     def start(self, run_input: dict[str, Any]) -> str:
         """Start the execution; its status. Raises InvalidInputError where the name is taken or AWS refuses it."""

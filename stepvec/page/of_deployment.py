@@ -62,10 +62,10 @@ def read_rows(
 
 def read_failures(deployment: Deployment, scope: Scope, name: str | None) -> Failures:
     """The failed images of a run, or of the newest that has a report. Raises InvalidInputError for an unknown run."""
-    run = Run(deployment, name) if name is not None else _newest_run(deployment)
-    if run is None:
+    found_run = _reported(Run(deployment, name)) if name is not None else _newest_reported(deployment)
+    if found_run is None:
         return shown_failures("No run has ended with a report yet.", ())
-    report = run.report()
+    run, report = found_run
     failures = _failures_within(run.failure_records() if _has_failures(report) else (), scope)
     found = shown_failures(f"Failed in the run {run.name}, which ended {report.finished}.", failures)
     if not found.failures:
@@ -113,13 +113,15 @@ class BucketPictures:
         return self._originals.address(self._keys[number])
 
 
-def _newest_run(deployment: Deployment) -> Run | None:
+def _reported(run: Run) -> tuple[Run, RunReport]:
+    return run, run.report()
+
+
+def _newest_reported(deployment: Deployment) -> tuple[Run, RunReport] | None:
     for name, status, _ in list_runs(deployment, _NEWEST_RUNS):
         if status != RUNNING:
-            run = Run(deployment, name)
             with suppress(InvalidInputError):  # it ended without a report
-                run.report()
-                return run
+                return _reported(Run(deployment, name))
     return None
 
 

@@ -7,9 +7,9 @@ row that was embedded again, with the same model or not, has another Created. Pu
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from stepvec.limits import VECTOR_KEY_CHARACTERS
 from stepvec.rows.item import RowMetadata
@@ -56,6 +56,22 @@ class VectorToIndex:
     def logical_bytes(self) -> int:
         """What S3 Vectors charges for."""
         return logical_bytes(len(self.numbers), self.entry)
+
+
+class IndexEntries(Protocol):
+    """Where the entries of an index are read: a VectorIndex, for whoever needs no more of one."""
+
+    def entries(self, image_ids: Iterable[str]) -> Iterator[dict[str, IndexedVector]]:
+        """The entries that exist, by image id, some at a time."""
+        ...
+
+
+def lacking(index: IndexEntries, rows: Mapping[str, RowMetadata]) -> list[str]:
+    """The ids of those rows, given by image id, whose vector the index lacks, or has of another row."""
+    entries: dict[str, IndexedVector] = {}
+    for batch in index.entries(rows):
+        entries.update(batch)
+    return [image_id for image_id, row in rows.items() if image_id not in entries or not entries[image_id].is_of(row)]
 
 
 def logical_bytes(dimension: int, entry: IndexedVector) -> int:

@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from stepvec.errors import RecordError
-from stepvec.rows.item import VectorItem, VectorType, vector_type
+from stepvec.rows.indexed import VectorToIndex, entry_of
+from stepvec.rows.item import VectorItem, VectorType, metadata_of, vector_type
 
 # Little-endian whatever the machine: rows are read on other machines than those that write them.
 _DTYPES: Final[dict[VectorType, str]] = {"float32": "<f4", "float16": "<f2", "int8": "i1"}
@@ -57,6 +58,11 @@ def encode_vector(vector: npt.NDArray[Any], data_type: VectorType) -> EncodedVec
 def decode_vector(item: VectorItem) -> npt.NDArray[np.float32]:
     """The row's vector as float32, whatever type is stored."""
     return _decode(item.vector, item.data_type, item.scale)
+
+
+def vector_to_index(item: VectorItem) -> VectorToIndex:
+    """The row's vector as an index of S3 Vectors gets it: the numbers that a reader of the row gets, whatever type."""
+    return VectorToIndex(entry_of(metadata_of(item)), decode_vector(item).tolist())
 
 
 def read_vector(row: Mapping[str, Any]) -> npt.NDArray[np.float32]:

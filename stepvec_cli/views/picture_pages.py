@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import tempfile
-import webbrowser
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from stepvec.adapters.outputs import check_file, check_suffix, written
 from stepvec.client.pictures import Reader, pictures
+from stepvec_cli.browser import show
 from stepvec_cli.console import errors, tell
 from stepvec_cli.views.alike_page import Shown, page, shown_rows
 
@@ -42,5 +42,5 @@ def write_page(
     with written(target, remedy=_REMEDY) as unfinished:
         unfinished.write_text(text, encoding="utf-8")
     tell(f"The page: {target}")
-    if open_page and not webbrowser.open(target.resolve().as_uri()):
-        errors.print("There is no browser to open it with.", highlight=False)
+    if open_page:
+        show(target.resolve().as_uri())

@@ -8,20 +8,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from stepvec.pacing import batches
-from stepvec.rows.indexed import VECTORS_A_PUT, IndexedVector, VectorToIndex, entry_of
-from stepvec.rows.item import RowMetadata, VectorItem, metadata_of
-from stepvec.rows.vectors import decode_vector
+from stepvec.rows.indexed import VECTORS_A_PUT, IndexEntries, VectorToIndex, lacking
+from stepvec.rows.item import RowMetadata, VectorItem
+from stepvec.rows.vectors import vector_to_index
 
 OnIndexed = Callable[[], None]
 """Called once a vector is in the index, in the thread that put it."""
 
 
-class Index(Protocol):
+class Index(IndexEntries, Protocol):
     """What is needed of VectorIndex."""
-
-    def entries(self, image_ids: Iterable[str]) -> Iterator[dict[str, IndexedVector]]:
-        """As VectorIndex.entries."""
-        ...
 
     def put(self, vectors: Sequence[VectorToIndex]) -> None:
         """As VectorIndex.put."""
@@ -65,19 +61,14 @@ class IndexWriter:
 
         Returns the ids whose rows are not those any more, as if they had never been stored. Raises StorageError.
         """
-        lacking: list[str] = []
+        wanted: list[str] = []
         for ids in batches(rows, VECTORS_A_PUT):
-            entries: dict[str, IndexedVector] = {}
-            for found in self._index.entries(ids):
-                entries.update(found)
-            for image_id in ids:
-                row, on_indexed = rows[image_id]
-                if image_id in entries and entries[image_id].is_of(row):
-                    on_indexed()
-                else:
-                    lacking.append(image_id)
-        changed = set(lacking)
-        for item in self._items(lacking):
+            not_there = lacking(self._index, {image_id: rows[image_id][0] for image_id in ids})
+            for image_id in set(ids).difference(not_there):
+                rows[image_id][1]()
+            wanted += not_there
+        changed = set(wanted)
+        for item in self._items(wanted):
             row, on_indexed = rows[item.image_id]
             if (item.etag, item.model, item.run) == (row.etag, row.model, row.run):
                 changed.discard(item.image_id)
@@ -92,15 +83,10 @@ class IndexWriter:
         start = time.perf_counter()
         # A vector of zeros has no direction, and S3 Vectors takes none:
         # https://docs.aws.amazon.com/AmazonS3/latest/API/API_S3VectorBuckets_PutInputVector.html
-        vectors = [_to_index(row) for row, _ in batch if not row.is_zero]
+        vectors = [vector_to_index(row) for row, _ in batch if not row.is_zero]
         if vectors:
             self._index.put(vectors)
         with self._lock:
             self._seconds += time.perf_counter() - start
         for _, on_indexed in batch:
             on_indexed()
-
-
-def _to_index(row: VectorItem) -> VectorToIndex:
-    # The numbers that a reader of the row gets, whatever type it has.
-    return VectorToIndex(entry_of(metadata_of(row)), decode_vector(row).tolist())
