@@ -24,9 +24,11 @@ class ExpiredRequest(Exception):  # noqa: N818  as S3 says it
 
 def signed_by_header(environ: dict[str, Any], now: datetime) -> dict[str, Any]:
     """`environ` as it is, or, of a presigned URL, with its signature in Authorization. Raises ExpiredRequest."""
+    if "HTTP_AUTHORIZATION" in environ:
+        return environ
     pairs = parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True)
     query = dict(pairs)
-    if query.get("X-Amz-Algorithm") != ALGORITHM or "HTTP_AUTHORIZATION" in environ:
+    if query.get("X-Amz-Algorithm") != ALGORITHM:
         return environ
     _check_time(query, now)
     credential, headers = query.get("X-Amz-Credential", ""), query.get("X-Amz-SignedHeaders", "")
