@@ -1,7 +1,10 @@
 """`python -m bench.change BASE`: this tree's worker against that of another commit, in turns, on the same photos.
 
 Ends with one line: `images/s over BASE: float32 A.AA bf16 B.BB int8 C.CC`. Prints; writes nothing. A ratio of 1.00 says
-that a change costs nothing. The photos are whole, so it is the path that most images take that is measured.
+that a change costs nothing. The photos are whole, so it is the path that most images take that is measured. Both embed
+the same images; a round gives one ratio, its order is the last one's turned round, and what is told is the median of
+the rounds, so that neither a machine that slows down nor the place in a round is taken for a change. Run it with
+BASE=HEAD as well: how far that is from 1 is what the machine's noise is.
 """
 
 from __future__ import annotations
@@ -10,14 +13,16 @@ import argparse
 import io
 import json
 import shutil
+import statistics
 import subprocess
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from bench.checks import check_rows
-from bench.figures import BenchOutcome, Contender, in_turns
+from bench.figures import BenchOutcome, Contender, Figures, figures
 from bench.worker import COPIES, FOLDER, PHOTOS, images_for
 from bench.worker_run import INPUT, WorkerSetup, listed_images, run_worker, variants, worker_process
 from local_pipeline.installation import ROOT, WORKER_PYTHON
@@ -66,14 +71,49 @@ def _fields(tree: Path) -> list[str]:
     return fields
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """This tree's figures over the base's: one ratio a round, of images a second and of CPU an image."""
+
+    rates: Sequence[float]
+    cpu: Sequence[float]
+
+    def __str__(self) -> str:
+        rates, cpu = statistics.median(self.rates), statistics.median(self.cpu)
+        return (
+            f"images/s {rates:.3f} ({min(self.rates):.3f} to {max(self.rates):.3f}), "
+            f"CPU an image {cpu:.3f} ({min(self.cpu):.3f} to {max(self.cpu):.3f}) of the base's"
+        )
+
+
+def compare(here: Contender, base: Contender, images: int, rounds: int) -> Change:
+    """Both in turns on the first `images`, in one order and then in the other."""
+    found: dict[str, list[Figures]] = {here.name: [], base.name: []}
+    for number in range(rounds):
+        for contender in (here, base) if number % 2 == 0 else (base, here):
+            run = figures(contender.run(images))
+            found[contender.name].append(run)
+            print(
+                f"round {number + 1}: {contender.name}: {run.images_per_second:.1f} images/s, "
+                f"{run.cpu_ms:.1f} ms CPU an image, {run.peak_mb:.0f} MB",
+                flush=True,
+            )
+    pairs = list(zip(found[here.name], found[base.name], strict=True))
+    return Change(
+        [ours.images_per_second / theirs.images_per_second for ours, theirs in pairs],
+        [ours.cpu_ms / theirs.cpu_ms for ours, theirs in pairs],
+    )
+
+
 def main() -> None:
     """Measure and print."""
     end_children_on_sigterm()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("base", help="the commit to compare with")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=6, help="an even number has both orders alike")
     parser.add_argument("--seconds", type=float, default=15.0, help="how long a run should take")
     parser.add_argument("--vcpus", type=int, default=1)
+    parser.add_argument("--precisions", nargs="+", choices=tuple(SHORT.values()), default=tuple(SHORT.values()))
     options = parser.parse_args()
     tree, photos, model = checked_out(options.base), FOLDER / "photos", FOLDER / "model"
     make_photos(photos, PHOTOS)
@@ -81,17 +121,15 @@ def main() -> None:
     ratios = []
     with running_storage(photos, copies=COPIES, latency=Latency()) as storage:
         for variant in variants(card):
-            if variant.precision not in SHORT:
+            if SHORT.get(variant.precision) not in options.precisions:
                 continue
             setup = WorkerSetup(model, variant.model, options.vcpus)
-            pair = [Contender("this tree", _here(storage, setup)), Contender(options.base, _base(storage, setup, tree))]
-            found = in_turns(
-                pair, images_for(pair, options.seconds), options.rounds, lambda line: print(line, flush=True)
-            )
-            ratio = found["this tree"].images_per_second / found[options.base].images_per_second
-            cpu = found["this tree"].cpu_ms / found[options.base].cpu_ms
-            print(f"{variant.label}: images/s {ratio:.3f}, CPU an image {cpu:.3f} of the base's", flush=True)
-            ratios.append(f"{SHORT[variant.precision]} {ratio:.2f}")
+            here, base = Contender("this tree", _here(storage, setup)), Contender("base", _base(storage, setup, tree))
+            # Both once, uncounted: the one that is faster may not decide, and each must have compiled its modules.
+            images = max(images_for([here, base], options.seconds).values())
+            change = compare(here, base, images, options.rounds)
+            print(f"{variant.label}, {images} images: {change}", flush=True)
+            ratios.append(f"{SHORT[variant.precision]} {statistics.median(change.rates):.2f}")
     print(f"images/s over {options.base}: {' '.join(ratios)}")
 
 
