@@ -71,11 +71,14 @@ def disguises() -> Iterator[HostileImage]:
 def _other_things() -> Iterator[HostileImage]:
     svg = b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg" onload="%s"/>' % SCRIPT
     entity = b'<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]><svg>&a;</svg>'
-    texts = {
+    for name, data in {
         "svg.jpg": svg,
         "svg-entity.png": entity,
-        "html.jpg": b"<html><script>%s</script></html>" % SCRIPT,
         "postscript.tif": b"%!PS-Adobe-3.0 EPSF-3.0\n(/etc/passwd) (r) file\n",
+    }.items():
+        yield hostile(name, data, "Unsupported")
+    texts = {
+        "html.jpg": b"<html><script>%s</script></html>" % SCRIPT,
         "magick.gif": b"push graphic-context\nfill 'url(https://127.0.0.1/;\"|touch was-here)'\npop graphic-context\n",
         "program.png": b"\x7fELF\2\1\1" + bytes(57),
         "shell.jpg": b"#!/bin/sh\ntouch stepvec-was-here\n",
@@ -100,7 +103,7 @@ def _polyglots() -> Iterator[HostileImage]:
     body = encoded(scene(), "JPEG")
     yield hostile("zip-behind.jpg", body + _zip_bomb(), EMBEDDED)
     yield hostile("pdf-inside.jpg", body[:2] + jpeg_segment(0xFE, b"%PDF-1.7\n" + SCRIPT) + body[2:], EMBEDDED)
-    yield hostile("pdf-before.jpg", b"%PDF-1.7\n" + body, "NotAnImage")
+    yield hostile("pdf-before.jpg", b"%PDF-1.7\n" + body, "Unsupported")
     # A GIF of 10,799 ("/*") by 1 pixels that a browser runs as a script.
     script = struct.pack("<6sHHBBB", b"GIF89a", 0x2A2F, 1, 0, 0, 0) + b"*/=1;" + SCRIPT
     yield hostile("script.gif", script, "Truncated")

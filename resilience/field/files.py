@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import io
 import struct
@@ -20,6 +21,7 @@ from testkit.photos import ROOT
 
 ORIENTATION: Final = 0x0112
 GDAL_NODATA: Final = 42113
+DNG_VERSION: Final = 50706
 END_OF_IMAGE: Final = b"\xff\xd9"
 HEIC: Final = ROOT / "tests" / "worker" / "data"
 """Made with x265, which the worker does not have: one picture, stored upright and stored turned."""
@@ -69,6 +71,17 @@ def named_otherwise() -> Iterator[Kind]:
     yield decoded("text of an error in a .jpg", "tonquer/JMComic-qt#185", "NotAnImage", lambda: b"error code: 502")
     yield decoded("film in a .jpg", "lrsjng/h5ai#770", "Unsupported",
                   lambda: b"\0\0\0\x20ftypisom\0\0\2\0isomiso2avc1mp41" + bytes(2000))  # fmt: skip
+    yield decoded("SVG in a .png", "python-pillow/Pillow#1146", "Unsupported",
+                  lambda: b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"/>')  # fmt: skip
+    yield decoded("Git LFS's pointer to a photo", "visit-dav/visit#18015", "NotAnImage",
+                  lambda: b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n")  # fmt: skip
+    yield decoded("JPEG as text in base64", "aws/aws-sdk-js#1712", "NotAnImage", lambda: base64.b64encode(jpeg()))
+    yield decoded("JPEG that was taken for text on its way", "boto/boto3#4229", "NotAnImage",
+                  lambda: jpeg().decode("utf-8", "replace").encode())  # fmt: skip
+    yield decoded("JPEG, stored in the chunks that it was sent in", "NVIDIA/aistore#263", "NotAnImage",
+                  lambda: b"%x;chunk-signature=%s\r\n%s\r\n" % (len(jpeg()), b"0" * 64, jpeg()))  # fmt: skip
+    yield decoded("DNG: its thumbnail is not the photo", "libvips/libvips#1416", "Unsupported",
+                  lambda: encoded(photo(), "TIFF", tiffinfo={DNG_VERSION: (1, 4, 0, 0)}))  # fmt: skip
     yield decoded("JPEG, stored compressed by gzip", "localstack/localstack#8139", EMBEDDED,
                   lambda: gzip.compress(jpeg(), mtime=0))  # fmt: skip
 

@@ -21,9 +21,11 @@ class FailureReason(StrEnum):
     EMPTY = "Empty"
     """The object has no bytes."""
     NOT_AN_IMAGE = "NotAnImage"
-    """No decoder knows the bytes."""
+    """No decoder knows the bytes. Where it is known what stands in the image's place (an error page, a Git LFS pointer,
+    an upload stored as it was sent), the message says so."""
     UNSUPPORTED = "Unsupported"
-    """A real image in a form (compression, colour space) that no decoder here reads."""
+    """An image in a form (compression, colour space) or format that no decoder here reads, or a film or document: the
+    message names it."""
     TRUNCATED = "Truncated"
     """The data ends before the picture does, or filler (zeros, say) stands at its end instead.
     Bytes that a picture does not need may be missing: a JPEG's end marker, a PNG's last chunk."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import io
+import lzma
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pylibjxl
 import pytest
-from PIL import Image, JpegImagePlugin
+from PIL import Image, JpegImagePlugin, TiffImagePlugin
 from stepvec_worker.images.decoding import DecodeLimits, decode, decode_fast
 from stepvec_worker.images.preprocessing import prepare
 from stepvec_worker.images.rejection import ImageRejected
@@ -108,6 +111,12 @@ def test_one_that_is_too_large_is_refused_before_it_is_decoded(name: str, monkey
         (b"\x89PNG\r\n\x1a\n\0\0\0\4CgBI\x50\0\x20\6" + bytes(40), "CgBI"),
         (b"II\xbc\1" + bytes(40), "JPEG XR"),
         (b"FUJIFILMCCD-RAW 0201" + bytes(40), "Fujifilm"),
+        (b"%PDF-1.7", "PDF"),
+        (b"P6\n# by a camera\n10 10\n255\n" + bytes(300), "Netpbm"),
+        (b"\0" * 128 + b"DICM" + bytes(40), "DICOM"),
+        (b'\xef\xbb\xbf<?xml version="1.0"?>\n<!-- drawn --><svg xmlns="http://www.w3.org/2000/svg"/>', "SVG"),
+        (b"<svg viewBox='0 0 1 1'/>", "SVG"),
+        (b"v/1\1" + bytes(40), "OpenEXR"),
     ],
 )
 def test_what_is_no_image_of_ours_is_unsupported_by_name(data: bytes, name: str) -> None:
@@ -115,6 +124,59 @@ def test_what_is_no_image_of_ours_is_unsupported_by_name(data: bytes, name: str)
     assert str(error.reason) == "Unsupported"
     assert name in error.message
     assert "No decoder knows these bytes" not in error.message
+
+
+PNG_FILE = encoded(noisy(), "PNG")
+JPEG_FILE = encoded(noisy(), "JPEG")
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (bytes(5000), "All its bytes are zero"),
+        (b"<!DOCTYPE html><title>404</title>", "an HTML page"),
+        (b"<?xml version='1.0'?>\n<Error><Code>AccessDenied</Code></Error>", "an error message in XML"),
+        (b'{"message": "Internal server error"}', "JSON"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n", "git lfs pull"),
+        (base64.b64encode(JPEG_FILE), "base64"),
+        (b"data:image/png;base64," + base64.b64encode(PNG_FILE), "data: URL"),
+        (b"%x;chunk-signature=%s\r\n%s\r\n0\r\n\r\n" % (len(JPEG_FILE), b"0" * 64, JPEG_FILE), "aws-chunked"),
+        (b"--5d1f\r\nContent-Disposition: form-data; name=x\r\n\r\n" + JPEG_FILE, "multipart/form-data"),
+        (JPEG_FILE.decode("latin1").encode(), "UTF-8"),
+        (JPEG_FILE.decode("utf-8", "replace").encode(), "UTF-8"),
+        (PNG_FILE.replace(b"\r\n", b"\n"), "line endings"),
+        (PNG_FILE.replace(b"\n", b"\r\n"), "line endings"),
+        (b"\xef\xbb\xbf" + JPEG_FILE, "byte order mark"),
+        (b"\n" + PNG_FILE, "byte order mark"),
+        (b"PK\3\4" + bytes(40), "archive"),
+        (lzma.compress(JPEG_FILE), "Unpack it"),
+    ],
+)
+def test_what_came_in_an_images_place_is_named_with_what_to_do(data: bytes, words: str) -> None:
+    error = rejected(data)
+    assert str(error.reason) == "NotAnImage"
+    assert words in error.message
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        {254: 1, 330: (8,)},  # NEF, ARW, PEF: the first picture is a small copy of one in a sub-directory
+        {50706: (1, 7, 0, 0)},  # DNG
+    ],
+)
+def test_the_thumbnail_in_a_raw_file_is_not_taken_for_the_photo(tags: dict[int, Any]) -> None:
+    directory = TiffImagePlugin.ImageFileDirectory_v2()
+    for tag, value in tags.items():
+        directory[tag] = value
+    error = rejected(encoded(noisy(), "TIFF", tiffinfo=directory))
+    assert str(error.reason) == "Unsupported"
+    assert "raw file" in error.message
+
+
+def test_a_tiff_of_several_sizes_is_no_raw_file() -> None:
+    pages = [noisy(), noisy().reduce(2)]
+    assert decode(encoded(pages[0], "TIFF", save_all=True, append_images=pages[1:]), LIMITS).size == pages[0].size
 
 
 def test_changed_bytes_end_in_an_image_or_a_reason() -> None:

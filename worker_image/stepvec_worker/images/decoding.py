@@ -22,7 +22,8 @@ from stepvec.runs.outcome import FailureReason
 from stepvec_worker.images.colours import SAID_WHITE
 from stepvec_worker.images.jpeg import RgbArray, jpeg_scale, read_jpeg
 from stepvec_worker.images.jpeg_structure import JpegStructure, read_structure
-from stepvec_worker.images.rejection import JPEG_XL, ImageRejected, rejection
+from stepvec_worker.images.rejection import ImageRejected, rejection
+from stepvec_worker.images.signatures import JPEG_XL
 from stepvec_worker.images.sixteen_bits import is_nearly_black, low_byte_tiles, said_white, spread
 from stepvec_worker.images.wholeness import check_before_loading
 

@@ -15,6 +15,7 @@ from PIL import Image, UnidentifiedImageError
 
 from stepvec.runs.images import IMAGE_FORMATS
 from stepvec.runs.outcome import FailureReason
+from stepvec_worker.images.signatures import PNG, foreign_format, has_known_signature, what_stands_in_its_place
 
 
 class ImageRejected(Exception):  # noqa: N818 - an outcome of one image, not an error of the worker
@@ -89,7 +90,7 @@ def _breaks_off(data: bytes) -> bool:
         return 8 + int.from_bytes(data[4:8], "little") > len(data)
     if data.startswith(b"BM"):
         return int.from_bytes(data[2:6], "little") > len(data)
-    if data.startswith(_PNG):
+    if data.startswith(PNG):
         return b"IEND" not in data[-64:]
     if data.startswith((b"II*\0", b"MM\0*")):
         order: str = "little" if data.startswith(b"II") else "big"
@@ -121,113 +122,9 @@ def _describe(error: Exception, data: bytes, reason: FailureReason) -> str:
         ours = f"{', '.join(IMAGE_FORMATS)}, HEIC or JPEG XL"
         return f"This is {foreign}, whatever its suffix says. Convert it to one of {ours}."
     if reason is FailureReason.NOT_AN_IMAGE:
-        return "No decoder knows these bytes."
+        return what_stands_in_its_place(data) or "No decoder knows these bytes."
     if isinstance(error, UnidentifiedImageError):
         return "It begins like an image, but its header breaks off, is damaged, or is of a kind not read here."
     if str(error).startswith("decoder error"):
         return f"It is damaged inside, or compressed in a way not read here ({error})."
     return str(error) or type(error).__name__
-
-
-JPEG_XL: Final = (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n")
-"""A bare codestream, and a container (ISO/IEC 18181-2)."""
-_PNG: Final = b"\x89PNG\r\n\x1a\n"
-_SIGNATURES: Final = (
-    b"\xff\xd8\xff",
-    _PNG,
-    b"GIF87a",
-    b"GIF89a",
-    b"II*\0",
-    b"MM\0*",
-    b"II\0*",
-    b"MM*\0",
-    b"II+\0",
-    b"MM\0+",
-    *JPEG_XL,
-)
-
-
-def has_known_signature(data: bytes) -> bool:
-    """Whether `data` begins like an image of a format that is read here."""
-    if foreign_format(data) is not None:
-        return False
-    # "BM" alone would make an image of any text that begins with it; a BMP's header length follows at byte 14.
-    bitmap = data[:2] == b"BM" and data[14:18] in {n.to_bytes(4, "little") for n in (12, 16, 40, 52, 56, 64, 108, 124)}
-    is_boxed = data[4:8] == b"ftyp" or (data[:4] == b"RIFF" and data[8:12] == b"WEBP")
-    return data.startswith(_SIGNATURES) or bitmap or is_boxed
-
-
-_READ: Final = frozenset(
-    {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1", b"avif", b"avis"}
-)
-_HEIF: Final = frozenset(
-    {
-        b"mif2",
-        b"mif3",
-        b"miaf",
-        b"1pic",
-        b"jpeg",
-        b"jpgs",
-        b"j2ki",
-        b"j2is",
-        b"avci",
-        b"avcs",
-        b"vvic",
-        b"vvis",
-        b"evbi",
-    }
-)
-"""Brands of ISO/IEC 23008-12, annex B, of those registered at https://mp4ra.org/registered-types/brands."""
-_PREFIXES: Final = (
-    (b"8BPS", "a Photoshop file"),
-    (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"),
-    (b"\xff\x4f\xff\x51", "JPEG 2000"),
-    (b"II\xbc\1", "JPEG XR"),
-    (b"FUJIFILMCCD-RAW", "a Fujifilm raw file"),
-    (b"IIU\0", "a Panasonic raw file"),
-    (b"IIRO", "an Olympus raw file"),
-    (b"IIRS", "an Olympus raw file"),
-    (b"FOVb", "a Sigma raw file"),
-    (b"\0\5\x16\7", "AppleDouble, what macOS keeps beside a file and not the file itself"),
-    (b"\0\5\x16\0", "AppleSingle, a file wrapped by macOS"),
-    (b"\x1a\x45\xdf\xa3", "a film (WebM or Matroska)"),
-    (b"\0\0\1\xba", "a film (MPEG)"),
-    (b"\0\0\1\xb3", "a film (MPEG)"),
-    (b"FLV\1", "a film (Flash)"),
-    (b"0&\xb2u\x8ef\xcf\x11", "a film (Windows Media)"),
-    (b"OggS", "a film or sound (Ogg)"),
-    (b"ID3", "a sound (MP3)"),
-)
-_RIFF: Final = {b"AVI ": "a film (AVI)", b"WAVE": "a sound (WAV)"}
-_QUICKTIME: Final = frozenset({b"moov", b"mdat", b"wide", b"pnot"})
-"""What a QuickTime film may begin with that has no ftyp box (QuickTime File Format, "Atoms")."""
-
-
-def foreign_format(data: bytes) -> str | None:
-    """What `data` is if its signature is that of a real format, but none that is read here."""
-    if data[:8] == _PNG and data[12:16] == b"CgBI":
-        return "a PNG that Xcode has changed for iPhones (CgBI), which no standard decoder reads"
-    if data[:4] == b"RIFF":
-        return _RIFF.get(data[8:12])
-    if data[4:8] == b"ftyp":
-        return _of_brand(data)
-    if data[4:8] in _QUICKTIME:
-        return "a film (QuickTime)"
-    return next((name for prefix, name in _PREFIXES if data.startswith(prefix)), None)
-
-
-def _of_brand(data: bytes) -> str | None:
-    """The format of an ISO base media file, by its first box (ISO/IEC 14496-12, 4.3); None if it is read here."""
-    end = max(16, min(int.from_bytes(data[:4], "big"), 256))
-    major, *others = [data[8:12], *(data[at : at + 4] for at in range(16, end, 4))]
-    brands = {major, *others}
-    if major in _READ:
-        return None
-    if major in (b"jp2 ", b"jpx "):
-        return "JPEG 2000"
-    if major == b"crx ":
-        return "a Canon raw file"
-    name = major.decode("ascii", "replace").strip()
-    if brands & (_HEIF | _READ):
-        return f"HEIF of a kind that is not read here (brand {name!r})"
-    return f"a film (MP4 or QuickTime, brand {name!r})"

@@ -13,13 +13,20 @@ from typing import Final
 
 from PIL import Image, TiffImagePlugin
 
-from stepvec_worker.images.rejection import FILLER_BYTES, last_box_ends, truncated_or_damaged
+from stepvec.runs.outcome import FailureReason
+from stepvec_worker.images.rejection import FILLER_BYTES, ImageRejected, last_box_ends, truncated_or_damaged
 
 SPARE_BYTES: Final = 8
 """What may be taken off the end of a WebP picture's data with nothing lost: an encoder writes up to 2 bytes more than
 a decoder needs (measured with libwebp 1.6, from flat to noise, lossy and lossless: never 4)."""
 _SMALLEST: Final = 64
 _DEFLATE: Final = frozenset({"tiff_adobe_deflate", "tiff_deflate"})
+_NEW_SUBFILE_TYPE: Final = 254
+_REDUCED_RESOLUTION: Final = 1
+_SUB_IFDS: Final = 330
+"""TIFF 6.0, section 8 and TIFF/EP (ISO 12234-2): the full picture of such a file is in a sub-directory."""
+_DNG_VERSION: Final = 50706
+"""In every DNG (Adobe's specification 1.7, chapter 4)."""
 _STRIPS: Final = (TiffImagePlugin.STRIPOFFSETS, TiffImagePlugin.STRIPBYTECOUNTS)
 _TILES: Final = (TiffImagePlugin.TILEOFFSETS, TiffImagePlugin.TILEBYTECOUNTS)
 
@@ -32,8 +39,10 @@ def check_before_loading(image: Image.Image, data: bytes) -> None:
         _check_boxes(data)
     elif image.format == "PNG":
         _check_png(data)
-    elif image.format == "TIFF" and image.info.get("compression") in _DEFLATE:
-        _check_deflated_strips(image, data)
+    elif image.format == "TIFF":
+        _check_is_no_raw_file(image, data)
+        if image.info.get("compression") in _DEFLATE:
+            _check_deflated_strips(image, data)
 
 
 def _check_webp(data: bytes) -> None:
@@ -124,6 +133,18 @@ def _riff_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
         length = int.from_bytes(data[at + 4 : at + 8], "little")
         yield data[at : at + 4], at + 8, min(at + 8 + length, len(data))
         at += 8 + length + (length & 1)
+
+
+def _check_is_no_raw_file(image: Image.Image, data: bytes) -> None:
+    """Most cameras' raw files are TIFFs whose first picture is a thumbnail: it would be embedded for the photo."""
+    tags = image.tag_v2  # type: ignore[attr-defined]
+    is_small_copy = bool(int(tags.get(_NEW_SUBFILE_TYPE, 0)) & _REDUCED_RESOLUTION)
+    if _DNG_VERSION in tags or data[8:10] == b"CR" or (is_small_copy and _SUB_IFDS in tags):
+        raise ImageRejected(
+            FailureReason.UNSUPPORTED,
+            "This is a camera's raw file (DNG, CR2, NEF, ARW or the like): what a reader of TIFF sees first in it is a "
+            "thumbnail. Export it as JPEG or TIFF.",
+        )
 
 
 def _check_deflated_strips(image: Image.Image, data: bytes) -> None:
