@@ -8,7 +8,6 @@ import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from localaws.batch.container_engine import ContainerEngine
@@ -229,12 +228,7 @@ class EmbeddedCloud:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        error_type: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _deploy(self, assembly: Path, *, enforce_iam: bool) -> None:

@@ -20,7 +20,6 @@ import time
 from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from types import TracebackType
 from typing import IO, Final, Self
 
 PIXELS: Final = 256
@@ -51,7 +50,7 @@ class Thumbnails:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         while not self._idle.empty():
             decoder = self._idle.get_nowait()
             if decoder is not None:
