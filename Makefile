@@ -250,10 +250,13 @@ bench-page: setup ## Measure how smoothly the page of 2,000 photos scrolls, in C
 
 .PHONY: lock
 lock: | tools ## Resolve pyproject's dependency groups into requirements/*.txt again
-	@# OpenVINO does without openvino-telemetry, which would tell its maker of each import.
+	@# OpenVINO does without openvino-telemetry, which would tell its maker of each import. ONNX Runtime's own tools alone
+	@# import flatbuffers, packaging and protobuf.
 	for name in tools project lambda-runtime lambda worker worker-gpu worker-test bench corpus-tools photos recordings second-opinion readers; do \
 	  $(UV) pip compile --quiet --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
 	    --no-emit-find-links --no-emit-package openvino-telemetry $$(test $$name != photos || echo --no-deps) \
+	    $$(test $$name != worker || echo --no-emit-package flatbuffers --no-emit-package packaging --no-emit-package protobuf) \
+	    $$(test $$name != worker-test || echo --constraints requirements/worker.txt --no-emit-package numpy --no-emit-package typing-extensions) \
 	    $$(test $$name != readers || echo --constraints requirements/project.txt --no-emit-package numpy --no-emit-package pyarrow) \
 	    --group pyproject.toml:$$name --output-file requirements/$$name.txt; \
 	done

@@ -31,7 +31,13 @@ from testkit.processes import peak_mb
 from testkit.seeded_model import make_seeded_model
 from testkit.tables import markdown_table, write_section
 
-ENGINES: Final = (("mxnet", "float32"), ("openvino", "float32"), ("openvino", "bf16"), ("openvino", "int8"))
+ENGINES: Final = (
+    ("mxnet", "float32"),
+    ("onnxruntime", "float32"),
+    ("openvino", "float32"),
+    ("openvino", "bf16"),
+    ("openvino", "int8"),
+)
 BATCHES: Final = (1, 8, 32)
 SECONDS: Final = 4.0
 ROOT: Final = Path(__file__).resolve().parent.parent

@@ -111,7 +111,8 @@ class PipelineConfig:
     )
     engine: Engine = setting(
         "mxnet",
-        "Inference engine: `mxnet`, the reference, or `openvino`, CPUs only. Part of the rows' `Model`.",
+        "Inference engine: `mxnet`, the reference; `openvino`, the fastest, or `onnxruntime`, both on CPUs only. Part "
+        "of the rows' `Model`.",
         choices=ENGINES,
     )
     precision: Precision = setting(

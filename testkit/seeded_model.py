@@ -70,7 +70,7 @@ def make_seeded_model(directory: Path, *, calibrated_on: Path | None = None) -> 
 
 def calibrate_seeded(model: Path, photos: Path) -> None:
     """Add int8.json to the model directory, made of up to 100 of the `photos`. In the worker's environment only."""
-    from stepvec_worker.engines.openvino_engine import read_parameters
+    from stepvec_worker.engines.parameters import read_parameters
     from stepvec_worker.images.decoding import DecodeLimits
     from stepvec_worker.images.preprocessing import pixel_format, prepare
     from stepvec_worker.int8.calibration import Agreement, Calibrator

@@ -11,7 +11,7 @@ from stepvec.rows.item import one_of
 
 Architecture = Literal["resnet18_v1", "resnet18_v2", "efficientnet_lite0"]
 Preprocessing = Literal["standard-1", "sample-1"]
-Engine = Literal["mxnet", "openvino"]
+Engine = Literal["mxnet", "openvino", "onnxruntime"]
 Precision = Literal["float32", "bf16", "int8"]
 
 DIMENSIONS: Final[dict[Architecture, int]] = {
@@ -40,16 +40,16 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _NAME = re.compile(
     rf"(?P<architecture>{'|'.join(ARCHITECTURES)})/(?P<weights>[0-9a-f]{{{WEIGHTS_HASH_CHARACTERS}}})"
     rf"/(?P<preprocessing>{'|'.join(PREPROCESSINGS)})"
-    rf"(/(?P<engine>openvino)-(?P<precision>float32|bf16|int8-(?P<calibration>[0-9a-f]{{{CALIBRATION_HASH_CHARACTERS}}})))?"
+    rf"(/(?P<engine>openvino|onnxruntime)-(?P<precision>float32|bf16|int8-(?P<calibration>[0-9a-f]{{{CALIBRATION_HASH_CHARACTERS}}})))?"
 )
 
 
 def check_engine(engine: str, precision: str) -> tuple[Engine, Precision]:
     """Both, known to fit together. Raises ConfigurationError where `engine` cannot compute in `precision`."""
     known_engine, known_precision = one_of(ENGINES, engine, "Engine"), one_of(PRECISIONS, precision, "Precision")
-    if engine == "mxnet" and precision != "float32":
+    if engine != "openvino" and precision != "float32":
         raise ConfigurationError(
-            f"Engine mxnet computes in float32 only, not in {precision}.", remedy="Use engine openvino for it."
+            f"Engine {engine} computes in float32 only, not in {precision}.", remedy="Use engine openvino for it."
         )
     return known_engine, known_precision
 
@@ -58,8 +58,8 @@ def check_engine(engine: str, precision: str) -> tuple[Engine, Precision]:
 class ModelIdentity:
     """The `Model` attribute of a row: `architecture/first 12 of the weights' sha256/preprocessing`.
 
-    Vectors of another engine than MXNet have a fourth part: `openvino-float32`, `openvino-bf16`, or `openvino-int8-`
-    and the first 8 of int8.json's sha256 (`calibration`, "" for all others).
+    Vectors of another engine than MXNet have a fourth part: `onnxruntime-float32`, `openvino-float32`, `openvino-bf16`,
+    or `openvino-int8-` and the first 8 of int8.json's sha256 (`calibration`, "" for all others).
     """
 
     architecture: Architecture

@@ -64,7 +64,8 @@ def test_gpu_and_cpu_share_the_versions_of_what_both_have() -> None:
 
     cpu, gpu = locked("worker.txt"), locked("worker-gpu.txt")
     assert cpu.pop("mxnet") == gpu["mxnet-cu117"]
-    # OpenVINO runs on CPUs only.
-    assert cpu.pop("openvino")
-    assert "openvino" not in gpu
+    # These two are the CPU image's only.
+    for name in ("openvino", "onnxruntime"):
+        assert cpu.pop(name)
+        assert name not in gpu
     assert cpu == {name: gpu[name] for name in cpu}

@@ -30,6 +30,7 @@ CALIBRATED = dataclasses.replace(CARD, int8=CalibrationCard("0123abcd" + "0" * 5
         ("mxnet", "float32", MODEL),
         ("openvino", "float32", f"{MODEL}/openvino-float32"),
         ("openvino", "bf16", f"{MODEL}/openvino-bf16"),
+        ("onnxruntime", "float32", f"{MODEL}/onnxruntime-float32"),
         ("openvino", "int8", f"{MODEL}/openvino-int8-0123abcd"),
     ],
 )
@@ -42,7 +43,16 @@ def test_names_round_trip(engine: str, precision: str, name: str) -> None:
 
 @pytest.mark.parametrize(
     "part",
-    ["", "mxnet-float32", "openvino", "openvino-int8", "openvino-int8-0123", "openvino-int4", "openvino-bf16-0123abcd"],
+    [
+        "",
+        "mxnet-float32",
+        "openvino",
+        "openvino-int8",
+        "openvino-int8-0123",
+        "openvino-int4",
+        "openvino-bf16-0123abcd",
+        "onnxruntime",
+    ],
 )
 def test_what_names_no_engine_is_refused(part: str) -> None:
     with pytest.raises(RecordError, match="not the name of a model"):
@@ -56,7 +66,8 @@ def test_int8_needs_a_calibration() -> None:
 
 
 @pytest.mark.parametrize(
-    ("engine", "precision"), [("mxnet", "bf16"), ("mxnet", "int8"), ("tensorrt", "float32"), ("openvino", "fp8")]
+    ("engine", "precision"),
+    [("mxnet", "bf16"), ("mxnet", "int8"), ("onnxruntime", "bf16"), ("tensorrt", "float32"), ("openvino", "fp8")],
 )
 def test_what_no_engine_computes_is_refused(engine: str, precision: str) -> None:
     with pytest.raises(ConfigurationError):
@@ -71,6 +82,7 @@ def test_what_no_engine_computes_is_refused(engine: str, precision: str) -> None
         ({"engine": "onnx"}, "engine is 'onnx'"),
         ({"engine": "openvino", "precision": "fp16"}, "precision is 'fp16'"),
         ({"engine": "openvino", "device": "gpu"}, "CPUs only"),
+        ({"engine": "onnxruntime", "device": "gpu"}, "CPUs only"),
     ],
 )
 def test_settings_that_do_not_fit_are_named(settings: dict[str, str], problem: str) -> None:

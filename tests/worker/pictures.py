@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from stepvec_worker.engines.embedder import normalisation
+from stepvec_worker.images.preprocessing import PixelFormat
 
 from stepvec.rows.model import Architecture
 from tests.golden.seeded import Array
@@ -32,6 +33,16 @@ def scene(width: int = 60, height: int = 40) -> Image.Image:
     y = np.linspace(0, 1, height)[:, None].repeat(width, 1)
     spot = np.exp(-((x - 0.25) ** 2 + (y - 0.25) ** 2) * 20)
     return Image.fromarray(np.rint(np.stack([x, y, spot], 2) * 255).astype(np.uint8))
+
+
+def blocks(format_: PixelFormat, count: int) -> list[Array]:
+    """Photo-like pictures: blocks of colours, coarse and fine."""
+    random = np.random.RandomState(8)
+    coarse = (
+        random.randint(0, 256, (count, 8, 8, 3)).repeat(-(-format_.height // 8), 1).repeat(-(-format_.width // 8), 2)
+    )
+    fine = random.normal(0, 20, (count, *format_.shape))
+    return list(np.clip(coarse[:, : format_.height, : format_.width] + fine, 0, 255).astype(format_.element))
 
 
 def encoded(image: Image.Image, format_: str, **options: Any) -> bytes:

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from stepvec_worker.engines import Embedder, load_embedder, openvino_engine
+from stepvec_worker.engines import load_embedder, openvino_engine
 from stepvec_worker.engines.openvino_runtime import cpu_flags, is_supported
 from stepvec_worker.images.decoding import DecodeLimits
-from stepvec_worker.images.preprocessing import PixelFormat, Pixels, pixel_format, prepare
+from stepvec_worker.images.preprocessing import PixelFormat, pixel_format, prepare
 from stepvec_worker.int8.calibration import Agreement, Calibrator, best_range, cosines, neighbours
 
 from stepvec import codec
@@ -25,10 +25,10 @@ from stepvec.weights.make import add_calibration
 from stepvec.weights.model_directory import Calibration, read_model_card
 from stepvec.weights.params_file import read_params
 from testkit.seeded_model import seeded_parameters
-from tests.golden.seeded import Array
 from tests.weights.states import GOLDEN
 from tests.worker.conftest import write_model
-from tests.worker.pictures import REPOSITORY, encoded, photos, scene
+from tests.worker.pictures import REPOSITORY, blocks, encoded, photos, scene
+from tests.worker.vectors import vectors_of
 
 pytest.importorskip("mxnet", reason="compares with MXNet, which only the worker's environment has")
 pytest.importorskip("openvino", reason="needs OpenVINO, which only the worker's environment has")
@@ -36,21 +36,6 @@ pytest.importorskip("openvino", reason="needs OpenVINO, which only the worker's 
 ANY_NEIGHBOUR = Agreement(cosine=0.99, same_neighbour=0.0)
 """Vectors of an untrained network are all near each other: which is the nearest is chance."""
 SMALL = PixelFormat(32, 48, "uint8")
-
-
-def pictures(format_: PixelFormat, count: int) -> list[Array]:
-    """Photo-like pictures: blocks of colours, coarse and fine."""
-    random = np.random.RandomState(8)
-    coarse = (
-        random.randint(0, 256, (count, 8, 8, 3)).repeat(-(-format_.height // 8), 1).repeat(-(-format_.width // 8), 2)
-    )
-    fine = random.normal(0, 20, (count, *format_.shape))
-    return list(np.clip(coarse[:, : format_.height, : format_.width] + fine, 0, 255).astype(format_.element))
-
-
-def vectors(embedder: Embedder, pixels: list[Pixels]) -> Array:
-    size = embedder.batch_size
-    return np.concatenate([embedder.embed(pixels[start : start + size]) for start in range(0, len(pixels), size)])
 
 
 def needs(precision: Precision) -> None:
@@ -71,7 +56,7 @@ def calibrated(models: dict[Architecture, Path], tmp_path_factory: pytest.TempPa
     card = read_model_card(model)
     parameters = read_params((model / "weights.params").read_bytes(), where="it")
     calibration = Calibrator(
-        card, parameters, SMALL, pictures(SMALL, 40), lambda _: None, minimum=ANY_NEIGHBOUR
+        card, parameters, SMALL, blocks(SMALL, 40), lambda _: None, minimum=ANY_NEIGHBOUR
     ).calibrate()
     assert calibration.photos == 40
     assert calibration.cosine >= 0.99
@@ -93,11 +78,11 @@ def test_float32_is_mxnets(
     models: dict[Architecture, Path], architecture: Architecture, preprocessing: Preprocessing
 ) -> None:
     format_ = pixel_format(preprocessing)
-    pixels = pictures(format_, 3)
-    expected = vectors(load_embedder(models[architecture], "cpu", format_, 3), pixels)
+    pixels = blocks(format_, 3)
+    expected = vectors_of(load_embedder(models[architecture], "cpu", format_, 3), pixels)
 
     embedder = load_embedder(models[architecture], "cpu", format_, 3, engine="openvino")
-    found = vectors(embedder, pixels)
+    found = vectors_of(embedder, pixels)
 
     assert embedder.running == "openvino float32"
     assert found.dtype == np.float32
@@ -107,11 +92,11 @@ def test_float32_is_mxnets(
 
 def test_bf16_is_near_and_is_what_runs(models: dict[Architecture, Path]) -> None:
     needs("bf16")
-    model, pixels = models["efficientnet_lite0"], pictures(SMALL, 4)
-    exact = vectors(load_embedder(model, "cpu", SMALL, 4, engine="openvino"), pixels)
+    model, pixels = models["efficientnet_lite0"], blocks(SMALL, 4)
+    exact = vectors_of(load_embedder(model, "cpu", SMALL, 4, engine="openvino"), pixels)
 
     embedder = load_embedder(model, "cpu", SMALL, 4, engine="openvino", precision="bf16")
-    found = vectors(embedder, pixels)
+    found = vectors_of(embedder, pixels)
 
     # The first two stay float32: the stem, and the depthwise convolution after it.
     assert embedder.running == "openvino bf16 (2 of 49 convolutions float32)"
@@ -121,21 +106,21 @@ def test_bf16_is_near_and_is_what_runs(models: dict[Architecture, Path]) -> None
 
 def test_int8_is_near_and_is_what_runs(calibrated: Path) -> None:
     needs("int8")
-    pixels = pictures(SMALL, 60)
-    expected = vectors(load_embedder(calibrated, "cpu", SMALL, 8), pixels)
+    pixels = blocks(SMALL, 60)
+    expected = vectors_of(load_embedder(calibrated, "cpu", SMALL, 8), pixels)
 
     embedder = load_embedder(calibrated, "cpu", SMALL, 8, engine="openvino", precision="int8")
 
     assert embedder.running.startswith("openvino int8")
-    assert cosines(vectors(embedder, pixels), expected).mean() >= 0.99
+    assert cosines(vectors_of(embedder, pixels), expected).mean() >= 0.99
 
 
 @pytest.mark.parametrize("precision", ["float32", "bf16", "int8"])
 def test_a_vector_depends_on_nothing_but_its_image(calibrated: Path, precision: Precision) -> None:
-    pixels = pictures(SMALL, 8)
+    pixels = blocks(SMALL, 8)
     embedder = load_embedder(calibrated, "cpu", SMALL, 4, engine="openvino", precision=precision)
 
-    by_fours = vectors(embedder, pixels)
+    by_fours = vectors_of(embedder, pixels)
     one_by_one = np.concatenate([embedder.embed([image]) for image in pixels])
     others = load_embedder(calibrated, "cpu", SMALL, 8, engine="openvino", precision=precision).embed(pixels)
 
@@ -148,7 +133,7 @@ def test_a_vector_depends_on_nothing_but_its_image(calibrated: Path, precision: 
 def test_a_processor_without_the_instructions_computes_in_float32_and_says_so(
     calibrated: Path, precision: Precision, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pixels = pictures(SMALL, 2)
+    pixels = blocks(SMALL, 2)
     exact = load_embedder(calibrated, "cpu", SMALL, 2, engine="openvino").embed(pixels)
     monkeypatch.setattr(openvino_engine, "cpu_flags", lambda: frozenset({"avx2", "avx512f"}))
     warnings: list[tuple[str, str]] = []
@@ -206,13 +191,13 @@ def test_weights_of_another_architecture_are_refused(models: dict[Architecture, 
 def test_bytes_are_not_taken_for_floats(calibrated: Path) -> None:
     embedder = load_embedder(calibrated, "cpu", SMALL, 2, engine="openvino")
     with pytest.raises(ConfigurationError, match="uint8"):
-        embedder.embed([image.astype(np.float32) for image in pictures(SMALL, 2)])
+        embedder.embed([image.astype(np.float32) for image in blocks(SMALL, 2)])
 
 
 def test_too_few_photos_calibrate_nothing(calibrated: Path) -> None:
     parameters = read_params((calibrated / "weights.params").read_bytes(), where="it")
     with pytest.raises(ConfigurationError, match="at least 32"):
-        Calibrator(read_model_card(calibrated), parameters, SMALL, pictures(SMALL, 5), lambda _: None)
+        Calibrator(read_model_card(calibrated), parameters, SMALL, blocks(SMALL, 5), lambda _: None)
 
 
 def test_a_range_fits_what_it_is_for() -> None:
@@ -251,12 +236,12 @@ def test_real_photos_keep_their_vectors_and_neighbours(
     document = json.loads((GOLDEN / "int8_efficientnet_lite0.json").read_text())
     add_calibration(tmp_path, codec.from_document(Calibration, document, where="golden"))
     format_ = pixel_format(preprocessing)
-    expected = vectors(load_embedder(tmp_path, "cpu", format_), pixels)
+    expected = vectors_of(load_embedder(tmp_path, "cpu", format_), pixels)
 
     leasts: dict[Precision, float] = {"float32": 0.99999, "bf16": 0.999, "int8": 0.99}
     for precision, least in leasts.items():
         embedder = load_embedder(tmp_path, "cpu", format_, engine="openvino", precision=precision)
-        found = vectors(embedder, pixels)
+        found = vectors_of(embedder, pixels)
 
         assert embedder.running.startswith(f"openvino {precision}")
         assert cosines(found, expected).mean() >= least, precision
@@ -284,7 +269,7 @@ def test_as_many_layers_as_the_vectors_allow(calibrated: Path) -> None:
     impossible = Agreement(cosine=1.1, same_neighbour=0.0)
 
     calibration = Calibrator(
-        read_model_card(calibrated), parameters, SMALL, pictures(SMALL, 32), lambda _: None, minimum=impossible
+        read_model_card(calibrated), parameters, SMALL, blocks(SMALL, 32), lambda _: None, minimum=impossible
     ).calibrate()
 
     assert calibration.layers == {}

@@ -59,7 +59,7 @@ USAGE: Final = (
     Mistake(
         "stepvec plan --images 300 --engine tensorrt",
         "an engine that there is not",
-        "Invalid value for '--engine': 'tensorrt' is not one of 'mxnet', 'openvino'.",
+        "Invalid value for '--engine': 'tensorrt' is not one of 'mxnet', 'openvino', 'onnxruntime'.",
         "See: stepvec plan --help",
         2,
     ),

@@ -19,11 +19,9 @@ from stepvec.weights.specs import (
     InvertedBottleneck,
     efficientnet_blocks,
 )
+from stepvec_worker.engines.folded_networks import Size, same_padding
 
 _EPSILON: Final = 1e-3
-
-Size = tuple[int, int]
-"""Height and width."""
 
 
 class ResNet18Features(HybridBlock):  # type: ignore[misc] # mxnet has no types
@@ -41,13 +39,6 @@ class ResNet18Features(HybridBlock):  # type: ignore[misc] # mxnet has no types
     def hybrid_forward(self, operators: Any, images: Any) -> Any:
         """Vectors of `images`. v1's features end at (N, 512, 1, 1), v2's are flat already."""
         return operators.flatten(self.features(images))
-
-
-def same_padding(size: int, kernel: int, stride: int) -> Size:
-    """TensorFlow's "SAME": zeros before and after an axis of `size`, so that ceil(size / stride) positions result."""
-    positions = -(-size // stride)
-    total = max((positions - 1) * stride + kernel - size, 0)
-    return total // 2, total - total // 2
 
 
 class EfficientNetLite0Features(HybridBlock):  # type: ignore[misc] # mxnet has no types

@@ -10,6 +10,7 @@ from stepvec.rows.model import WEIGHTS_FILE, Engine, Precision, check_engine
 from stepvec.weights.model_directory import read_model_card, verify_file
 from stepvec_worker.engines.embedder import Embedder
 from stepvec_worker.engines.mxnet_engine import load_mxnet
+from stepvec_worker.engines.onnxruntime_engine import load_onnxruntime
 from stepvec_worker.engines.openvino_engine import load_openvino
 from stepvec_worker.images.preprocessing import PixelFormat
 
@@ -35,8 +36,10 @@ def load_embedder(
     card = read_model_card(model_directory)
     weights = model_directory / WEIGHTS_FILE
     verify_file(weights, card.weights_sha256)
+    if engine != "mxnet" and device != "cpu":
+        raise ConfigurationError(f"Engine {engine} does not run on {device}.", remedy="Use engine mxnet there.")
     if engine == "openvino":
-        if device != "cpu":
-            raise ConfigurationError(f"Engine openvino does not run on {device}.", remedy="Use engine mxnet there.")
         return load_openvino(weights, card, precision, pixel_format, batch_size)
+    if engine == "onnxruntime":
+        return load_onnxruntime(weights, card, pixel_format, batch_size)
     return load_mxnet(weights, card, device, pixel_format, batch_size)

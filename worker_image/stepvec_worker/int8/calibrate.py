@@ -15,7 +15,7 @@ from stepvec import codec
 from stepvec.errors import StepvecError
 from stepvec.rows.model import WEIGHTS_FILE
 from stepvec.weights.model_directory import read_model_card, verify_file
-from stepvec_worker.engines.openvino_engine import read_parameters
+from stepvec_worker.engines.parameters import read_parameters
 from stepvec_worker.images.decoding import DecodeLimits
 from stepvec_worker.images.preprocessing import Pixels, pixel_format, prepare
 from stepvec_worker.images.rejection import ImageRejected
