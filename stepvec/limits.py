@@ -32,6 +32,9 @@ MAX_JOB_ATTEMPTS: Final = 10
 EVALUATE_ON_EXIT_RULES: Final = 5
 MIN_JOB_TIMEOUT_SECONDS: Final = 60
 COMPUTE_ENVIRONMENTS_PER_QUEUE: Final = 3
+# https://docs.aws.amazon.com/batch/latest/userguide/bestpractice1.html
+ADVISED_JOB_SECONDS: Final = (180, 300)
+"""How long jobs should run: of shorter ones the scheduling may take longer than the work."""
 # https://docs.aws.amazon.com/batch/latest/APIReference/API_JobStateTimeLimitAction.html
 STATE_TIME_LIMIT_SECONDS: Final = (600, 86_400)
 """Shortest and longest time after which Batch may cancel a job that stays RUNNABLE."""

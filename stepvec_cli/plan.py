@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import fields, replace
+from decimal import Decimal
 from typing import Annotated, Final
 
 import typer
@@ -29,6 +31,28 @@ from stepvec_cli.progress import Steps
 from stepvec_cli.views.plan import ignored_lines, plan_lines
 
 DEFAULT_ARCHITECTURE: Final[Architecture] = "resnet18_v2"
+MOST_IMAGES: Final = 10**12
+"""A slip of the finger beyond it, not a plan."""
+
+
+def _number_of_images(text: str) -> int:
+    """A whole number, also as 1e9 or 1_000_000. Raises typer.BadParameter for anything else."""
+    # What a test or a default gives is a number already.
+    number = _whole(str(text))
+    if number is None or not 0 <= number <= MOST_IMAGES:
+        raise typer.BadParameter(f"{text!r} is not a number of images: write 1000000, or 1e6.")
+    return number
+
+
+def _whole(text: str) -> int | None:
+    try:
+        return int(text)
+    except ValueError:
+        pass
+    if not re.fullmatch(r"\d{1,4}(\.\d{1,4})?[eE]\d{1,2}", text):
+        return None
+    number = Decimal(text)
+    return int(number) if number == int(number) else None
 
 
 def plan(
@@ -36,7 +60,10 @@ def plan(
         list[str] | None,
         typer.Argument(metavar="[PATHS]...", help="Prefixes whose images are counted."),
     ] = None,
-    images: Annotated[int | None, typer.Option(min=0, help="Instead of paths; with cdk.json's settings.")] = None,
+    images: Annotated[
+        int | None,
+        typer.Option(parser=_number_of_images, metavar="N", help="Instead of paths; with cdk.json's settings. Or 1e9."),
+    ] = None,
     image_kb: Annotated[float, typer.Option(min=0, help="With --images: mean size of an image.")] = 200,
     key_bytes: Annotated[int, typer.Option(min=1, max=KEY_BYTES, help="With --images: length of a key in bytes.")] = 60,
     vector: Annotated[VectorType | None, typer.Option("--vector-type", help="Instead of the deployment's.")] = None,
@@ -58,7 +85,7 @@ def plan(
     Examples:
         stepvec plan photos
         stepvec plan --images 1000000
-        stepvec plan --images 1000000 --vector-type int8 --json
+        stepvec plan --images 1e9 --vector-type int8 --json
     """
     if bool(paths) == (images is not None):
         raise typer.BadParameter("Give prefixes, or --images.")

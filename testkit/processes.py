@@ -122,9 +122,16 @@ def tree(process_id: int) -> list[int]:
     return members
 
 
-def _cpu_of(process_id: int) -> float | None:
+def cpu_of_tree(process_id: int) -> float:
+    """CPU seconds so far of the process and its descendants, those that ended and were waited for included."""
+    return sum(_cpu_of(member, with_ended=True) or 0.0 for member in tree(process_id))
+
+
+def _cpu_of(process_id: int, *, with_ended: bool = False) -> float | None:
     fields = _read(Path(f"/proc/{process_id}/stat")).rpartition(")")[2].split()
-    return sum(map(int, fields[_USER_TIME : _USER_TIME + 2])) / _TICKS if fields else None
+    # Behind utime and stime: cutime and cstime, of children that were waited for.
+    last = _USER_TIME + (4 if with_ended else 2)
+    return sum(map(int, fields[_USER_TIME:last])) / _TICKS if fields else None
 
 
 def _megabytes(process_id: int, file: str, name: str) -> float:

@@ -198,6 +198,32 @@ class ObjectStore:
             raise as_storage_error("S3", f"writing {uri}", error) from error
         return True
 
+    def write_if_same(self, uri: S3Uri, body: bytes, etag: str | None) -> str | None:
+        """Write the file at `uri` over the one with this ETag, or where there is none if it is None; the new ETag.
+
+        None where another file is there by now, or none any more.
+        """
+        condition: Any = {"IfNoneMatch": "*"} if etag is None else {"IfMatch": etag}
+        try:
+            answer = self._client.put_object(
+                Bucket=uri.bucket, Key=uri.key, Body=body, ContentType="application/json", **condition
+            )
+        except (ClientError, BotoCoreError) as error:
+            if error_code(error) in EXISTING_CODES | MISSING_CODES:
+                return None
+            raise as_storage_error("S3", f"writing {uri}", error) from error
+        return answer["ETag"].strip('"')
+
+    def read_with_etag(self, uri: S3Uri) -> tuple[bytes, str] | None:
+        """A small file and its ETag, both of one version; None where there is none."""
+        try:
+            answer = self._client.get_object(Bucket=uri.bucket, Key=uri.key)
+            return answer["Body"].read(), answer["ETag"].strip('"')
+        except (ClientError, BotoCoreError, *BROKEN_BODY) as error:
+            if error_code(error) in MISSING_CODES:
+                return None
+            raise as_storage_error("S3", f"reading {uri}", error) from error
+
     def delete(self, uri: S3Uri) -> None:
         """Remove the file at `uri`, if there is one."""
         with _storage_errors(f"deleting {uri}"):

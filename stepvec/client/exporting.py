@@ -14,6 +14,7 @@ from stepvec.client.deployment import Deployment
 from stepvec.client.runs import LOCAL_POLL_SECONDS, Run, list_runs
 from stepvec.client.scope import EVERYTHING, Scope
 from stepvec.errors import InvalidInputError, StepvecError
+from stepvec.export.bucket_target import BucketTarget
 from stepvec.export.columns import Numbers
 from stepvec.export.conversions import check_form, conversion, single_file
 from stepvec.export.exporter import Exporter, Finish
@@ -22,7 +23,7 @@ from stepvec.export.lanes import FILE_BYTES
 from stepvec.export.point_in_time import POLL_SECONDS, PointInTimeSource, start_point_in_time
 from stepvec.export.selection import Selection
 from stepvec.export.sources import ScanSource, Source
-from stepvec.export.targets import BucketTarget, FileTarget, FolderTarget, Target
+from stepvec.export.targets import FileTarget, FolderTarget, Target
 from stepvec.runs.layout import S3Uri
 from stepvec.runs.reports import RunReport
 from stepvec.runs.run_input import prefixes_of

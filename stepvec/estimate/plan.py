@@ -6,7 +6,7 @@ A plan's notes state its assumptions; docs/cost.md shows the arithmetic, and a t
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,6 +15,7 @@ from stepvec.estimate.capacity import Capacity, StepThroughput, Throughput, Work
 from stepvec.estimate.cost import UNKNOWN, RunUsage, cost_of, total, vcpu_hour_at_most, vcpu_hour_usd
 from stepvec.estimate.prices import Prices
 from stepvec.limits import (
+    ADVISED_JOB_SECONDS,
     GETS_PER_SECOND,
     INDEX_VECTORS_PER_SECOND,
     SUBMIT_JOBS_PER_SECOND,
@@ -26,11 +27,18 @@ from stepvec.rows.model import ModelIdentity
 from stepvec.rows.units import Rows
 from stepvec.runs.listing import SHARD_BYTES
 from stepvec.runs.reports import RunCost
+from stepvec.runs.run_input import MAX_SHARD_SIZE, MAX_SHARDS
 
 VCPUS: Final = "vcpus"
 TABLE_WRITES: Final = "table_writes"
 TABLE_READS: Final = "table_reads"
 INDEX_VECTORS: Final = "index_vectors"
+JOB_STARTS: Final = "job_starts"
+
+MUCH_OF_A_JOB: Final = 0.1
+"""Of a job's time. Where its start takes more, a plan says which ShardSize would change that."""
+IMAGES_OF_A_RUN: Final = 100_000_000
+"""More in one run were not tried, and files of its sharding grow with their square (docs/performance.md)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +153,10 @@ def plan_run(
         cost=cost_of(used, capacity, prices, vcpu_usd=vcpu_hour_usd(capacity, prices)),
         at_most_usd=at_most.total_usd,
         kept_usd_a_month=_kept(rows, workload, capacity, prices),
-        notes=_notes(capacity, worker, throughput.steps, prices, pace),
+        notes=(
+            *_notes(capacity, worker, throughput.steps, prices, pace),
+            *_notes_on_shards(workload.images, shards, capacity, worker, throughput.steps),
+        ),
     )
 
 
@@ -175,6 +186,7 @@ def _pace(
         # While jobs run, workers look for rows, and VerifyShard reads those of shards that are done.
         TABLE_READS: capacity.table_read_units * images / (images * request_counts.WORKER_READ_UNITS + reads),
         "s3_gets": float(GETS_PER_SECOND),
+        JOB_STARTS: SUBMIT_JOBS_PER_SECOND * images / shards,
         **({INDEX_VECTORS: float(INDEX_VECTORS_PER_SECOND)} if capacity.vector_index else {}),
     }
     if worker is None:
@@ -246,6 +258,43 @@ def _notes(
     if capacity.is_table_warmed:
         notes.append("AWS charges for warm_throughput once; that price is unknown, and not in the plan.")
     return tuple(notes)
+
+
+def _notes_on_shards(
+    images: int, shards: int, capacity: Capacity, worker: WorkerThroughput | None, steps: StepThroughput
+) -> Iterator[str]:
+    if worker is not None and shards:
+        yield from _notes_on_starts(images, shards, capacity, worker, steps)
+    if shards > MAX_SHARDS:
+        size = math.ceil(images / MAX_SHARDS)
+        larger = f"ShardSize {size:,} or more, or " if size <= MAX_SHARD_SIZE else ""
+        yield f"A run has at most {MAX_SHARDS:,} shards, and this one would have {shards:,}: {larger}several runs."
+    if images > IMAGES_OF_A_RUN:
+        runs = math.ceil(images / IMAGES_OF_A_RUN)
+        yield (
+            f"More than {IMAGES_OF_A_RUN:,} images in one run were never tried. Make it {runs:,} runs, one after the "
+            "other, each with Paths of its own, or with a Manifest that names a part of an S3 Inventory's files, which "
+            "halves the time of listing and sharding (docs/performance.md). Together they cost what this plan says."
+        )
+
+
+def _notes_on_starts(
+    images: int, shards: int, capacity: Capacity, worker: WorkerThroughput, steps: StepThroughput
+) -> Iterator[str]:
+    """Which ShardSize would help, where a job's start is much of its time. None would where vCPUs idled for it."""
+    rate = worker.images_per_vcpu_second * capacity.vcpus_per_job
+
+    def share(size: float) -> float:
+        return steps.job_start_seconds / (steps.job_start_seconds + size / rate)
+
+    size = math.ceil(images / shards)
+    better = min(math.ceil(ADVISED_JOB_SECONDS[0] * rate), math.ceil(images / capacity.jobs), MAX_SHARD_SIZE)
+    if share(size) > MUCH_OF_A_JOB and better > size:
+        yield (
+            f"Of each job's {steps.job_start_seconds + size / rate:.0f} s its start is {share(size):.0%}: with "
+            f"ShardSize {better:,} it would be {share(better):.0%}. AWS advises jobs of {ADVISED_JOB_SECONDS[0] // 60} "
+            f"to {ADVISED_JOB_SECONDS[1] // 60} minutes."
+        )
 
 
 def _warm(capacity: Capacity, pace: _Pace) -> str:

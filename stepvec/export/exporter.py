@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -20,6 +21,7 @@ from stepvec.export.sources import Source
 from stepvec.export.state import STATE, ExportRequest, ExportState, LaneState, Tally
 from stepvec.export.targets import Target
 
+_OWNER_BYTES: Final = 4
 _POLL_SECONDS: Final = 0.5
 """Between two looks at whether somebody wants it to stop."""
 
@@ -85,8 +87,15 @@ class Exporter:
         begun = ExportState(
             self._request, _now(), 0, tuple(LaneState("", False, ()) for _ in range(self._source.lanes))
         )
-        state = self.resumed() or begun
-        self._target.write_state(codec.to_json(state).encode())
+        try:
+            # Taken over from here on: whoever wrote the state before can write it no more, and stops.
+            state = replace(self.resumed() or begun, owner=secrets.token_hex(_OWNER_BYTES))
+            self._target.write_state(codec.to_json(state).encode())
+            return self._run(state, finish)
+        finally:
+            self._target.release()
+
+    def _run(self, state: ExportState, finish: Finish | None) -> ExportManifest:
         with self._target.folder() as folder:
             try:
                 words = footer(
@@ -172,7 +181,7 @@ class _Reading:
             selection=self._selection,
             numbers=request.numbers,
             footer=self._footer,
-            stamp=f"{datetime.fromisoformat(self._state.started):%Y%m%dT%H%M%S%f}",
+            stamp=f"{datetime.fromisoformat(self._state.started):%Y%m%dT%H%M%S%f}{self._state.owner}",
             file_bytes=request.file_bytes,
             folder=self._folder,
             dimension=self._dimension,

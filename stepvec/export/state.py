@@ -72,6 +72,8 @@ class ExportState:
     read_units: float = 0.0
     runs: Mapping[str, int] = field(default_factory=dict)
     left_out: Mapping[str, int] = field(default_factory=dict)
+    owner: str = ""
+    """Of the process that wrote it: no two write the same state, and none the other's files."""
 
     @property
     def files(self) -> list[ExportedFile]:

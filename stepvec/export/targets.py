@@ -1,24 +1,28 @@
-"""Where an export goes: a folder of this machine, or a prefix in S3. It counts once its manifest is there."""
+"""Where an export goes: a folder of this machine, or a prefix in S3 (bucket_target.py).
+
+It counts once its manifest is there.
+"""
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Protocol
 
-from stepvec.adapters.object_store import ObjectStore
+from stepvec.adapters.locks import lock_file
 from stepvec.adapters.outputs import check_file, check_folder, written
-from stepvec.errors import InvalidInputError
-from stepvec.export.format import INDEX, MANIFEST, ExportedFile, ExportManifest
+from stepvec.errors import InvalidInputError, OutputError
+from stepvec.export.format import INDEX, MANIFEST, ExportedFile
 from stepvec.export.state import STATE
-from stepvec.runs.layout import S3Uri
 
 PART: Final = re.compile(r"part-\w+-\d{2}-\d{5}\.parquet")
 """Each export's parts have names of their own, so that one that is replaced stays whole until the manifest changes."""
+LOCK: Final = "_lock"
+WAIT: Final = "Wait until it has ended, or give another --out."
 
 
 class Target(Protocol):
@@ -31,7 +35,7 @@ class Target(Protocol):
         """What write_state wrote last; None where no export is going on."""
 
     def write_state(self, state: bytes) -> None:
-        """Keep `state` in place of the one before."""
+        """Keep `state` in place of the one before. Raises OutputError where another process writes the same export."""
 
     @contextmanager
     def folder(self) -> Iterator[Path]:
@@ -47,6 +51,9 @@ class Target(Protocol):
     def discard(self) -> None:
         """Remove what an export that was not finished left."""
 
+    def release(self) -> None:
+        """Let others go on with the export: this process writes it no more."""
+
     def publish(self, manifest: bytes, names: frozenset[str]) -> None:
         """Make the export whole: of the kept parts, those in `names`, and `manifest`."""
 
@@ -57,6 +64,7 @@ class FolderTarget:
     def __init__(self, out: Path) -> None:
         self.out = out
         self.unfinished = out.with_name(f"{out.name}.unfinished")
+        self._lock: int | None = None
 
     def check(self, *, replace: bool) -> None:
         """As Target has it."""
@@ -80,7 +88,21 @@ class FolderTarget:
     def write_state(self, state: bytes) -> None:
         """As Target has it."""
         self.unfinished.mkdir(parents=True, exist_ok=True)
+        self._take()
         _write_whole(self.unfinished / STATE, state)
+
+    def _take(self) -> None:
+        """Hold the folder that is there, until `release` or the process's end."""
+        if self._lock is None:
+            self._lock = lock_file(self.unfinished / LOCK, wait=False)
+        if self._lock is None:
+            raise OutputError(f"Another `stepvec export` is at work in {self.unfinished}.", remedy=WAIT)
+
+    def release(self) -> None:
+        """As Target has it."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     @contextmanager
     def folder(self) -> Iterator[Path]:
@@ -98,7 +120,9 @@ class FolderTarget:
     def discard(self) -> None:
         """As Target has it."""
         if self.unfinished.is_dir():
+            self._take()
             shutil.rmtree(self.unfinished)
+            self.release()
 
     def publish(self, manifest: bytes, names: frozenset[str]) -> None:
         """As Target has it."""
@@ -130,83 +154,6 @@ class FileTarget(FolderTarget):
         for name in names:
             (self.unfinished / name).replace(self.out)
         self.discard()
-
-
-class BucketTarget:
-    """A prefix in S3. Each part is one upload, whole or not there; the manifest comes last."""
-
-    def __init__(self, store: ObjectStore, uri: S3Uri) -> None:
-        self._store = store
-        self._uri = S3Uri(uri.bucket, f"{uri.key.rstrip('/')}/" if uri.key else "")
-
-    def check(self, *, replace: bool) -> None:
-        """As Target has it."""
-        if self._store.exists(self._at(MANIFEST)) and not replace:
-            raise InvalidInputError(
-                f"{self._uri} is a finished export already.",
-                remedy="Give another --out, or --replace to put the new one in its place.",
-            )
-        known = {MANIFEST, STATE}
-        for page in self._store.list_pages(self._uri.bucket, self._uri.key):
-            for entry in page.objects:
-                name = entry.key.removeprefix(self._uri.key)
-                if name and name not in known and not PART.fullmatch(name):
-                    raise InvalidInputError(
-                        f"{self._uri} holds other objects, for example {entry.key!r}.",
-                        remedy="Give a prefix of its own, under which nothing lies yet.",
-                    )
-
-    def read_state(self) -> bytes | None:
-        """As Target has it."""
-        if not self._store.exists(self._at(STATE)):
-            return None
-        with self._store.open(self._at(STATE)) as stream:
-            return stream.read()
-
-    def write_state(self, state: bytes) -> None:
-        """As Target has it."""
-        self._store.write(self._at(STATE), state)
-
-    @contextmanager
-    def folder(self) -> Iterator[Path]:
-        """As Target has it: parts are here until they are uploaded."""
-        with tempfile.TemporaryDirectory(prefix="stepvec-export-") as folder:
-            yield Path(folder)
-
-    def keep(self, part: Path) -> None:
-        """As Target has it."""
-        with part.open("rb") as stream:
-            self._store.upload(self._at(part.name), stream)
-        part.unlink()
-
-    def has(self, part: ExportedFile) -> bool:
-        """As Target has it."""
-        found = self._store.head(self._uri.bucket, self._at(part.name).key)
-        return found is not None and found.size == part.bytes
-
-    def discard(self) -> None:
-        """As Target has it."""
-        names: frozenset[str] = frozenset()
-        if self._store.exists(self._at(MANIFEST)):
-            finished = self._store.read_record(ExportManifest, self._at(MANIFEST))
-            names = frozenset(file.name for file in finished.files)
-        self._delete_all_but(names)
-
-    def publish(self, manifest: bytes, names: frozenset[str]) -> None:
-        """As Target has it. An export that is replaced is whole until its manifest is."""
-        self._store.delete(self._at(STATE))
-        self._store.write(self._at(MANIFEST), manifest)
-        self._delete_all_but(names)
-
-    def _delete_all_but(self, names: frozenset[str]) -> None:
-        for page in self._store.list_pages(self._uri.bucket, self._uri.key):
-            for entry in page.objects:
-                name = entry.key.removeprefix(self._uri.key)
-                if name not in names and (name == STATE or PART.fullmatch(name)):
-                    self._store.delete(S3Uri(self._uri.bucket, entry.key))
-
-    def _at(self, name: str) -> S3Uri:
-        return S3Uri(self._uri.bucket, f"{self._uri.key}{name}")
 
 
 def _write_whole(file: Path, content: bytes) -> None:

@@ -15,6 +15,7 @@ BOUNDS: Final = {
     "table_writes": "writes of a new table",
     "table_reads": "reads of a new table",
     "s3_gets": "GETs of one S3 prefix",
+    "job_starts": "starts of jobs",
     "index_vectors": "vectors of one index",
 }
 

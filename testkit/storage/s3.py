@@ -1,4 +1,4 @@
-"""Buckets: GetObject with If-Match and Range, HeadObject, PutObject, DeleteObject, ListObjectsV2."""
+"""Buckets: GetObject with If-Match and Range, HeadObject, PutObject with conditions, DeleteObject, ListObjectsV2."""
 
 from __future__ import annotations
 
@@ -89,6 +89,8 @@ class Buckets:
         method = request.method
         name, _, key = request.path[1:].partition("/")
         if method == "PUT" and key:
+            if (answer := self._refused_put(name, key, request)) is not None:
+                return answer
             return self._put(
                 name, key, StoredObject(request.content, datetime.now(UTC), request.header("x-amz-storage-class"))
             )
@@ -114,6 +116,16 @@ class Buckets:
             return stored.head
         byte_range = request.header("range")
         return stored.part(*_range(byte_range, len(stored.body))) if byte_range else stored.whole
+
+    def _refused_put(self, bucket: str, key: str, request: Message) -> bytes | None:
+        """https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html"""
+        there = self._buckets.get(bucket, Bucket()).objects.get(key)
+        wanted = request.header("if-match").strip('"')
+        if wanted and there is None:
+            return _error("404 Not Found", "NoSuchKey")
+        if (wanted and there and wanted != there.etag) or (request.header("if-none-match") == "*" and there):
+            return _error("412 Precondition Failed", "PreconditionFailed")
+        return None
 
     def _put(self, bucket: str, key: str, stored: StoredObject) -> bytes:
         self._buckets.setdefault(bucket, Bucket()).put(key, stored)

@@ -21,6 +21,8 @@ BUCKET: Final = "images-"
 TABLE_WITH_ROWS: Final = "rows-all"
 TABLE_WITHOUT_ROWS: Final = "rows-none"
 MODEL: Final = "resnet18_v2/a81db45fd7b7/standard-1"
+RUN: Final = "an-earlier-run"
+"""Wrote all rows that there are."""
 MODIFIED: Final = "2026-11-01T12:00:00.000Z"
 SCAN_PAGE_BYTES: Final = 1024 * 1024
 _METADATA_BYTES: Final = 300
@@ -75,7 +77,7 @@ class SyntheticRows:
 
     def get(self, key: str) -> dict[str, Any]:
         """The row of an image, in DynamoDB's wire format."""
-        row = {"ImageId": key, "Key": key, "ETag": etag_of(number_of(key)), "Model": MODEL, "Run": "an-earlier-run"}
+        row = {"ImageId": key, "Key": key, "ETag": etag_of(number_of(key)), "Model": MODEL, "Run": RUN}
         return {name: {"S": value} for name, value in row.items()}
 
 
@@ -111,7 +113,7 @@ class SyntheticVectors:
         key = key_of(number)
         return (
             f'{{"ImageId":{{"S":"{key}"}},"Key":{{"S":"{key}"}},"ETag":{{"S":"{etag_of(number)}"}},'
-            f'"Model":{{"S":"{MODEL}"}},"Run":{{"S":"an-earlier-run"}},"Created":{{"S":"2026-11-01T12:30:00.000+00:00"}},'
+            f'"Model":{{"S":"{MODEL}"}},"Run":{{"S":"{RUN}"}},"Created":{{"S":"2026-11-01T12:30:00.000+00:00"}},'
             f'"Modified":{{"N":"1793534400"}},"DataType":{{"S":"float32"}},"Dimension":{{"N":"{self.dimension}"}},'
             f'"Vector":{{"B":"{vectors[number % len(vectors)]}"}}}}'
         )

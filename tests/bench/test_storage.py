@@ -89,6 +89,18 @@ def test_what_is_put_is_there_whatever_its_key(s3):
     assert s3.get_object(Bucket=WORK_BUCKET, Key="digits", Range="bytes=3-5")["Body"].read() == b"345"
 
 
+def test_a_put_with_a_condition_is_refused_where_it_does_not_hold(s3):
+    put = lambda **condition: s3.put_object(Bucket="conditions", Key="one", Body=b"x", **condition)["ETag"]  # noqa: E731
+    with pytest.raises(ClientError, match="NoSuchKey"):
+        put(IfMatch="0" * 32)
+    etag = put(IfNoneMatch="*")
+    with pytest.raises(ClientError, match="PreconditionFailed"):
+        put(IfNoneMatch="*")
+    assert put(IfMatch=etag) == etag
+    with pytest.raises(ClientError, match="PreconditionFailed"):
+        put(IfMatch="0" * 32)
+
+
 def test_rows_are_kept_and_counted(storage, dynamodb):
     rows = [{"ImageId": {"S": str(number)}, "Vector": {"B": bytes([number]) * 2048}} for number in range(25)]
     dynamodb.batch_write_item(RequestItems={TABLE: [{"PutRequest": {"Item": row}} for row in rows]})

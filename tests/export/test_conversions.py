@@ -16,6 +16,7 @@ import pytest
 
 from stepvec.adapters.object_store import ObjectStore
 from stepvec.errors import InvalidInputError, StorageError
+from stepvec.export.bucket_target import BucketTarget
 from stepvec.export.columns import Numbers
 from stepvec.export.conversions import conversion, single_file
 from stepvec.export.exporter import Exporter
@@ -24,7 +25,7 @@ from stepvec.export.reading import Export, sha256_of
 from stepvec.export.selection import Selection
 from stepvec.export.sources import ScanSource
 from stepvec.export.state import STATE
-from stepvec.export.targets import BucketTarget, FileTarget, FolderTarget, Target
+from stepvec.export.targets import FileTarget, FolderTarget, Target
 from stepvec.rows.vectors import decode_vector
 from stepvec.runs.layout import S3Uri
 from tests.export.conftest import MODEL, ORIGIN, fill, row

@@ -136,7 +136,13 @@ def test_a_row_of_more_than_4_kb_costs_two_units_to_verify() -> None:
 def test_a_cold_table_holds_a_large_deployment_and_the_plan_says_how_to_warm_it() -> None:
     made = plan(2_000_000, jobs=200)
     # 200 vCPUs at 20 a second are 4,000 images a second; a cold table takes 4,000 units, 3 an image.
-    assert made.limits == {"vcpus": 4_000.0, "table_writes": 1_333.33, "table_reads": 12_000.0, "s3_gets": 5_500.0}
+    assert made.limits == {
+        "vcpus": 4_000.0,
+        "table_writes": 1_333.33,
+        "table_reads": 12_000.0,
+        "s3_gets": 5_500.0,
+        "job_starts": 50_000.0,
+    }
     assert (made.bound_by, made.images_per_second) == ("table_writes", 1_333.33)
     # Jobs that wait are paid: 10 waves of 1,000 images at a third of the speed.
     assert made.seconds["embed"] == pytest.approx(10 * (5 + 1_000 / 20 * 3))
@@ -175,6 +181,44 @@ def test_the_capacity_of_a_new_table_is_stored_as_it_was_before_tables_could_be_
     assert codec.to_document(warm) == {**stored, "table_write_units": 12_000}
     for capacity in (CAPACITY, warm):
         assert codec.from_json(Capacity, codec.to_json(capacity), where="a test") == capacity
+
+
+def notes_about(made: Plan, words: str) -> list[str]:
+    return [note for note in made.notes if words in note]
+
+
+def test_of_short_jobs_the_plan_says_what_their_start_takes_and_which_shard_size_helps() -> None:
+    # 100 images at 20 a second are 5 s, and so is the start; 180 s of work are 3,600 images.
+    (note,) = notes_about(plan(100_000, shard_size=100), "ShardSize")
+    assert "Of each job's 10 s its start is 50%: with ShardSize 3,600 it would be 3%." in note
+    assert "jobs of 3 to 5 minutes" in note
+    assert plan(100_000, shard_size=3_600).vcpus == 10
+    assert not notes_about(plan(100_000, shard_size=3_600), "ShardSize")
+
+
+def test_no_larger_shards_are_advised_where_vcpus_would_idle_for_them() -> None:
+    # 1,000 images on 10 vCPUs: 100 each, and no larger shard keeps all ten busy.
+    assert not notes_about(plan(1_000, shard_size=100), "ShardSize")
+    (note,) = notes_about(plan(2_000, shard_size=100), "ShardSize")
+    assert "with ShardSize 200 it would be 33%" in note
+
+
+def test_jobs_that_cannot_be_started_fast_enough_are_the_bottleneck() -> None:
+    # Two images a shard: 50 jobs a second are 100 images.
+    made = plan(10_000, shard_size=2, jobs=1_000)
+    assert (made.bound_by, made.limits["job_starts"]) == ("job_starts", 100.0)
+
+
+def test_more_than_a_run_may_have_is_said_with_what_to_do() -> None:
+    made = plan(1_000_000_000, shard_size=5_000)
+    (shards,) = notes_about(made, "at most 50,000 shards")
+    assert "this one would have 200,000: ShardSize 20,000 or more, or several runs." in shards
+    (runs,) = notes_about(made, "never tried")
+    assert "Make it 10 runs" in runs
+    assert not notes_about(plan(100_000_000, shard_size=5_000), "several runs")
+    assert not notes_about(plan(100_000_000, shard_size=5_000), "never tried")
+    (images,) = notes_about(plan(10_000_000_000, shard_size=5_000), "at most 50,000 shards")
+    assert "this one would have 2,000,000: several runs." in images, "no ShardSize is large enough"
 
 
 def test_what_the_plan_says_of_warming_lets_the_vcpus_be_the_bound() -> None:

@@ -42,6 +42,18 @@ def test_a_number_of_images_is_planned_without_aws() -> None:
     assert plan["cost"]["total_usd"] == pytest.approx(sum(plan["cost"]["usd"].values()))
 
 
+@pytest.mark.parametrize(("text", "images"), [("1e9", 1_000_000_000), ("2.5e6", 2_500_000), ("1_000", 1_000), ("0", 0)])
+def test_a_number_of_images_may_be_written_as_people_write_it(text: str, images: int) -> None:
+    assert made("--images", text, *INT8)["images"] == images
+
+
+@pytest.mark.parametrize("text", ["-1", "many", "1.5", "1.5e0", "1e99", "1e13", "nan", "1e-3", ""])
+def test_what_is_no_number_of_images_is_refused(text: str) -> None:
+    code, output = run(f"--images={text}")
+    assert code == 2
+    assert "is not a number of images" in " ".join(output.split())
+
+
 def test_the_settings_of_the_project_are_taken_and_what_is_said_replaces_them() -> None:
     settings = {"max_vcpus": 8, "shard_size": 100, "vector_type": "float16", "vcpu_hour_usd": 0.5, "spot": False}
     plan = made("--images", "2000", settings=settings)
