@@ -81,6 +81,8 @@ class Functions(Construct):
                 know_files,
                 _allow("s3:PutObject", run_files),
                 read_marks,
+                # Whether there is any row.
+                _allow("dynamodb:Scan", table.table_arn),
                 *read_index,
             ],
         )

@@ -109,10 +109,15 @@ class MemoryTable(VectorTable):
         self.write_units = 0.0
         self.largest_read = 0
 
+    def is_empty(self) -> bool:
+        self.read_units += 1
+        return not self.stored
+
     def metadata(self, image_ids: Iterable[str], *, consistent: bool) -> Iterator[dict[str, RowMetadata]]:
         ids = list(image_ids)
         self.largest_read = max(self.largest_read, len(ids))
         for start in range(0, len(ids), 100):
+            self.read_units += len(ids[start : start + 100]) / 2
             yield {name: self.stored[name] for name in ids[start : start + 100] if name in self.stored}
 
     def put(self, item: VectorItem, *, over: RowMetadata | None = None) -> RowMetadata | None:

@@ -20,10 +20,11 @@ from stepvec.metrics import MAX_RUN_METRICS
 from stepvec.rows.item import VectorType
 from stepvec.rows.model import ModelIdentity
 from stepvec_cli.views.plan import BOUNDS, duration
+from tools.capacity_table import capacity_lines
 
 DOCUMENT: Final = Path(__file__).resolve().parent.parent / "docs" / "cost.md"
-BEGIN: Final = "<!-- begin million: python -m tools.cost_tables -->\n"
-END: Final = "<!-- end million -->\n"
+BEGIN: Final = "<!-- begin {}: python -m tools.cost_tables -->\n"
+END: Final = "<!-- end {} -->\n"
 
 IMAGES: Final = 1_000_000
 IMAGE_BYTES: Final = 200_000
@@ -80,17 +81,25 @@ def cases() -> list[Case]:
 
 
 def document(text: str) -> str:
-    """`text` of docs/cost.md with its generated part as it should be."""
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n{chr(10).join(_section())}\n\n{END}{after}"
+    """`text` of docs/cost.md with its generated parts as they should be."""
+    for name, lines in (("million", _section()), ("capacity", _capacity_section())):
+        begin, end = BEGIN.format(name), END.format(name)
+        before, _, rest = text.partition(begin)
+        _, _, after = rest.partition(end)
+        text = f"{before}{begin}\n{chr(10).join(lines)}\n\n{end}{after}"
+    return text
+
+
+def _capacity_section() -> Iterator[str]:
+    case, *_ = cases()
+    return capacity_lines(lambda capacity: replace(case, capacity=capacity).plan, case.capacity, load_prices())
 
 
 def _section() -> Iterator[str]:
     prices = load_prices()
     made = [(case, case.plan) for case in cases()]
-    yield "| | | Time | vCPU-hour | DynamoDB | S3 | Instances | Rest | **Total** | All on demand |"
-    yield "|---|---|---|---|---|---|---|---|---|---|"
+    yield "| | | Time | vCPU-hour | DynamoDB | S3 | Instances | Rest | **Total** | Floor | All on demand |"
+    yield "|---|---|---|---|---|---|---|---|---|---|---|"
     for case, plan in made:
         usd = {name: float(amount) for name, amount in plan.cost.usd.items()}
         instances = usd["batch"] + usd["addresses_and_disks"]
@@ -99,7 +108,7 @@ def _section() -> Iterator[str]:
         yield (
             f"| {case.name} | {case.about} | {duration(plan.total_seconds)} | ${hour:.4f} | ${usd['dynamodb']:.3f} "
             f"| ${usd['s3']:.3f} | ${instances:.3f} | ${rest:.3f} | **${float(plan.cost.total_usd):.2f}** "
-            f"| ${float(plan.at_most_usd):.2f} |"
+            f"| ${float(plan.floor_usd):.2f} | ${float(plan.at_most_usd):.2f} |"
         )
     yield from _sample_row(prices)
     for case, plan in made:
@@ -115,8 +124,9 @@ def _arithmetic(case: Case, plan: Plan, prices: Prices) -> Iterator[str]:
     rate = float(plan.images_per_second) / plan.vcpus
     hour = case.capacity.vcpu_hour_usd or prices.vcpu_hour_on_demand(case.capacity.families) or 0
     reads = (
-        f"{IMAGES:,} x ({request_counts.SHARDING_READ_UNITS} by ShardImages + {request_counts.WORKER_READ_UNITS} by "
-        f"the worker + {request_counts.VERIFY_READ_UNITS:g} by VerifyShard)"
+        f"{request_counts.sharding_read_units(IMAGES):g} by ShardImages + "
+        f"{request_counts.worker_read_units(IMAGES, plan.shards):,.0f} by the workers + {IMAGES:,} x "
+        f"{request_counts.VERIFY_READ_UNITS:g} by VerifyShard"
     )
     starting = steps.instance_start_seconds
     instances = "; ".join(
@@ -171,7 +181,7 @@ def _sample_row(prices: Prices) -> Iterator[str]:
     ):
         yield (
             f"| {name} | {about} | {duration(hours * 3600)} | ${hour:.4f} | ${writes:.3f} | ${requests:.3f} "
-            f"| ${instance:.3f} | ${rest:.3f} | **${total + rest:.2f}** | ${total + rest:.2f} |"
+            f"| ${instance:.3f} | ${rest:.3f} | **${total + rest:.2f}** | | ${total + rest:.2f} |"
         )
 
 

@@ -130,6 +130,7 @@ class Sharder:
 
     def _shard_one_window(self, state: ShardingState) -> ShardingState:
         window, step = state.cursor.file, state.cursor.steps
+        read_before = self._table.read_units
         identified = identify(self._window(state, window), self._input.image_id)
         decided = self._decide(identified)
         pending = [*self._carried(step), *decided.pending]
@@ -146,6 +147,7 @@ class Sharder:
                 identified.duplicates,
                 tuple(decided.failed_before),
                 self._worker,
+                self._table.read_units - read_before,
             ),
         )
         counts = state.counts
@@ -209,9 +211,11 @@ class Sharder:
         if self._input.reembed and not ids_may_be_taken:
             return images, [], []
         metadata: dict[str, RowMetadata] = {}
-        # Eventually consistent, at half the price: these rows are from earlier runs.
-        for batch in self._table.metadata((image.image_id for image in images), consistent=False):
-            metadata.update(batch)
+        # One unit spares half a unit an image of a first run.
+        if not self._table.is_empty():
+            # Eventually consistent, at half the price: these rows are from earlier runs.
+            for batch in self._table.metadata((image.image_id for image in images), consistent=False):
+                metadata.update(batch)
         free, refused = refuse_taken_ids(images, metadata) if ids_may_be_taken else (images, [])
         if self._input.reembed:
             return free, refused, []

@@ -60,10 +60,11 @@ def cost_of_run(
     """What the run cost, docs/cost.md names what is estimated."""
     prices, steps, capacity = load_prices(), load_throughput().steps, pipeline.capacity
     job_seconds = tally.job_seconds_at_most(times.sharded, times.finished)
-    looked_up = 0 if run_input.reembed and run_input.image_id == "key" else listing.listed
+    is_looked_up = not tally.are_sharding_reads_counted and not (run_input.reembed and run_input.image_id == "key")
+    uncounted_reads = listing.listed * request_counts.SHARDING_READ_UNITS if is_looked_up else 0.0
     used = RunUsage(
         write_units=tally.write_units,
-        read_units=tally.read_units + looked_up * request_counts.SHARDING_READ_UNITS,
+        read_units=tally.read_units + uncounted_reads,
         s3_gets=request_counts.s3_gets(listed=listing.listed, downloads=tally.downloads, shards=tally.shards),
         s3_puts=request_counts.s3_puts(listing.listed, tally.shards, job_seconds),
         state_transitions=request_counts.state_transitions(listing.listed, tally.shards, steps),

@@ -35,6 +35,9 @@ class Tally:
     wrong: int = 0
     duplicates: int = 0
     read_units: float = 0.0
+    """Of ShardImages, the workers and VerifyShard, as DynamoDB charged them."""
+    are_sharding_reads_counted: bool = True
+    """Whether each step of ShardImages told its read units; those of an older version did not."""
     write_units: float = 0.0
     job_seconds: float = 0.0
     """Of jobs that reported how long they took and ran once."""
@@ -70,6 +73,8 @@ class Tally:
         # ShardImages counts as unchanged only what the index has, too.
         self.indexed += step.unchanged if self.has_index else 0
         self.duplicates += step.duplicates
+        self.read_units += step.read_units or 0.0
+        self.are_sharding_reads_counted &= step.read_units is not None
         self._add_failures(step.refused)
         self.failed_before += len(step.failed_before)
         self.failed_before_by_reason.update(failure.reason.value for failure in step.failed_before)

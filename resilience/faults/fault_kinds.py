@@ -15,7 +15,7 @@ from resilience.faults import network_faults as network
 from resilience.faults import process_faults as processes
 from resilience.faults.injector import Armed, Fault
 from resilience.faults.model_faults import BrokenModel, ModelDirectory
-from resilience.faults.network_faults import ChangedObject, Matches, Refused
+from resilience.faults.network_faults import ChangedObject, Matches, OlderRows, Refused
 from resilience.faults.pipeline import PipelineUnderTest
 from resilience.faults.process_faults import AtFunctionCall, AtImage, AtKeys, AtPut, Disruption
 from resilience.faults.proxy import Exchange
@@ -134,6 +134,12 @@ def overwritten(setup: Setup, kind: str) -> Built:
     """Objects that are overwritten."""
     fault = ChangedObject(kind, lambda key: setup.pipeline.put(key, setup.another(key)))
     return setup.at_rate(fault, FailureReason.CHANGED)
+
+
+def older_rows(setup: Setup, kind: str) -> Built:
+    """Images whose objects were overwritten since they were embedded: reads answer the row of the version before."""
+    rows = setup.pipeline.embedded_before({key: setup.another(key) for key in setup.keys})
+    return setup.at_rate(OlderRows(kind, rows))
 
 
 def host_lost(setup: Setup, kind: str) -> Built:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -187,6 +187,42 @@ class Stale:
             done([row[PARTITION_KEY]["S"] for row in rows[seen:]])
             answer["Responses"][table] = rows[:seen]
         exchange.answer(response.with_body(json.dumps(answer).encode()))
+
+
+class OlderRows:
+    """An eventually consistent read of DynamoDB answers the rows that stood there before: `rows`, by image id.
+
+    What a strongly consistent read sees is the row of now.
+    """
+
+    def __init__(self, kind: str, rows: Mapping[str, Mapping[str, Any]]) -> None:
+        self.kind = kind
+        self._rows = rows
+
+    def applies(self, call: Call) -> bool:
+        """Reads of batches; `inject` tells which are eventually consistent."""
+        return dynamodb_call(call) and call.operation == BATCH_GET
+
+    def inject(self, exchange: Exchange, draw: float, done: Done) -> None:
+        """Put older rows in the place of some of those found: of one at the least, of all at the most."""
+        ((table, asked),) = json.loads(exchange.request.body)["RequestItems"].items()
+        response = exchange.forward()
+        if asked.get("ConsistentRead") or response.status != 200:
+            exchange.answer(response)
+            return
+        answer = json.loads(response.body)
+        rows = answer["Responses"].get(table, [])
+        seen = int(draw * len(rows))
+        older = [self._older(row) for row in rows[seen:]]
+        if older != rows[seen:]:
+            done([row[PARTITION_KEY]["S"] for row in rows[seen:] if row != self._older(row)])
+            answer["Responses"][table] = rows[:seen] + older
+        exchange.answer(response.with_body(json.dumps(answer).encode()))
+
+    def _older(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The row before this one, of which the request asked for some attributes."""
+        before = self._rows.get(row[PARTITION_KEY]["S"], row)
+        return {name: value for name, value in before.items() if name in row}
 
 
 def _about(document: Any, table: str, rows: list[Any]) -> Any:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,7 +22,7 @@ from stepvec import codec
 from stepvec.adapters.object_store import ObjectStore
 from stepvec.client.deployment import Deployment
 from stepvec.client.runs import Run, RunEnd
-from stepvec.rows.item import VectorItem, decode_item
+from stepvec.rows.item import VectorItem, decode_item, encode_item
 from stepvec.runs.listing import ListedImage, read_listing
 from stepvec.runs.outcome import ImageFailure
 from testkit.photos import etag_of
@@ -29,6 +32,7 @@ DOWNLOAD_THREADS: Final = 32
 _UPLOAD_THREADS: Final = 8
 _UNFINISHED: Final = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING")
 _POLL_SECONDS: Final = 0.1
+_BEFORE: Final = timedelta(hours=1)
 
 
 class PipelineUnderTest:
@@ -58,6 +62,21 @@ class PipelineUnderTest:
         """Write many objects."""
         with ThreadPoolExecutor(_UPLOAD_THREADS) as pool:
             list(pool.map(self.put, objects.keys(), objects.values()))
+
+    def embedded_before(self, objects: Mapping[str, bytes]) -> dict[str, dict[str, Any]]:
+        """Leave these objects and their rows as an earlier run would have; the rows by image id, as JSON has them.
+
+        Their vectors are those of the clean run, which has embedded the same bytes.
+        """
+        self.put_all(objects)
+        dynamodb, rows = self.cloud.client("dynamodb"), {}
+        for key, data in objects.items():
+            clean = self.vectors[etag_of(data)]
+            row = replace(clean, image_id=key, key=key, run="before", modified=datetime.now(UTC) - _BEFORE)
+            item: Any = encode_item(row)
+            dynamodb.put_item(TableName=self.deployment.table, Item=item)
+            rows[key] = {**item, "Vector": {"B": base64.b64encode(row.vector).decode()}}
+        return rows
 
     def delete(self, key: str) -> None:
         """Delete an object."""

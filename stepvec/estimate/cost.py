@@ -88,6 +88,17 @@ def cost_of(usage: RunUsage, capacity: Capacity, prices: Prices, *, vcpu_usd: fl
     return RunCost(usage=rounded, usd=usd, total_usd=total(usd), prices=prices.as_of)
 
 
+def floor_usd(
+    images: int, write_units: float, vcpu_seconds: float | None, prices: Prices, *, vcpu_usd: float | None
+) -> float | str:
+    """What embedding `images` costs if nothing but their GETs, their rows' writes and busy vCPUs is paid for."""
+    return _amount(
+        (images, prices.each("s3_get")),
+        (write_units, prices.each("dynamodb_write_unit")),
+        (None if vcpu_seconds is None else vcpu_seconds / 3600, vcpu_usd),
+    )
+
+
 def total(usd: Mapping[str, float | str]) -> float | str:
     """The sum, or "unknown" if any amount is unknown."""
     known = [amount for amount in usd.values() if isinstance(amount, (int, float))]

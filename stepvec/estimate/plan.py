@@ -12,7 +12,7 @@ from typing import Final
 
 from stepvec.estimate import request_counts
 from stepvec.estimate.capacity import Capacity, StepThroughput, Throughput, WorkerThroughput
-from stepvec.estimate.cost import UNKNOWN, RunUsage, cost_of, total, vcpu_hour_at_most, vcpu_hour_usd
+from stepvec.estimate.cost import UNKNOWN, RunUsage, cost_of, floor_usd, total, vcpu_hour_at_most, vcpu_hour_usd
 from stepvec.estimate.prices import Prices
 from stepvec.limits import (
     ADVISED_JOB_SECONDS,
@@ -60,6 +60,7 @@ class Plan:
 
     jobs: concurrent, of `shards` in total. images_per_second: while jobs run; `bound_by` names the bottleneck among
     `limits`. seconds: by step of the run, in order. at_most_usd: the total if every instance were on demand.
+    floor_usd: what cannot be saved: a GET and a row's write units an image, and the vCPU-seconds that embed it.
     kept_usd_a_month: monthly storage cost of the rows, and of their index. notes: assumptions, and what would help.
     """
 
@@ -80,6 +81,7 @@ class Plan:
     total_seconds: float | str
     cost: RunCost
     at_most_usd: float | str
+    floor_usd: float | str
     kept_usd_a_month: float | str
     notes: tuple[str, ...]
 
@@ -112,12 +114,13 @@ def plan_run(
     worker = throughput.of_worker(
         device=capacity.device, architecture=model.architecture, engine=model.engine, precision=model.precision
     )
+    reads += request_counts.worker_read_units(workload.images, shards)
     pace = _pace(workload.images, shards, capacity, worker, throughput.steps, writes=writes, reads=reads)
     seconds = _seconds(workload.images, shards, capacity, throughput.steps, pace)
     total_seconds = _sum(seconds.values())
     used = RunUsage(
         write_units=writes,
-        read_units=workload.images * (request_counts.SHARDING_READ_UNITS + request_counts.WORKER_READ_UNITS) + reads,
+        read_units=request_counts.sharding_read_units(workload.images) + reads,
         vcpu_seconds=pace.vcpu_seconds,
         start_vcpu_seconds=request_counts.start_vcpu_seconds(shards=shards, capacity=capacity, steps=throughput.steps),
         s3_gets=request_counts.s3_gets(listed=workload.images, downloads=workload.images, shards=shards),
@@ -133,7 +136,9 @@ def plan_run(
         if capacity.vector_index
         else 0.0,
     )
+    vcpu_usd = vcpu_hour_usd(capacity, prices)
     at_most = cost_of(used, capacity, prices, vcpu_usd=vcpu_hour_at_most(capacity, prices))
+    embedding = workload.images / worker.images_per_vcpu_second if worker else None
     return Plan(
         images=workload.images,
         bytes=workload.bytes,
@@ -150,8 +155,9 @@ def plan_run(
         limits={name: _told(limit) for name, limit in pace.limits.items()},
         seconds={step: _told(value) for step, value in seconds.items()},
         total_seconds=_told(total_seconds),
-        cost=cost_of(used, capacity, prices, vcpu_usd=vcpu_hour_usd(capacity, prices)),
+        cost=cost_of(used, capacity, prices, vcpu_usd=vcpu_usd),
         at_most_usd=at_most.total_usd,
+        floor_usd=floor_usd(workload.images, writes, embedding, prices, vcpu_usd=vcpu_usd),
         kept_usd_a_month=_kept(rows, workload, capacity, prices),
         notes=(
             *_notes(capacity, worker, throughput.steps, prices, pace),
@@ -183,8 +189,8 @@ def _pace(
     limits: dict[str, float | None] = {
         VCPUS: vcpus * worker.images_per_vcpu_second if worker else None,
         TABLE_WRITES: capacity.table_write_units * images / writes,
-        # While jobs run, workers look for rows, and VerifyShard reads those of shards that are done.
-        TABLE_READS: capacity.table_read_units * images / (images * request_counts.WORKER_READ_UNITS + reads),
+        # While jobs run, workers look for some rows, and VerifyShard reads those of shards that are done.
+        TABLE_READS: capacity.table_read_units * images / reads,
         "s3_gets": float(GETS_PER_SECOND),
         JOB_STARTS: SUBMIT_JOBS_PER_SECOND * images / shards,
         **({INDEX_VECTORS: float(INDEX_VECTORS_PER_SECOND)} if capacity.vector_index else {}),
@@ -232,7 +238,9 @@ def _kept(rows: Rows, workload: Workload, capacity: Capacity, prices: Prices) ->
 def _notes(
     capacity: Capacity, worker: WorkerThroughput | None, steps: StepThroughput, prices: Prices, pace: _Pace
 ) -> tuple[str, ...]:
-    notes = ["All images are assumed to be new: those already stored cost only their listing and half a read unit."]
+    notes = [
+        "All images are assumed to be new, and the table empty: with rows in it, half a read unit more an image."
+    ]
     if worker is None:
         notes.append("Throughput of this model and engine was not measured: time and cost of instances are unknown.")
     else:

@@ -9,10 +9,10 @@ import math
 from typing import Final
 
 from stepvec.estimate.capacity import Capacity, StepThroughput
-from stepvec.limits import LIST_PAGE_KEYS
+from stepvec.limits import BATCH_GET_ITEMS, LIST_PAGE_KEYS
 from stepvec.metrics import MAX_RUN_METRICS
 from stepvec.rows.indexed import VECTORS_A_PUT
-from stepvec.runs.listing import LISTING_FILE_LINES
+from stepvec.runs.listing import CHUNKS_A_LOOK, LISTING_FILE_LINES
 from stepvec.runs.reports import PROGRESS_SECONDS
 
 FUNCTION_MEMORY_MB: Final = 1_769
@@ -39,9 +39,14 @@ REQUESTS_OF_A_RUN: Final = 8
 """Start, input, shards.json, failures.jsonl, report.json: written once, read once or twice."""
 
 SHARDING_READ_UNITS: Final = 0.5
-"""ShardImages looks up each listed image's row, eventually consistent. A missing row costs as much as a small one."""
+"""ShardImages looks up each listed image's row, eventually consistent, unless the table is empty.
+
+A missing row costs as much as a small one.
+"""
+EMPTY_TABLE_READ_UNITS: Final = 1.0
+"""For each listing file ShardImages asks whether the table has any row."""
 WORKER_READ_UNITS: Final = 0.5
-"""The worker looks it up again before each image, eventually consistent."""
+"""Of an image that the worker looks up, eventually consistent: `worker_read_units` says how many those are."""
 VERIFY_READ_UNITS: Final = 0.5
 """VerifyShard reads each row, eventually consistent, for each started 4 KB.
 
@@ -95,6 +100,20 @@ def s3_puts(listed: int, shards: int, job_seconds: float | None) -> int | None:
     pages, files = math.ceil(listed / LIST_PAGE_KEYS), math.ceil(listed / LISTING_FILE_LINES)
     progress = math.ceil(job_seconds / PROGRESS_SECONDS)
     return pages + files * PUTS_OF_A_FILE + shards * PUTS_OF_A_SHARD + progress + REQUESTS_OF_A_RUN
+
+
+def sharding_read_units(listed: int) -> float:
+    """What ShardImages reads of a table without rows."""
+    return math.ceil(listed / LISTING_FILE_LINES) * EMPTY_TABLE_READ_UNITS
+
+
+def worker_read_units(images: int, shards: int) -> float:
+    """What first attempts read in all: in each shard one chunk of CHUNKS_A_LOOK, and none of them holds a row."""
+    if not shards:
+        return 0.0
+    a_shard = math.ceil(images / shards)
+    looks = math.ceil(a_shard / (BATCH_GET_ITEMS * CHUNKS_A_LOOK))
+    return shards * min(a_shard, looks * BATCH_GET_ITEMS) * WORKER_READ_UNITS
 
 
 def index_puts(images: int, shards: int) -> int:

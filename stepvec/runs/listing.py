@@ -16,6 +16,8 @@ LISTING_FILE_LINES: Final = 50_000
 """Images of one listing file: about 15 MB of memory in ListImages and ShardImages, whatever the run's size."""
 SHARD_BYTES: Final = 20 * 1024**3
 """Most bytes of a shard's images, on average, so that shards of very large images are short too."""
+CHUNKS_A_LOOK: Final = 20
+"""Of so many chunks of a shard (100 images each) a worker's first attempt looks one up in the table."""
 
 # Kept, since json.dumps with options makes an encoder for each line.
 _ENCODER: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from stepvec.runs.outcome import ImageFailure
 
-PROGRESS_SECONDS: Final = 5.0
+PROGRESS_SECONDS: Final = 10.0
 """How often a worker writes how far it is."""
 SERVICES: Final = ("batch", "addresses_and_disks", "dynamodb", "s3", "step_functions", "lambda", "cloudwatch")
 """The parts of a run's cost."""

@@ -161,3 +161,5 @@ class ShardingStep:
     failed_before: tuple[ImageFailure, ...] = ()
     worker: str = ""
     """Version of the worker that gets the shards: a run that is going on keeps the one that it was started with."""
+    read_units: float | None = None
+    """What DynamoDB charged for looking up the window's rows; None in a step of an older version."""

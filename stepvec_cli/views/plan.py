@@ -42,6 +42,8 @@ def plan_lines(plan: Plan) -> Iterator[str]:
     if not isinstance(plan.cost.total_usd, str):
         yield _line("  total", dollars(plan.cost.total_usd))
     yield _line("  at most", dollars(plan.at_most_usd)) + "   all instances on demand"
+    if not isinstance(plan.floor_usd, str):
+        yield _line("  floor", dollars(plan.floor_usd)) + "   GETs, writes and busy vCPUs alone"
     yield _line("  the rows, a month", dollars(plan.kept_usd_a_month))
     yield ""
     unknown = [service for service, usd in plan.cost.usd.items() if isinstance(usd, str)]

@@ -21,6 +21,7 @@ TAKEN = [
     ("ShardImagesRole", "s3:GetObject"),
     ("ShardImagesRole", "s3:PutObject"),
     ("ShardImagesRole", "dynamodb:BatchGetItem"),
+    ("ShardImagesRole", "dynamodb:Scan"),
     ("VerifyShardRole", "s3:GetObject"),
     ("VerifyShardRole", "s3:PutObject"),
     ("VerifyShardRole", "dynamodb:BatchGetItem"),
@@ -65,6 +66,14 @@ def _without(document: dict[str, Any], action: str) -> tuple[dict[str, Any], int
             found += 1
             statement["Action"] = [other for other in actions if other != action] or ["none:None"]
     return changed, found
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _a_row(pipeline: Pipeline) -> None:
+    """In an empty table ShardImages looks nothing up."""
+    folder = pipeline.folder()
+    pipeline.put(f"{folder}/1.jpg", photo(1))
+    assert pipeline.run({"Paths": [folder]}).status == "SUCCEEDED"
 
 
 @pytest.mark.parametrize(("role", "action"), TAKEN, ids=lambda value: value)

@@ -25,7 +25,7 @@ OF_THE_NETWORK = tuple(
     name
     for name in KINDS
     if name.split("-")[0] in ("dynamodb", "s3", "batch")
-    and name not in ("dynamodb-denied", "dynamodb-stale", *OF_IMAGES)
+    and name not in ("dynamodb-denied", "dynamodb-stale", "dynamodb-older", *OF_IMAGES)
 )
 OF_FUNCTIONS = ("lambda-service-error", "lambda-twice")
 OF_WORKERS = (
@@ -38,6 +38,7 @@ SCENARIOS = {
         Scenario("network", [KINDS[name] for name in (*OF_FUNCTIONS, *OF_THE_NETWORK)], 90, 3, rate=0.05, first=1),
         # Of few rows each reading is hit: the first ones of a run find none to leave out.
         Scenario("stale", [KINDS["dynamodb-stale"]], 60, 2, rate=1.0),
+        Scenario("older", [KINDS["dynamodb-older"]], 60, 2, rate=1.0),
         Scenario("images", [KINDS[name] for name in OF_IMAGES], 60, 1, rate=0.1, first=1),
         Scenario("workers", [KINDS[name] for name in OF_WORKERS], 90, 3, moments=1),
         Scenario("model-and-crash", [KINDS[name] for name in ("lambda-crash", "model-corrupt")], 8, 1, moments=1),

@@ -96,9 +96,10 @@ def test_usage_and_cost_are_what_they_are_by_hand() -> None:
     cost = plan().cost
     assert cost.usage == {
         "write_units": 60_000,
-        "read_units": 20_000 * (0.5 + 0.5 + 0.5),
+        # One asks whether the table is empty; of 1,000 images of a shard the worker looks up 100.
+        "read_units": 1 + 20_000 * (0.05 + 0.5),
         "s3_gets": 20_000 + 5 + 20 * 12 + 8,
-        "s3_puts": 20 + 4 + 20 * 4 + 1_100 / 5 + 8,
+        "s3_puts": 20 + 4 + 20 * 4 + 1_100 / 10 + 8,
         "state_transitions": 12 + 2 * 2 + 20 * 6,
         "lambda_requests": 2 + 20 + 1,
         "lambda_gb_seconds": pytest.approx((20 + 10 + 40 + 23) * 1_769 / 1_024),
@@ -108,7 +109,7 @@ def test_usage_and_cost_are_what_they_are_by_hand() -> None:
         "metric_hours": MAX_RUN_METRICS,
     }
     assert cost.usd["batch"] == pytest.approx((1_100 + 1_000) / 3_600 * 0.036)
-    assert cost.usd["dynamodb"] == pytest.approx(0.06 * 0.625 + 0.03 * 0.125)
+    assert cost.usd["dynamodb"] == pytest.approx(0.06 * 0.625 + 0.011_001 * 0.125)
     assert cost.total_usd == pytest.approx(sum(float(usd) for usd in cost.usd.values()))
 
 
@@ -139,7 +140,7 @@ def test_a_cold_table_holds_a_large_deployment_and_the_plan_says_how_to_warm_it(
     assert made.limits == {
         "vcpus": 4_000.0,
         "table_writes": 1_333.33,
-        "table_reads": 12_000.0,
+        "table_reads": 21_818.18,
         "s3_gets": 5_500.0,
         "job_starts": 50_000.0,
     }
@@ -261,6 +262,21 @@ def test_a_spot_price_that_is_not_known_leaves_an_upper_bound() -> None:
     on_demand = plan(vcpu_hour_usd=0.0, spot=False)
     assert made.at_most_usd == on_demand.cost.total_usd == on_demand.at_most_usd
     assert on_demand.cost.usd["batch"] == pytest.approx(2_100 / 3_600 * 0.357 / 8)
+
+
+def test_workers_look_up_one_chunk_in_twenty_and_at_least_one_a_shard() -> None:
+    read = request_counts.worker_read_units
+    assert [read(30, 1), read(2_000, 1), read(2_001, 1)] == [15, 50, 100]
+    assert read(1_000_000, 200) == 200 * 3 * 100 / 2
+    assert read(0, 0) == 0
+
+
+def test_the_floor_is_a_get_a_row_and_a_busy_vcpu() -> None:
+    made = plan()
+    assert made.floor_usd == pytest.approx(0.02 * 0.40 + 0.06 * 0.625 + 1_000 / 3_600 * 0.036)
+    assert float(made.floor_usd) < float(made.cost.total_usd)
+    assert plan(vcpu_hour_usd=0.0).floor_usd == plan(model=f"{MODEL}/openvino-bf16").floor_usd == UNKNOWN
+    assert plan(0).floor_usd == 0
 
 
 def test_nothing_to_embed_costs_next_to_nothing() -> None:

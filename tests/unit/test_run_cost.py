@@ -15,7 +15,7 @@ from stepvec import codec
 from stepvec.adapters.figures import load_throughput
 from stepvec.runs.reports import PlannedRun, RunCost, RunReport
 from stepvec.runs.run_input import RunInput, parse_normal_form
-from stepvec.runs.steps import ListingCounts
+from stepvec.runs.steps import ListingCounts, ShardingStep
 from stepvec_cli.views.plan import comparison_lines
 from tests.fakes import MODEL
 from tests.unit.test_announcement import report
@@ -50,17 +50,26 @@ def cost(counted: Tally, pipeline: Pipeline = PIPELINE, **changes: Any) -> RunCo
 def test_what_was_counted_is_taken_and_the_rest_reckoned() -> None:
     used = cost(tally()).usage
     assert used["write_units"] == 3 * 20
-    # 1 by each worker and by each VerifyShard, as the shards say; half a unit for each listed image by ShardImages.
-    assert used["read_units"] == 4 + 50
+    # 1 by each worker and by each VerifyShard, as the shards say, and those that ShardImages told.
+    assert used["read_units"] == 4
+    told = tally()
+    told.add_sharding(ShardingStep((), (), 0, 0, read_units=7.5))
+    assert cost(told).usage["read_units"] == 11.5
     assert used["vcpu_seconds"] == 42
     assert used["s3_gets"] == 20 + 5 + 2 * 12 + 8
     # Listing and sharding took 30 s, VerifyShard told 1.5, and each function but those may have started cold.
     assert used["lambda_gb_seconds"] == pytest.approx((30 + 1 + 1.5 + 4) * 1_769 / 1_024)
 
 
-def test_a_run_that_embeds_all_again_does_not_look_for_rows() -> None:
-    assert cost(tally(), Reembed=True).usage["read_units"] == 4
-    assert cost(tally(), Reembed=True, ImageId="stem").usage["read_units"] == 54
+def test_steps_of_an_older_version_did_not_tell_what_they_read() -> None:
+    older = tally()
+    older.add_sharding(ShardingStep((), (), 0, 0))
+    older.add_sharding(ShardingStep((), (), 0, 0, read_units=1.0))
+    # Half a unit for each listed image, beside what the other step told.
+    assert cost(older).usage["read_units"] == 5 + 50
+    # A run that embeds all again does not look for rows, but for the sake of shared ids.
+    assert cost(older, Reembed=True).usage["read_units"] == 5
+    assert cost(older, Reembed=True, ImageId="stem").usage["read_units"] == 55
 
 
 def test_a_job_that_was_tried_again_counts_from_its_first_chance_to_start() -> None:
@@ -88,7 +97,7 @@ def test_the_total_is_known_with_a_price_of_vcpus_and_unknown_without() -> None:
 def test_the_plan_is_of_as_many_images() -> None:
     planned = plan_of(20, LISTING, run_input(), PIPELINE)
     assert planned.images == 20
-    assert planned.usd["dynamodb"] == pytest.approx(20 * (3 * 0.625 + 1.5 * 0.125) / 1e6)
+    assert planned.usd["dynamodb"] == pytest.approx((20 * (3 * 0.625 + (0.5 + 0.5) * 0.125) + 0.125) / 1e6, abs=1e-8)
     assert isinstance(planned.seconds, float)
     assert planned.seconds > STEPS.instance_start_seconds
 

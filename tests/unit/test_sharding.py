@@ -148,6 +148,16 @@ def test_what_the_table_holds_with_the_same_etag_and_model_is_unchanged() -> Non
     run.assert_accounted()
 
 
+def test_an_empty_table_is_asked_once_a_window_and_no_image_is_looked_up() -> None:
+    run = Run([listed("a/1.jpg", "a/2.jpg"), listed("b/1.jpg")], ShardSize=2).finish()
+    assert run.table.largest_read == 0
+    assert [run.store.document(LAYOUT.sharding_step(number))["read_units"] for number in range(2)] == [1, 1]
+    row = RowMetadata("x", "x", "e", MODEL, "r0")
+    other = Run([listed("a/1.jpg", "a/2.jpg"), listed("b/1.jpg")], MemoryTable({"x": row}), ShardSize=2).finish()
+    assert other.shards == run.shards
+    assert [other.store.document(LAYOUT.sharding_step(number))["read_units"] for number in range(2)] == [2, 1.5]
+
+
 def test_reembed_takes_what_is_stored_again() -> None:
     table = MemoryTable(stored={"a.jpg": RowMetadata("a.jpg", "a.jpg", "etag-of-a.jpg", MODEL, "r0")})
     assert Run([listed("a.jpg")], table, Reembed=True).finish().keys == ["a.jpg"]

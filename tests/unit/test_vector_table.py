@@ -118,6 +118,39 @@ def test_marks_are_read_100_at_a_time_with_what_was_left_unprocessed() -> None:
     assert vectors.read_units == 0.5 * 250
 
 
+class Pages:
+    """Answers a Scan with `answer`, after `errors`."""
+
+    def __init__(self, answer: dict[str, Any], errors: Iterable[Exception] = ()) -> None:
+        self.answer, self.errors = answer, list(errors)
+        self.requests: list[dict[str, Any]] = []
+
+    def scan(self, **request: Any) -> Any:
+        self.requests.append(request)
+        if self.errors:
+            raise self.errors.pop(0)
+        return {"ConsumedCapacity": {"CapacityUnits": 1.0}, **self.answer}
+
+
+@pytest.mark.parametrize(
+    ("answer", "is_empty"),
+    [
+        ({"Items": []}, True),
+        ({"Items": [{"ImageId": {"S": "a"}}], "LastEvaluatedKey": {"ImageId": {"S": "a"}}}, False),
+        # A partition without rows: the next one may have some.
+        ({"Items": [], "LastEvaluatedKey": {"ImageId": {"S": "a"}}}, False),
+    ],
+)
+def test_a_table_is_empty_only_where_a_consistent_scan_ends_without_a_row(
+    answer: dict[str, Any], *, is_empty: bool
+) -> None:
+    client = Pages(answer, errors=PASSING)
+    vectors = VectorTable(client, "t", sleep=lambda seconds: None)  # type: ignore[arg-type]
+    assert vectors.is_empty() is is_empty
+    assert all(request["ConsistentRead"] is True and request["Limit"] == 1 for request in client.requests)
+    assert vectors.read_units == 1
+
+
 def test_a_throttled_read_is_tried_again() -> None:
     vectors, waits = table(StubbornDynamoDb(errors=PASSING))
     assert list(vectors.metadata(["a"], consistent=True)) == [{}]
@@ -136,6 +169,12 @@ def real() -> Iterator[VectorTable]:
             BillingMode="PAY_PER_REQUEST",
         )
         yield VectorTable(client, "t", sleep=lambda seconds: None, threads=1)
+
+
+def test_the_first_row_makes_a_table_one_that_is_not_empty(real: VectorTable) -> None:
+    assert real.is_empty()
+    real.put(row())
+    assert not real.is_empty()
 
 
 def at(second: int) -> datetime:

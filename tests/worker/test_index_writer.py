@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from stepvec_worker.images.fetching import FetchedImage
 from stepvec_worker.processes.image_watch import ImageWatch
 from stepvec_worker.processes.shard_context import ProcessHooks
 from stepvec_worker.storage.index import IndexWriter
@@ -15,7 +16,8 @@ from stepvec_worker.storage.index import IndexWriter
 from stepvec.errors import StorageError
 from stepvec.rows.indexed import VECTORS_A_PUT, IndexedVector, VectorToIndex, entry_of
 from stepvec.rows.item import RowMetadata, VectorItem, metadata_of
-from tests.worker.test_shard_job import Table, Work, images
+from stepvec.runs.listing import ShardImage
+from tests.worker.test_shard_job import Table, Work, fetch, images
 
 
 class WholeTable(Table):
@@ -63,6 +65,20 @@ def assert_whole(index: Index, but: set[str] = frozenset()) -> None:  # type: ig
     }
     for name, vector in index.held.items():
         assert vector.numbers == np.frombuffer(rows[name].vector, "<f4").tolist()
+
+
+def test_rows_without_a_vector_are_copied_wherever_in_a_shard_they_are() -> None:
+    index, seen = Index(WholeTable()), list[str]()
+
+    def noting_fetch(image: ShardImage) -> FetchedImage:
+        seen.append(image.key)
+        return fetch(image)
+
+    # In chunks that are not looked up where there is no index.
+    Work(index.table, run="before").run(images(100)[60:])
+    work_on(index, fetch=noting_fetch).run(images(105)[1:])
+    assert len(seen) == 104 - 36
+    assert_whole(index)
 
 
 def test_each_stored_row_has_its_vector_in_the_index_in_batches() -> None:

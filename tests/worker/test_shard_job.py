@@ -20,7 +20,7 @@ from stepvec_worker.processes.shard_job import ShardJob, ShardTask, Totals
 from stepvec.errors import StorageError
 from stepvec.pacing import batches
 from stepvec.rows.item import RowMetadata, VectorItem
-from stepvec.runs.listing import ShardImage
+from stepvec.runs.listing import CHUNKS_A_LOOK, ShardImage
 from stepvec.runs.outcome import FailureReason, ImageFailure
 
 MODEL = "resnet18_v2/a81db45fd7b7/standard-1"
@@ -83,6 +83,7 @@ class Work:
         *,
         run: str = "r",
         reembed: bool = False,
+        was_leased: bool = False,
         hooks: ProcessHooks | None = None,
         **changes: Any,
     ) -> None:
@@ -97,6 +98,7 @@ class Work:
         task = ShardTask(run, MODEL, dimension=4, vector_type="float32", reembed=reembed, batch_size=8)
         self.table = table
         self.job = ShardJob(task, table, hooks or ProcessHooks(ImageWatch(20, decoders=2)), **{**arguments, **changes})
+        self.was_leased = was_leased
         self.tallies: list[ChunkTally] = []
         self.completed: list[int] = []
 
@@ -107,7 +109,7 @@ class Work:
         for number, part in enumerate(batches(enumerate(shard), 20)):
             tally = ChunkTally(len(part), lambda tally, number=number: self.completed.append(number))  # type: ignore[misc]
             self.tallies.append(tally)
-            yield Chunk(number, part, tally)
+            yield Chunk(number, part, tally, self.was_leased)
 
     @property
     def embedded(self) -> int:
@@ -132,7 +134,8 @@ def test_each_image_gets_its_own_vector_or_its_reason() -> None:
         assert np.frombuffer(row.vector, "<f4").tolist() == [float(name.split(".")[0])] * 4
         assert (row.etag, row.model, row.run, row.modified) == (f"e{name.split('.')[0]}", MODEL, "r", MODIFIED)
     assert sorted(work.completed) == [0, 1, 2, 3, 4, 5]
-    assert table.reads == [20, 20, 20, 20, 20, 5]
+    # Nobody else has stored any: one look was enough.
+    assert table.reads == [20]
 
 
 def test_images_of_one_colour_are_told_and_taken_back_where_the_row_is_refused() -> None:
@@ -199,8 +202,9 @@ def test_a_second_attempt_embeds_only_what_the_first_did_not_store() -> None:
         seen.append(image.key)
         return fetch(image)
 
-    second = Work(table, fetch=noting_fetch)
+    second = Work(table, fetch=noting_fetch, was_leased=True)
     second.run(images(105))
+    assert table.reads[-6:] == [20, 20, 20, 20, 20, 5]
     assert len(seen) == 105 - stored
     assert second.embedded == len(table.rows) == 95
 
@@ -215,6 +219,24 @@ def test_rows_of_another_run_are_unchanged_or_embedded_again() -> None:
     third.run(images(20))
     assert (third.unchanged, third.embedded) == (0, 18)
     assert {row.run for row in table.rows.values()} == {"third"}
+
+
+def test_what_another_run_stores_meanwhile_is_found_from_the_next_look_on() -> None:
+    table = Table()
+    shard = images(20 * 2 * CHUNKS_A_LOOK)
+    others = Work(table, run="other")
+
+    def racing_store(row: VectorItem) -> ImageFailure | None:
+        # Another run does the second half while this one is at its first row.
+        if row.image_id == "0.jpg":
+            others.run(shard[len(shard) // 2 :])
+        return table.store(row)
+
+    work = Work(table, store=racing_store, write_threads=1)
+    work.run(shard)
+    good = len([image for image in shard if not image.key.endswith("7.jpg")])
+    assert work.embedded + work.unchanged == len(table.rows) == good
+    assert work.unchanged > good // 3
 
 
 def test_when_stopped_what_is_begun_is_stored_and_nothing_else_is_begun() -> None:

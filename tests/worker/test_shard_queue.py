@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -65,7 +66,21 @@ def test_what_a_lost_process_had_not_acknowledged_is_leased_again(shard: ShardFi
     queue.acknowledge(1, second.chunk)
     assert queue.lose(1, []) == []
     queue.join(2)
-    assert [queue.lease(2), queue.lease(2)] == [first, third]
+    # What it has stored of them is not known, and will be looked up.
+    assert [queue.lease(2), queue.lease(2)] == [replace(first, was_leased=True), replace(third, was_leased=True)]
+    fresh = queue.lease(2)
+    assert fresh
+    assert not fresh.was_leased
+
+
+def test_a_later_attempt_has_no_line_that_was_not_leased_before(shard: ShardFile) -> None:
+    queue = ShardQueue(shard, 1, is_again=True)
+    queue.join(1)
+    chunks = []
+    while chunk := queue.lease(1):
+        chunks.append(chunk)
+    assert len(chunks) > 3
+    assert all(chunk.was_leased for chunk in chunks)
 
 
 def test_an_image_in_quarantine_has_a_new_process_to_itself_and_fails_the_second_time(shard: ShardFile) -> None:
@@ -78,7 +93,7 @@ def test_an_image_in_quarantine_has_a_new_process_to_itself_and_fails_the_second
     quarantined, again = queue.lease(2), queue.lease(2)
     assert quarantined
     assert again
-    assert (quarantined.is_quarantined, lines(quarantined)) == (True, {17})
+    assert (quarantined.is_quarantined, quarantined.was_leased, lines(quarantined)) == (True, True, {17})
     assert [line for line, _ in shard.images_of(quarantined)] == [17]
     assert lines(again) == lines(chunk) - {17}
     assert queue.lose(2, [InHand(quarantined.chunk, 17, 2.0)]) == [FailedLine(17, CRASHED)]
@@ -130,7 +145,7 @@ def test_a_process_told_that_nothing_is_left_gets_nothing_that_comes_back_later(
     queue.leave(2)
     assert queue.has_work
     queue.join(3)
-    assert [queue.lease(3) for _ in chunks] == chunks
+    assert [queue.lease(3) for _ in chunks] == [replace(chunk, was_leased=True) for chunk in chunks]
 
 
 def test_a_process_that_leaves_with_work_in_hand_is_an_error(shard: ShardFile) -> None:

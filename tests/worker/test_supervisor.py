@@ -41,6 +41,7 @@ class Run:
         processes: int = 1,
         run: str = "r",
         decoders: int = 1,
+        attempt: int = 1,
         on_progress: Callable[[Run, ProcessProgress], None] = lambda run, progress: None,
         settings: dict[str, Any] | None = None,
         **embedding: Any,
@@ -60,6 +61,7 @@ class Run:
                 shard_file=shard_file,
                 decoders=decoders,
                 supervisor=os.getpid(),
+                attempt=attempt,
             )
             self.supervisor = Supervisor(
                 context,
@@ -124,11 +126,20 @@ def test_a_small_shard_starts_no_more_processes_than_it_needs(tmp_path: Path) ->
 def test_a_second_run_finds_all_unchanged_and_a_second_attempt_embedded(tmp_path: Path) -> None:
     shard = images(150)
     Run(tmp_path, shard[:60])
-    attempt = Run(tmp_path, shard)
+    attempt = Run(tmp_path, shard, attempt=2)
     assert (attempt.supervisor.tally.embedded, attempt.supervisor.tally.unchanged) == (150, 0)
     assert len(attempt.table.writes()) == 150
     other = Run(tmp_path, shard, run="other")
     assert (other.supervisor.tally.embedded, other.supervisor.tally.unchanged) == (0, 150)
+
+
+@pytest.mark.parametrize(("attempt", "again"), [(1, 100), (2, 0)])
+def test_a_second_attempt_looks_up_all_its_lines_and_a_first_one_some(tmp_path: Path, attempt: int, again: int) -> None:
+    shard = images(430)
+    Run(tmp_path, shard[200:300])
+    run = Run(tmp_path, shard, attempt=attempt)
+    accounted(run, shard)
+    assert len(run.table.writes()) == 430 + again
 
 
 def test_an_image_that_crashes_its_decoder_costs_itself_alone(tmp_path: Path) -> None:
@@ -216,7 +227,7 @@ def test_a_worker_told_to_stop_stores_what_is_begun_and_the_next_attempt_does_th
     stored = len(run.table.names())
     assert 50 < stored < 1500
     assert stored == len(run.table.writes())
-    again = Run(tmp_path, shard)
+    again = Run(tmp_path, shard, attempt=2)
     assert again.is_done
     accounted(again, shard)
     assert len(again.table.writes()) == 2000

@@ -45,6 +45,7 @@ class Worker:
         self._start = time.perf_counter()
         self._store = ObjectStore(s3_client(connections=1))
         self._last_progress = time.perf_counter()
+        self._attempt = int(os.environ.get(ATTEMPT_VARIABLE, "1"))
 
     def run(self, shard_uri: str) -> bool:
         """Embed the shard at `shard_uri` and write its report. False if it was terminated before the end."""
@@ -68,6 +69,7 @@ class Worker:
                 shard_file=shard_file,
                 decoders=decoders,
                 supervisor=os.getpid(),
+                attempt=self._attempt,
             )
             supervisor = Supervisor(
                 context,
@@ -116,7 +118,7 @@ class Worker:
             failures=tuple(tally.failures),
             model=self._settings.model,
             vector_type=self._settings.vector_type,
-            attempt=int(os.environ.get(ATTEMPT_VARIABLE, "1")),
+            attempt=self._attempt,
             started=self._started.isoformat(timespec="milliseconds"),
             seconds=round(time.perf_counter() - self._start, 3),
             stages=StageSeconds(

@@ -137,7 +137,7 @@ class EmbeddingProcess:
             self._open[lease.chunk] = tally
         if not images:
             self._acknowledge(lease.chunk, tally)
-        return Chunk(lease.chunk, images, tally)
+        return Chunk(lease.chunk, images, tally, lease.was_leased)
 
     def _acknowledge(self, chunk: int, tally: ChunkTally) -> None:
         if tally.failures:

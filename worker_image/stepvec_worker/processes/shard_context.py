@@ -20,7 +20,10 @@ from stepvec_worker.storage.shard_file import ShardFile
 
 @dataclass(frozen=True, slots=True)
 class ShardContext:
-    """What each embedding process is told when it is forked. `supervisor` is the process id of its parent."""
+    """What each embedding process is told when it is forked.
+
+    attempt: of the Batch job, from 1. supervisor: the process id of its parent.
+    """
 
     settings: Settings
     device: str
@@ -30,6 +33,7 @@ class ShardContext:
     shard_file: ShardFile
     decoders: int
     supervisor: int
+    attempt: int = 1
 
 
 class ChunkTally:
@@ -78,11 +82,15 @@ class ChunkTally:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Images to embed, with their line numbers in the shard, and the tally that their outcomes go to."""
+    """Images to embed, with their line numbers in the shard, and the tally that their outcomes go to.
+
+    was_leased: another process or an earlier attempt may have stored some of them.
+    """
 
     number: int
     images: Sequence[tuple[int, ShardImage]]
     tally: ChunkTally
+    was_leased: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from stepvec_worker.images.preprocessing import Picture, Pixels
 from stepvec_worker.images.rejection import ImageRejected
 from stepvec_worker.processes.concurrency import ByteBudget, concurrent_map
 from stepvec_worker.processes.image_watch import Work
+from stepvec_worker.processes.looking import Looking
 from stepvec_worker.processes.shard_context import Chunk, ProcessHooks
 from stepvec_worker.storage.index import IndexWriter, OnIndexed
 from stepvec_worker.storage.rows import OnStored, RowWriter
@@ -112,6 +113,8 @@ class ShardJob:
         self._download_threads = download_threads
         self._write_threads = write_threads
         self._budget = ByteBudget(DOWNLOADED_BYTES)
+        # A row whose vector the index lacks is copied, and not embedded once more: each must be seen.
+        self._looking = Looking(everywhere=index is not None)
         self._lock = threading.Lock()
 
     def run(self, chunks: Iterable[Chunk]) -> None:
@@ -146,8 +149,11 @@ class ShardJob:
         return 0.0 if self._index is None else self._index.seconds
 
     def _without_stored(self, chunks: Iterable[Chunk]) -> Iterator[tuple[Chunk, int, ShardImage]]:
-        """The images that an earlier attempt, or another run since, has not stored."""
+        """The images that an earlier attempt, or another run since, has not stored, as far as it is worth a look."""
         for chunk in chunks:
+            if not self._looking.is_due(chunk):
+                yield from ((chunk, line, image) for line, image in chunk.images)
+                continue
             metadata: dict[str, RowMetadata] = {}
             # Eventually consistent, at half the price: a row that is overlooked is embedded once more, no worse.
             for found in self._table.metadata((image.image_id for _, image in chunk.images), consistent=False):
@@ -163,6 +169,7 @@ class ShardJob:
                     yield chunk, line, image
                 else:
                     stored[image.image_id] = row, chunk.tally.record_unchanged
+            self._looking.saw(chunk, stored=len(stored))
             changed = self._record_stored(stored)
             yield from ((chunk, line, image) for line, image in chunk.images if image.image_id in changed)
 

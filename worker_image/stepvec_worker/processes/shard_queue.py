@@ -29,11 +29,13 @@ class ShardQueue:
 
     Each line is acknowledged once, by the process that stored its row, or fails. What a lost process had not
     acknowledged is leased again; an image that it had in hand goes into quarantine: it gets a process to itself.
+    `is_again`: an earlier attempt has had all of these lines.
     """
 
-    def __init__(self, shard: ShardFile, processes: int) -> None:
+    def __init__(self, shard: ShardFile, processes: int, *, is_again: bool = False) -> None:
         self._shard = shard
         self._processes = processes
+        self._is_again = is_again
         self._next_line = 0
         self._next_chunk = 0
         self._returned: deque[Lease] = deque()
@@ -83,7 +85,7 @@ class ShardQueue:
             found = work.keys() & set(range(lease.first, lease.first + lease.count)) - set(lease.skip)
             if not lease.is_quarantined:
                 self._quarantine.extend(self._quarantined(line) for line in sorted(found))
-                self._returned.append(replace(lease, skip=(*lease.skip, *sorted(found))))
+                self._returned.append(replace(lease, skip=(*lease.skip, *sorted(found)), was_leased=True))
             elif found:
                 failed.append(FailedLine(lease.first, work[lease.first]))
             else:
@@ -118,10 +120,10 @@ class ShardQueue:
         count = min(left, CHUNK_IMAGES, max(MIN_CHUNK_IMAGES, left // (2 * self._processes)))
         lease = self._shard.lease(self._new_number(), self._next_line, count)
         self._next_line += count
-        return lease
+        return replace(lease, was_leased=self._is_again)
 
     def _quarantined(self, line: int) -> Lease:
-        return replace(self._shard.lease(self._new_number(), line, 1), is_quarantined=True)
+        return replace(self._shard.lease(self._new_number(), line, 1), is_quarantined=True, was_leased=True)
 
     def _new_number(self) -> int:
         self._next_chunk += 1

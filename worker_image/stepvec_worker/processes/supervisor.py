@@ -80,7 +80,7 @@ class Supervisor:
         self._load = load
         self._termination = termination
         self._on_progress = on_progress
-        self._queue = ShardQueue(context.shard_file, self.tally.processes)
+        self._queue = ShardQueue(context.shard_file, self.tally.processes, is_again=context.attempt > 1)
         self._living: dict[int, EmbeddingHandle] = {}
         self._usages: list[ProcessUsage] = []
         self._started = 0

@@ -24,6 +24,7 @@ class Lease:
     chunk: its number, by which it is acknowledged. first, count: the number of its first line in the shard, from 0,
     and how many there are. offset, length: where their bytes are. skip: numbers of lines that have their outcome
     already. is_quarantined: one line that may kill its process; finish it before anything else is begun.
+    was_leased: another process or an earlier attempt may have stored some of these lines.
     """
 
     chunk: int
@@ -33,6 +34,7 @@ class Lease:
     length: int
     skip: tuple[int, ...] = ()
     is_quarantined: bool = False
+    was_leased: bool = False
 
 
 class ShardFile:
