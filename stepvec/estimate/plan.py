@@ -238,9 +238,7 @@ def _kept(rows: Rows, workload: Workload, capacity: Capacity, prices: Prices) ->
 def _notes(
     capacity: Capacity, worker: WorkerThroughput | None, steps: StepThroughput, prices: Prices, pace: _Pace
 ) -> tuple[str, ...]:
-    notes = [
-        "All images are assumed to be new, and the table empty: with rows in it, half a read unit more an image."
-    ]
+    notes = ["All images are assumed to be new, and the table empty: with rows in it, half a read unit more an image."]
     if worker is None:
         notes.append("Throughput of this model and engine was not measured: time and cost of instances are unknown.")
     else:

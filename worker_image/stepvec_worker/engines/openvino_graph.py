@@ -63,6 +63,11 @@ def nodes_to_first_depthwise(graph: Any) -> frozenset[str]:
     return frozenset(names)
 
 
+def constant(numbers: FloatArray) -> Node:
+    """A copy of `numbers` as a node. Given the array itself, OpenVINO makes a Python list of it: half a second here."""
+    return import_openvino().op.Constant(np.ascontiguousarray(numbers))
+
+
 class _Layers(Layers[Node]):
     """Layers as OpenVINO's operators, those named in `quantised` in int8."""
 
@@ -91,12 +96,12 @@ class _Layers(Layers[Node]):
     ) -> Node:
         kernel = weight.shape[2]
         self.inputs[name] = images
-        numbers: Node = weight
         if groups != 1:
-            numbers = numbers.reshape(groups, -1, *numbers.shape[1:])
+            weight = weight.reshape(groups, -1, *weight.shape[1:])
+        numbers: Node = constant(weight)
         if name in self._quantised:
             images = self._quantise(images, self._quantised[name])
-            numbers = self._quantise_weights(numbers, channel_axes=1 if groups == 1 else 2)
+            numbers = self._quantise_weights(weight, numbers, channel_axes=1 if groups == 1 else 2)
         begin = end = [0, 0] if same else [kernel // 2] * 2
         options = {"auto_pad": "same_upper"} if same else {}
         strides, dilations = [stride] * 2, [1, 1]
@@ -113,12 +118,12 @@ class _Layers(Layers[Node]):
         low, high = np.float32(range_.low), np.float32(range_.high)
         return self._operators.fake_quantize(images, low, high, low, high, 256)
 
-    def _quantise_weights(self, weight: FloatArray, channel_axes: int) -> Node:
+    def _quantise_weights(self, weight: FloatArray, numbers: Node, channel_axes: int) -> Node:
         """255 levels of i8 around 0, each output channel to its own largest weight."""
         largest = np.abs(weight).max(axis=tuple(range(channel_axes, weight.ndim)), keepdims=True)
         # A channel of zeros stays one; any range will do.
         largest = np.where(largest == 0, np.float32(1), largest)
-        return self._operators.fake_quantize(weight, -largest, largest, -largest, largest, 255)
+        return self._operators.fake_quantize(numbers, -largest, largest, -largest, largest, 255)
 
     def relu(self, images: Node) -> Node:
         return self._operators.relu(images)
