@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -286,7 +287,7 @@ def test_no_weights_are_made_a_list_of_numbers(
     largest: list[int] = []
     original = types.make_constant_node
 
-    def noting(value: Array, *arguments: object, **options: object) -> object:
+    def noting(value: Any, *arguments: object, **options: object) -> object:
         largest.append(np.asarray(value).size)
         return original(value, *arguments, **options)
 
