@@ -22,7 +22,8 @@ from local_pipeline.cloud import deployment_of, embedded_cloud
 from local_pipeline.installation import ROOT
 from localaws.clients import make_client
 from localaws.iam.credentials import Credentials
-from stepvec.client.runs import SUCCEEDED, Run
+from stepvec.adapters.executions import SUCCEEDED
+from stepvec.client.runs import Run
 from testkit.photos import picture
 from testkit.processes import SAMPLE_SECONDS, SERVER, Samples, sampled
 from testkit.tables import DOCS, markdown_table, write_section

@@ -13,11 +13,9 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
-from stacks.config import HTTP_BURST_SECONDS, PipelineConfig
-from stacks.data_stack import DataStack
-from stacks.functions import Functions
+from stacks.config import HTTP_BURST_SECONDS
+from stacks.startable import Startable
 from stacks.telemetry import log_group
-from stacks.workflow import Workflow
 from stepvec.limits import HTTP_API_TIMEOUT_SECONDS
 from stepvec.runs.http_start import HTTP_OUTPUT, ROUTES
 
@@ -41,18 +39,10 @@ ACCESS_LOG: Final = {
 class HttpStart(Construct):
     """API, stage, three routes and the function behind them."""
 
-    def __init__(
-        self,
-        scope: Construct,
-        construct_id: str,
-        *,
-        functions: Functions,
-        workflow: Workflow,
-        data: DataStack,
-        config: PipelineConfig,
-    ) -> None:
+    def __init__(self, scope: Construct, construct_id: str, startable: Startable) -> None:
         super().__init__(scope, construct_id)
-        function = _create_function(functions, workflow, data, config)
+        config = startable.config
+        function = _create_function(startable)
         api = apigateway.HttpApi(
             self,
             "Api",
@@ -77,23 +67,22 @@ class HttpStart(Construct):
         assert isinstance(resource, apigateway.CfnStage)  # noqa: S101 - what HttpStage is made of
         # The L2 takes an object of an interface, which a Python class can be only by jsii's decorators.
         resource.access_log_settings = apigateway.CfnStage.AccessLogSettingsProperty(
-            destination_arn=log_group(self, "AccessLog", config, data.key).log_group_arn,
+            destination_arn=log_group(self, "AccessLog", config, startable.data.key).log_group_arn,
             format=json.dumps(ACCESS_LOG, separators=(",", ":")),
         )
         cdk.CfnOutput(cdk.Stack.of(self), HTTP_OUTPUT, value=api.api_endpoint)
 
 
-def _create_function(
-    functions: Functions, workflow: Workflow, data: DataStack, config: PipelineConfig
-) -> lambda_.Function:
-    machine, work = workflow.state_machine, data.work_bucket
-    executions = cdk.Stack.of(functions).format_arn(
+def _create_function(startable: Startable) -> lambda_.Function:
+    machine, data, config = startable.workflow.state_machine, startable.data, startable.config
+    work = data.work_bucket
+    executions = cdk.Stack.of(startable.functions).format_arn(
         service="states",
         resource="execution",
         resource_name=f"{machine.state_machine_name}:*",
         arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
     )
-    return functions.create(
+    return startable.functions.create(
         "StartByHttp",
         environment={
             "STEPVEC_IMAGE_BUCKET": data.image_bucket.bucket_name,

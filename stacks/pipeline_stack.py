@@ -16,6 +16,7 @@ from stacks.data_stack import DataStack
 from stacks.functions import Functions
 from stacks.http_start import HttpStart
 from stacks.network import Network
+from stacks.startable import Startable
 from stacks.triggers import Triggers
 from stacks.workflow import Workflow
 from stepvec import codec
@@ -65,9 +66,10 @@ class PipelineStack(cdk.Stack):
             config=config,
             model=model,
         )
-        triggers = Triggers(self, "Triggers", functions=functions, workflow=workflow, data=data, config=config)
+        startable = Startable(functions, workflow, data, config)
+        triggers = Triggers(self, "Triggers", startable)
         if config.http_start:
-            HttpStart(self, "HttpStart", functions=functions, workflow=workflow, data=data, config=config)
+            HttpStart(self, "HttpStart", startable)
         alarms = Alarms(
             self,
             "Alarms",

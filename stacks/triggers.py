@@ -16,10 +16,8 @@ from aws_cdk import aws_scheduler_targets as scheduler_targets
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from stacks.config import PipelineConfig, prefixes_of
-from stacks.data_stack import DataStack
-from stacks.functions import Functions
-from stacks.workflow import Workflow
+from stacks.config import prefixes_of
+from stacks.startable import Startable
 from stepvec.errors import ConfigurationError
 from stepvec.limits import (
     EVENT_PATTERN_CHARACTERS,
@@ -42,26 +40,18 @@ SCHEDULE_EVENT_HOURS: Final = 1
 class Triggers(Construct):
     """The schedule and the upload trigger, as far as the configuration has them."""
 
-    def __init__(
-        self,
-        scope: Construct,
-        construct_id: str,
-        *,
-        functions: Functions,
-        workflow: Workflow,
-        data: DataStack,
-        config: PipelineConfig,
-    ) -> None:
+    def __init__(self, scope: Construct, construct_id: str, startable: Startable) -> None:
         super().__init__(scope, construct_id)
+        config = startable.config
         self.dead_letters: dict[str, sqs.Queue] = {}
         if config.schedule:
-            self._add_schedule(workflow, config)
+            self._add_schedule(startable)
         if config.upload_trigger:
-            queue = self._add_upload_queue(config, data)
-            self._add_start_on_upload(queue, functions, workflow, data, config)
+            queue = self._add_upload_queue(startable)
+            self._add_start_on_upload(queue, startable)
 
-    def _add_schedule(self, workflow: Workflow, config: PipelineConfig) -> None:
-        machine = workflow.state_machine
+    def _add_schedule(self, startable: Startable) -> None:
+        machine, config = startable.workflow.state_machine, startable.config
         zone = cdk.TimeZone.of(config.schedule_timezone)
         # Only schedules of this account may make the service use the role.
         account = {"StringEquals": {"aws:SourceAccount": cdk.Aws.ACCOUNT_ID}}
@@ -92,7 +82,8 @@ class Triggers(Construct):
         schedule.node.add_dependency(role)
         cdk.CfnOutput(cdk.Stack.of(self), "ScheduleDeadLettersUrl", value=dead_letters.queue_url)
 
-    def _add_upload_queue(self, config: PipelineConfig, data: DataStack) -> sqs.Queue:
+    def _add_upload_queue(self, startable: Startable) -> sqs.Queue:
+        data, config = startable.data, startable.config
         _send_events(data.image_bucket)
         dead_letters = self._queue("UploadDeadLetters", retention_days=QUEUE_RETENTION_DAYS)
         queue = self._queue(
@@ -122,12 +113,11 @@ class Triggers(Construct):
         cdk.CfnOutput(stack, "UploadDeadLettersUrl", value=dead_letters.queue_url)
         return queue
 
-    def _add_start_on_upload(
-        self, queue: sqs.Queue, functions: Functions, workflow: Workflow, data: DataStack, config: PipelineConfig
-    ) -> None:
-        machine, work = workflow.state_machine, data.work_bucket
+    def _add_start_on_upload(self, queue: sqs.Queue, startable: Startable) -> None:
+        machine, data, config = startable.workflow.state_machine, startable.data, startable.config
+        work = data.work_bucket
         consume = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"]
-        function = functions.create(
+        function = startable.functions.create(
             "StartOnUpload",
             environment={
                 "STEPVEC_IMAGE_BUCKET": data.image_bucket.bucket_name,

@@ -45,7 +45,7 @@ def run(
         from local_pipeline.installation import project_config
         from local_pipeline.one_shot import check_out, run_once
         from local_pipeline.photos import collect_photos
-        from stepvec.client.runs import SUCCEEDED
+        from stepvec.adapters.executions import SUCCEEDED
         from stepvec_cli.answers import LocalRunAnswer, print_json
         from stepvec_cli.views.plan import ignored_lines
         from stepvec_cli.views.run import (

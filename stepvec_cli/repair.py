@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
+from stepvec.adapters.executions import RUNNING
 from stepvec.client.repair import start_repair
-from stepvec.client.runs import RUNNING
 from stepvec.client.session import translate_aws_errors
 from stepvec.stack_names import DATA_STACK, PIPELINE_STACK
 from stepvec_cli.answers import RepairAnswer, RunAnswer, print_json

@@ -158,13 +158,12 @@ def _of_table(
     data_stack: str, pipeline_stack: str, query: str, top: int, *, by_key: bool, index: Path
 ) -> tuple[SearchAnswer, Callable[[], Reader]]:
     from stepvec.client.api import Stepvec
-    from stepvec.client.deployment import find_deployment
     from stepvec.client.pictures import from_bucket
     from stepvec.neighbours.table import nearest_in_batches
     from stepvec_cli.console import tell
 
-    deployment = find_deployment(data_stack, pipeline_stack)
     pipeline = Stepvec(data_stack=data_stack, pipeline_stack=pipeline_stack)
+    deployment = pipeline.deployment
     tell(f"There is no folder {index}: reading the table {deployment.table}.")
     vector, without = _query_of(pipeline, query, by_key=by_key)
     images = nearest_in_batches(pipeline.vectors(), vector, top, without=without)
@@ -178,7 +177,6 @@ def _of_s3_vectors(
 ) -> tuple[SearchAnswer, Callable[[], Reader]]:
     from stepvec.adapters.vector_index import VectorIndex
     from stepvec.client.api import Stepvec
-    from stepvec.client.deployment import find_deployment
     from stepvec.client.pictures import from_bucket
     from stepvec.errors import ConfigurationError, InvalidInputError
     from stepvec.limits import VECTORS_PER_QUERY
@@ -188,13 +186,13 @@ def _of_s3_vectors(
             f"--top is {top}, and S3 Vectors gives {VECTORS_PER_QUERY} at most.",
             remedy=f"Use --top {VECTORS_PER_QUERY}, or an export with its index.",
         )
-    deployment = find_deployment(data_stack, pipeline_stack)
+    pipeline = Stepvec(data_stack=data_stack, pipeline_stack=pipeline_stack)
+    deployment = pipeline.deployment
     if not deployment.vector_index:
         raise ConfigurationError(
             "The deployment has no index of S3 Vectors.",
             remedy="Deploy it with the setting vector_index: s3vectors, and run it once; or search in an export.",
         )
-    pipeline = Stepvec(data_stack=data_stack, pipeline_stack=pipeline_stack)
     vector, without = _query_of(pipeline, query, by_key=by_key)
     index = VectorIndex(deployment.client("s3vectors"), deployment.vector_index)
     # One more, since an image finds itself.

@@ -6,8 +6,9 @@ from typing import Annotated, Final
 
 import typer
 
+from stepvec.adapters.executions import RUNNING
 from stepvec.client.deployment import Deployment
-from stepvec.client.runs import RUNNING, Run, RunEnd, list_runs
+from stepvec.client.runs import Run, RunEnd, list_runs
 from stepvec.client.session import translate_aws_errors
 from stepvec.stack_names import DATA_STACK, PIPELINE_STACK
 from stepvec_cli.answers import RunState, StatusAnswer, print_json

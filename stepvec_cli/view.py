@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,6 +13,10 @@ from stepvec_cli.options import AsJson, DataStack, PipelineStack, Prefixes
 
 def view(
     paths: Prefixes = None,
+    exported: Annotated[
+        Path | None,
+        typer.Option("--index", metavar="FOLDER", help="An export with its index, read instead of the table."),
+    ] = None,
     run: Annotated[
         str | None, typer.Option(metavar="RUN", help="The run whose failures are shown; if left out, the newest.")
     ] = None,
@@ -25,12 +30,14 @@ def view(
 ) -> None:
     """Serve a page of all photos to this machine: search, map, duplicates.
 
-    Until Ctrl-C, on 127.0.0.1 alone, at an address that nobody else knows. Reads the table once, at most 50,000 photos
-    (docs/view.md); pictures are read from the bucket as they come into sight. Nothing is written.
+    Until Ctrl-C, on 127.0.0.1 alone, at an address that nobody else knows. Reads the table once, or with --index an
+    export that `stepvec index` has indexed; at most 50,000 photos (docs/view.md). Pictures are read from the bucket as
+    they come into sight. Nothing is written.
 
     Examples:
         stepvec view --open
         stepvec view images/2026 --run my-run
+        stepvec view --index vectors
     """
     from collections import Counter
 
@@ -40,7 +47,7 @@ def view(
     from stepvec.client.thumbnails import Thumbnails
     from stepvec.neighbours.temporary import temporary_index
     from stepvec.page.album import Album
-    from stepvec.page.of_deployment import page_of, read_failures, read_rows
+    from stepvec.page.of_deployment import page_of, read_failures, read_indexed, read_rows
     from stepvec.page.server import PageServer
     from stepvec_cli.answers import ViewAnswer, print_json
     from stepvec_cli.browser import show
@@ -51,10 +58,15 @@ def view(
     left_out: Counter[str] = Counter()
     with PageServer(port) as server, Thumbnails(PROCESSES) as thumbnails:
         deployment = deployed(data_stack, pipeline_stack)
-        with Steps("Reading the table", plain=False) as step, translate_aws_errors():
+        with (
+            Steps("Reading the index" if exported else "Reading the table", plain=False) as step,
+            translate_aws_errors(),
+        ):
             scope = scope_of(deployment, paths or [])
             failures = read_failures(deployment, scope, run)
-            batches = read_rows(deployment, scope, step, left_out)
+            batches = (
+                read_indexed(exported, deployment, scope) if exported else read_rows(deployment, scope, step, left_out)
+            )
         with temporary_index(batches, deployment.model) as index:
             del batches
             with Steps("Drawing the map", plain=False):

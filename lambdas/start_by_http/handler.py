@@ -21,7 +21,7 @@ from lambdas.start_by_http.requests import (
 )
 from stepvec.adapters.clients import s3_client, states_client
 from stepvec.adapters.environment import read_environment
-from stepvec.adapters.executions import Execution, Executions
+from stepvec.adapters.executions import RUNNING, Execution, Executions
 from stepvec.adapters.object_store import ObjectStore
 from stepvec.adapters.telemetry import logger
 from stepvec.errors import InvalidInputError, StorageError
@@ -80,7 +80,7 @@ def start(event: dict[str, Any]) -> dict[str, Any]:
     started = executions.start(name, run_input)
     if started is not None:
         logger.info("started", run=name)
-        return answer_run(HttpRun(name, "RUNNING", _iso(started)), 202)
+        return answer_run(HttpRun(name, RUNNING, _iso(started)), 202)
     earlier = executions.find(name)
     if earlier is None:
         return refuse("Unavailable", "The run's name is taken, and the run is not there yet. Send the same again.")
@@ -102,7 +102,7 @@ def report(event: dict[str, Any]) -> dict[str, Any]:
     execution = _find(name)
     if execution is None:
         return _no_such_run(name)
-    if execution.status == "RUNNING":
+    if execution.status == RUNNING:
         return refuse("NoReport", f"The run {name} is still going. Ask for its report when its status says otherwise.")
     uri = RunLayout(settings.work_bucket, name).report
     if not store.exists(uri):

@@ -13,6 +13,8 @@ from stepvec.adapters.aws_errors import as_storage_error, error_code
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
+RUNNING: Final = "RUNNING"
+SUCCEEDED: Final = "SUCCEEDED"
 _MISSING: Final = frozenset({"ExecutionDoesNotExist", "InvalidArn"})
 """InvalidArn is what a name gets that no execution can have."""
 

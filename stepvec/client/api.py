@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from stepvec.client.deployment import find_deployment
+from stepvec.client.deployment import Deployment, find_deployment
 from stepvec.client.rows import read_rows
 from stepvec.client.runs import Run, RunEnd, RunProgress
 from stepvec.client.scope import EVERYTHING, scope_of
@@ -45,6 +45,11 @@ class Stepvec:
     def __init__(self, *, data_stack: str = DATA_STACK, pipeline_stack: str = PIPELINE_STACK) -> None:
         """Raises ConfigurationError where there are no credentials, no region, or no such stacks."""
         self._deployment = find_deployment(data_stack, pipeline_stack)
+
+    @property
+    def deployment(self) -> Deployment:
+        """Where its parts are, for our own commands: not promised."""
+        return self._deployment
 
     @property
     def model(self) -> str:

@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from stepvec import codec
+from stepvec.adapters.executions import RUNNING
 from stepvec.client.deployment import Deployment
-from stepvec.client.runs import RUNNING, RunEnd, RunProgress, poll_pauses
+from stepvec.client.runs import RunEnd, RunProgress, poll_pauses
 from stepvec.client.session import new_session
 from stepvec.errors import ConfigurationError, InvalidInputError, RecordError, StorageError
 from stepvec.pacing import backoff_seconds

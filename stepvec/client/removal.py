@@ -10,8 +10,9 @@ from typing import Any, Final
 from botocore.exceptions import ClientError
 
 from stepvec.adapters.aws_errors import error_code
+from stepvec.adapters.executions import RUNNING
 from stepvec.client.deployment import NoSuchStackError, find_stack
-from stepvec.client.runs import RUNNING, poll_pauses
+from stepvec.client.runs import poll_pauses
 from stepvec.errors import InvalidInputError, StorageError
 
 BUCKET: Final = "AWS::S3::Bucket"

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from stepvec import codec
-from stepvec.adapters.executions import execution_arn
+from stepvec.adapters.executions import RUNNING, SUCCEEDED, execution_arn
 from stepvec.adapters.object_store import ObjectStore
 from stepvec.client.deployment import Deployment
 from stepvec.errors import InvalidInputError, StorageError
@@ -28,8 +28,6 @@ POLL_GROWTH: Final = 1.1
 MAX_POLL_SECONDS: Final = 15.0
 _THREADS: Final = 8
 """That read a run's files."""
-RUNNING: Final = "RUNNING"
-SUCCEEDED: Final = "SUCCEEDED"
 
 
 @dataclass(frozen=True, slots=True)

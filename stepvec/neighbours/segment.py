@@ -129,6 +129,13 @@ def compared(queries: Floats, vectors: npt.NDArray[Any], candidates: npt.NDArray
     return best
 
 
+def batch_of(rows: Sequence[IndexedRow], vectors: Floats) -> pa.RecordBatch:
+    """Rows with their `vectors` (N, D), in the columns of ROW_SCHEMA and `vector`, as an export has them."""
+    columns = [pa.array(values, field.type) for values, field in zip(zip(*rows, strict=True), ROW_SCHEMA, strict=True)]
+    numbers = pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel(), pa.float32()), vectors.shape[1])
+    return pa.RecordBatch.from_arrays([*columns, numbers], names=[*ROW_COLUMNS, "vector"])
+
+
 def marks_of(batch: pa.RecordBatch) -> npt.NDArray[Any]:
     """The hashes of rows with at least the columns image_id, key, etag and created."""
     columns = [batch[name].to_pylist() for name in ("image_id", "key", "etag")]

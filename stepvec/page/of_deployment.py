@@ -5,19 +5,24 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Final
 
+import numpy as np
 import pyarrow as pa
 
+from stepvec.adapters.executions import RUNNING
 from stepvec.client.deployment import Deployment
 from stepvec.client.originals import Originals
 from stepvec.client.pictures import from_bucket
-from stepvec.client.runs import RUNNING, Run, list_runs
+from stepvec.client.runs import Run, list_runs
 from stepvec.client.scope import Scope
 from stepvec.client.thumbnails import Thumbnails
 from stepvec.client.vectors import Vectors
 from stepvec.errors import InvalidInputError
 from stepvec.export.selection import Selection
+from stepvec.neighbours.index import Index
+from stepvec.neighbours.segment import batch_of
 from stepvec.page.album import Album
 from stepvec.page.content import Content, Failures, picture_keys, shown_failures
 from stepvec.page.rendering import Frame, render
@@ -46,11 +51,7 @@ def read_rows(
         batches.append(batch)
         rows += len(batch)
         report(f"Read {rows:,} rows")
-        if rows > MOST_PHOTOS:
-            raise InvalidInputError(
-                f"There are more than {MOST_PHOTOS:,} photos, which is what a page shows.",
-                remedy="Name a prefix with fewer, such as: stepvec view images/2026",
-            )
+        _check_count(rows)
     left_out.update(vectors.left_out)
     if not rows:
         raise InvalidInputError(
@@ -58,6 +59,39 @@ def read_rows(
             remedy="Embed images first, such as: stepvec run images --wait",
         )
     return batches
+
+
+def read_indexed(folder: Path, deployment: Deployment, scope: Scope) -> list[pa.RecordBatch]:
+    """As read_rows, from the index of an export in `folder` and without reading the table.
+
+    Raises InvalidInputError also where its vectors are of another model than the deployment's.
+    """
+    index = Index.open(folder)
+    if index.model != deployment.model:
+        raise InvalidInputError(
+            f"The vectors in {folder} are of {index.model}, and the deployment embeds with {deployment.model}.",
+            remedy="Export again and bring the index up to date: stepvec export, stepvec index.",
+        )
+    batches: list[pa.RecordBatch] = []
+    for numbers, vectors in index.vector_batches():
+        rows = [(index.row(number), vector) for number, vector in zip(numbers.tolist(), vectors, strict=True)]
+        held = [(row, vector) for row, vector in rows if scope.holds(row.key)]
+        if held:
+            batches.append(batch_of([row for row, _ in held], np.stack([vector for _, vector in held])))
+        _check_count(sum(map(len, batches)))
+    if not batches:
+        raise InvalidInputError(
+            f"The index of {folder} has no images there.", remedy="Give other paths, or none for all of them."
+        )
+    return batches
+
+
+def _check_count(rows: int) -> None:
+    if rows > MOST_PHOTOS:
+        raise InvalidInputError(
+            f"There are more than {MOST_PHOTOS:,} photos, which is what a page shows.",
+            remedy="Name a prefix with fewer, such as: stepvec view images/2026",
+        )
 
 
 def read_failures(deployment: Deployment, scope: Scope, name: str | None) -> Failures:

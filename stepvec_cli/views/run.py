@@ -14,7 +14,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from stepvec.client.runs import SUCCEEDED, RunEnd, RunProgress
+from stepvec.adapters.executions import SUCCEEDED
+from stepvec.client.runs import RunEnd, RunProgress
 from stepvec.client.session import translate_aws_errors
 from stepvec.errors import OutputError
 from stepvec.runs.reports import RunReport
