@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import json
 import os
@@ -282,8 +283,7 @@ def test_no_weights_are_made_a_list_of_numbers(
     calibrated: Path, precision: Precision, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """OpenVINO does so with an array: half a second of every start, and 32 bytes for each number."""
-    from openvino.utils import types
-
+    types = importlib.import_module("openvino.utils.types")
     largest: list[int] = []
     original = types.make_constant_node
 
