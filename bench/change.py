@@ -24,7 +24,15 @@ from typing import Final
 from bench.checks import check_rows
 from bench.figures import BenchOutcome, Contender, Figures, figures
 from bench.worker import COPIES, FOLDER, PHOTOS, images_for
-from bench.worker_run import INPUT, WorkerSetup, listed_images, run_worker, variants, worker_process
+from bench.worker_run import (
+    INPUT,
+    WorkerSetup,
+    listed_images,
+    memory_settings,
+    run_worker,
+    variants,
+    worker_process,
+)
 from local_pipeline.installation import ROOT, WORKER_PYTHON
 from stepvec.runs.layout import parse_shard_uri
 from testkit.photos import make_photos
@@ -56,7 +64,9 @@ def run_base(storage: Storage, setup: WorkerSetup, images: int, tree: Path) -> B
     known = {name: value for name, value in INPUT.to_document().items() if name in _fields(tree)}
     storage.put(layout.bucket, layout.input.key, json.dumps(known).encode())
     storage.reset()
-    usage = run_measured([command], environment | {"PYTHONPATH": f"{tree}:{tree / 'worker_image'}"}, tree)
+    theirs = {name: value for name, value in environment.items() if name not in memory_settings()}
+    theirs |= memory_settings(tree) | {"PYTHONPATH": f"{tree}:{tree / 'worker_image'}"}
+    usage = run_measured([command], theirs, tree)
     counts, rows = storage.counts(), storage.rows()
     check_rows(rows, listed, setup.model)
     return BenchOutcome(images, counts.stored, usage, counts.cpu_seconds)

@@ -16,6 +16,7 @@ import boto3
 from bench.checks import check_rows
 from bench.figures import BenchOutcome
 from local_pipeline.installation import ROOT, WORKER_PYTHON
+from localaws.batch.dockerfile import read_image
 from stepvec.adapters.object_store import ObjectStore
 from stepvec.rows.model import Engine, ModelCard, Precision
 from stepvec.runs.layout import RunLayout
@@ -85,6 +86,12 @@ def worker_environment(storage: Storage) -> dict[str, str]:
     return environment | storage.environment | {"PYTHONPATH": f"{ROOT}:{ROOT / 'worker_image'}"}
 
 
+def memory_settings(tree: Path = ROOT) -> dict[str, str]:
+    """What the worker's image in `tree` sets for the C library's allocator: it decides on memory, and on CPU."""
+    image = read_image("worker", tree / "worker_image", "Dockerfile")
+    return {name: value for name, value in image.environment if name.startswith("MALLOC_")}
+
+
 def listed_images(storage: Storage, count: int) -> list[ShardImage]:
     """The first `count` images of the bucket. Raises ValueError where it has fewer."""
     pages = _store(storage).list_pages(IMAGE_BUCKET, "photos/")
@@ -105,6 +112,7 @@ def worker_process(
     store.write(layout.shard(0), dump_shard(images))
     command = [str(WORKER_PYTHON), "-m", "stepvec_worker", "--shard", str(layout.shard(0))]
     environment = worker_environment(storage) | {
+        **memory_settings(),
         "STEPVEC_IMAGE_BUCKET": IMAGE_BUCKET,
         "STEPVEC_TABLE": TABLE,
         "STEPVEC_MODEL": setup.model,

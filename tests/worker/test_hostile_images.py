@@ -201,10 +201,12 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
 def test_threads_that_decoded_large_images_keep_no_memory() -> None:
     """One image of 16 megapixels takes 200 MB; eight threads take it in turns."""
     dockerfile = (REPOSITORY / "worker_image" / "Dockerfile").read_text()
-    (threshold,) = re.findall(r"^ENV .*MALLOC_MMAP_THRESHOLD_=(\d+)", dockerfile, re.MULTILINE)
+    (variables,) = re.findall(r"^ENV .*MALLOC_.*", dockerfile, re.MULTILINE)
+    malloc = dict(re.findall(r"(MALLOC_\w+)=(\d+)", variables))
+    assert set(malloc) == {"MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"}
     result = subprocess.run(
         [sys.executable, "-c", DECODE_IN_THREADS],
-        env={"MALLOC_MMAP_THRESHOLD_": threshold, "PYTHONPATH": f"{REPOSITORY}{os.pathsep}{REPOSITORY}/worker_image"},
+        env=malloc | {"PYTHONPATH": f"{REPOSITORY}{os.pathsep}{REPOSITORY}/worker_image"},
         capture_output=True,
         text=True,
         check=True,
