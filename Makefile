@@ -38,6 +38,14 @@ export UV_PYTHON_INSTALL_DIR ?= $(CURDIR)/build/cache/python
 export JSII_RUNTIME_PACKAGE_CACHE_ROOT ?= $(CURDIR)/build/cache/jsii
 endif
 
+# The worker's lock and engine: MXNet, the reference, is for x86-64 alone (docs/arm.md).
+WORKER_LOCK := worker
+WORKER_ENGINE := mxnet
+ifneq ($(filter aarch64 arm64,$(shell uname -m)),)
+WORKER_LOCK := worker-arm64
+WORKER_ENGINE := onnxruntime
+endif
+
 say = @printf '\033[1m==> %s\033[0m\n' "$(1)"
 
 .PHONY: help
@@ -124,7 +132,7 @@ lint: $(STAMPS)/project ## ruff (lint and format), mypy strict, import-linter, t
 	PYTHONPATH=.:worker_image .venv/bin/lint-imports --no-cache | grep -A 100 "^Contracts$$"
 	.venv/bin/typos
 	.venv/bin/hadolint worker_image/Dockerfile .devcontainer/Dockerfile
-	.venv/bin/shellcheck .ci/run tools/*.sh tools/image/*.sh
+	.venv/bin/shellcheck .ci/run tools/*.sh tools/image/*.sh tools/arm/*.sh
 	! git rev-parse --git-dir > /dev/null 2>&1 || git ls-files -z | xargs -0 tools/large_files.sh
 
 .PHONY: format
@@ -221,6 +229,13 @@ proof-on-aws: setup ## Ask an AWS account what only it can answer, in a throw-aw
 bare: ## As root: `make demo` on a bare Debian by mmdebstrap, at worst (some minutes; SUITE=trixie, TARGET=, BARE_PYTHON=)
 	PYTHON="$(BARE_PYTHON)" tools/bare.sh $(or $(SUITE),bookworm) $(or $(TARGET),demo)
 
+.PHONY: arm
+arm: setup build/photos ## As root: the worker on ARM, emulated: its tests, and ten photos whose vectors are x86-64's (TEST=name, RECORD=1)
+	$(call say,Making an ARM machine to try the worker on)
+	tools/arm/root.sh build/arm
+	$(call say,Running the worker there)
+	$(PYTHON) -m bench.arm build/arm $(foreach name,$(TEST),--test $(name)) $(if $(RECORD),--record)
+
 .PHONY: policies
 policies: setup ## Take each permission statement away and see that some run misses it
 	$(PYTHON) -m resilience.policies
@@ -248,18 +263,27 @@ page-pictures: demo ## Draw docs/images/view*.webp from the demo's results, in C
 bench-page: setup ## Measure how smoothly the page of 2,000 photos scrolls, in Chromium (a minute)
 	$(PYTHON) -m bench.page
 
+WITHOUT_TOOLS := --no-emit-package flatbuffers --no-emit-package packaging --no-emit-package protobuf
+RESOLVE = $(UV) pip compile --quiet --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links
+
 .PHONY: lock
 lock: | tools ## Resolve pyproject's dependency groups into requirements/*.txt again
 	@# OpenVINO does without openvino-telemetry, which would tell its maker of each import. ONNX Runtime's own tools alone
 	@# import flatbuffers, packaging and protobuf.
-	for name in tools project lambda-runtime lambda worker worker-gpu worker-test bench corpus-tools photos recordings second-opinion readers; do \
-	  $(UV) pip compile --quiet --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
-	    --no-emit-find-links --no-emit-package openvino-telemetry $$(test $$name != photos || echo --no-deps) \
-	    $$(test $$name != worker || echo --no-emit-package flatbuffers --no-emit-package packaging --no-emit-package protobuf) \
+	for name in tools project lambda-runtime lambda worker worker-arm64 worker-gpu worker-test bench corpus-tools photos recordings second-opinion readers; do \
+	  $(RESOLVE) --no-emit-package openvino-telemetry $$(test $$name != photos || echo --no-deps) \
+	    $$(test $$name != project || echo --no-strip-markers) \
+	    $$(case $$name in worker | worker-arm64) echo $(WITHOUT_TOOLS) ;; esac) \
+	    $$(test $$name != worker-arm64 || echo --only-binary :all: --python-platform aarch64-manylinux_2_28) \
 	    $$(test $$name != worker-test || echo --constraints requirements/worker.txt --no-emit-package numpy --no-emit-package typing-extensions) \
 	    $$(test $$name != readers || echo --constraints requirements/project.txt --no-emit-package numpy --no-emit-package pyarrow) \
 	    --group pyproject.toml:$$name --output-file requirements/$$name.txt; \
 	done
+	@# Macs with Apple's processors, from macOS 14 on, get the worker's packages for ARM by the same lock; no wheel may be missing.
+	cp requirements/worker-arm64.txt build/worker-macos.txt
+	MACOSX_DEPLOYMENT_TARGET=14.0 $(RESOLVE) $(WITHOUT_TOOLS) --only-binary :all: --python-platform aarch64-apple-darwin \
+	  --group pyproject.toml:worker-arm64 --output-file build/worker-macos.txt
+	cmp requirements/worker-arm64.txt build/worker-macos.txt
 
 .PHONY: clean
 clean: ## Remove everything that make has made
@@ -291,11 +315,11 @@ $(STAMPS)/lambda-runtime: requirements/lambda-runtime.txt | tools
 	$(call environment,.venv-lambda,lambda-runtime,--compile-bytecode)
 	@touch $@
 
-$(STAMPS)/worker: requirements/worker.txt | tools
-	$(call say,Installing the worker's environment (MXNet) into .venv-worker)
-	$(call environment,.venv-worker,worker,--compile-bytecode)
-	@.venv-worker/bin/python -c 'import mxnet' || { echo "error: MXNet cannot be loaded on this machine. \
-	It needs libgomp and libquadmath; on Debian or Ubuntu: apt-get install libgomp1 libquadmath0"; exit 1; }
+$(STAMPS)/worker: requirements/$(WORKER_LOCK).txt | tools
+	$(call say,Installing the worker's environment ($(WORKER_ENGINE)) into .venv-worker)
+	$(call environment,.venv-worker,$(WORKER_LOCK),--compile-bytecode)
+	@.venv-worker/bin/python -c 'import $(WORKER_ENGINE)' || { echo "error: $(WORKER_ENGINE) cannot be loaded on this machine. \
+	MXNet needs libgomp and libquadmath; on Debian or Ubuntu: apt-get install libgomp1 libquadmath0"; exit 1; }
 	@touch $@
 
 # pytest is laid over the worker's own environment, so that its tests run with what is deployed.

@@ -34,6 +34,7 @@ SOURCES: Final = (
     "worker_image",
     "statemachine",
     "requirements/worker.txt",
+    "requirements/worker-arm64.txt",
     "requirements/worker-gpu.txt",
     "build/lambda-packages",
     "build/model",

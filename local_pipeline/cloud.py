@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from local_pipeline.assembly_cache import assembly_key, cache_folders, provide_assembly
-from local_pipeline.installation import LAMBDA_PYTHON, WORKER_PYTHON, check_installation, synthesize
+from local_pipeline.installation import LAMBDA_PYTHON, WORKER_PYTHON, check_installation, local_settings, synthesize
 from stepvec.client.deployment import Deployment, suffixes_of
 from stepvec.client.local_aws import LocalAws
 from stepvec.runs.http_start import HTTP_OUTPUT
@@ -34,10 +34,11 @@ def embedded_cloud(
 
     Raises ConfigurationError, and LocalCloudError where it cannot start.
 
-    `settings` replace those of cdk.json. `on_step` is told, in words, what is about to be done. `port` is the one that
-    it listens on; any free one if 0.
+    `settings` replace those of cdk.json; where nobody names an engine, it is this machine's. `on_step` is told, in
+    words, what is about to be done. `port` is the one that it listens on; any free one if 0.
     """
     check_installation()
+    chosen = local_settings(settings)
     # moto takes a second to import, and only a local run needs it.
     from localaws import EmbeddedCloud, Workspace, check_port
 
@@ -47,10 +48,10 @@ def embedded_cloud(
 
         def make(outdir: Path) -> None:
             on_step("Synthesizing the CDK app")
-            synthesize(outdir, settings, temporary=workspace.folder("synthesis"))
+            synthesize(outdir, chosen, temporary=workspace.folder("synthesis"))
 
         assembly = workspace.folder("assembly")
-        provide_assembly(assembly, assembly_key(settings), make, cache_folders(os.environ))
+        provide_assembly(assembly, assembly_key(chosen), make, cache_folders(os.environ))
         on_step("Deploying its template on the embedded AWS")
         cloud = EmbeddedCloud.start(
             assembly,

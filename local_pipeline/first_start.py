@@ -11,12 +11,13 @@ import os
 import sys
 import tempfile
 from contextlib import suppress
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Final
 
 from local_pipeline.assembly_cache import assembly_key, cache_folders, provide_assembly
-from local_pipeline.installation import ROOT, synthesize
+from local_pipeline.installation import ROOT, local_settings, synthesize
 from stepvec.errors import ConfigurationError
 
 OURS: Final = ("stepvec", "stepvec_cli", "local_pipeline", "localaws", "stacks", "lambdas", "worker_image")
@@ -38,7 +39,10 @@ def prepare() -> None:
     for module in OF_A_LOCAL_RUN:
         import_module(module)
     with tempfile.TemporaryDirectory(prefix="stepvec-assembly-") as folder, suppress(ConfigurationError):
-        provide_assembly(Path(folder), assembly_key(), synthesize, cache_folders(os.environ))
+        chosen = local_settings()
+        provide_assembly(
+            Path(folder), assembly_key(chosen), partial(synthesize, settings=chosen), cache_folders(os.environ)
+        )
 
 
 if __name__ == "__main__":

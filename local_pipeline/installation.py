@@ -6,6 +6,7 @@ import dataclasses
 import difflib
 import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from typing import Any, Final
 
 from stacks.config import CONTEXT_KEY, SETTINGS_VARIABLE, PipelineConfig, read_config, settings_of
 from stepvec.errors import ConfigurationError
+from stepvec.rows.processors import DEFAULT_ENGINES, Processor, check_processor, processor_of
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 MODEL_DIRECTORY: Final = ROOT / "build" / "model"
@@ -116,13 +118,7 @@ def _can_write(folder: Path) -> bool:
 
 def project_config(environ: Mapping[str, str] = os.environ) -> PipelineConfig:
     """The settings that would be deployed: cdk.json's, and STEPVEC_SETTINGS of `environ`. Raises ConfigurationError."""
-    try:
-        context = json.loads((ROOT / "cdk.json").read_text())["context"].get(CONTEXT_KEY, {})
-    except (OSError, ValueError, KeyError, AttributeError) as error:
-        raise ConfigurationError(
-            f"{ROOT / 'cdk.json'} cannot be read: {error}.", remedy="Correct it, or take it from git again."
-        ) from error
-    settings = {**context, **settings_of(environ)}
+    settings = {**_context(), **settings_of(environ)}
     names = [field.name for field in dataclasses.fields(PipelineConfig)]
     for name in settings:
         if name not in names:
@@ -132,6 +128,38 @@ def project_config(environ: Mapping[str, str] = os.environ) -> PipelineConfig:
                 f"There is no setting {name!r}.", remedy=f"{hint}docs/configuration.md has all of them."
             )
     return read_config(settings)
+
+
+def _context() -> dict[str, Any]:
+    """The settings in cdk.json. Raises ConfigurationError."""
+    try:
+        context: dict[str, Any] = json.loads((ROOT / "cdk.json").read_text())["context"].get(CONTEXT_KEY, {})
+    except (OSError, ValueError, KeyError, AttributeError) as error:
+        raise ConfigurationError(
+            f"{ROOT / 'cdk.json'} cannot be read: {error}.", remedy="Correct it, or take it from git again."
+        ) from error
+    return context
+
+
+def local_settings(settings: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """`settings` for a run on this machine: with an engine that its processor has, where nobody names one.
+
+    One may be named in `settings`, in STEPVEC_SETTINGS or in cdk.json. Raises ConfigurationError if it does not run
+    here.
+    """
+    given = dict(settings or {})
+    processor = processor_of(platform.machine())
+    if not any("engine" in named for named in (given, settings_of(os.environ), _context())):
+        given |= _engine_of(processor)
+    environment = {**os.environ, SETTINGS_VARIABLE: json.dumps({**settings_of(os.environ), **given})}
+    check_processor(project_config(environment).engine, processor, "This machine")
+    return given
+
+
+def _engine_of(processor: Processor) -> dict[str, Any]:
+    """The setting that gives `processor` its default engine; none where that is the default anyway."""
+    engine = DEFAULT_ENGINES[processor]
+    return {} if engine == PipelineConfig().engine else {"engine": engine}
 
 
 def run_cdk(*arguments: str, region: str) -> None:

@@ -17,7 +17,7 @@ from constructs import Construct
 from stacks.config import PipelineConfig
 from stacks.data_stack import DataStack
 from stacks.encryption import allow_use
-from stacks.instances import compute_environments
+from stacks.instances import compute_environments, named_by_processor
 from stacks.network import Network
 from stacks.telemetry import log_group
 from stepvec.exit_codes import DO_NOT_RETRY, UNHANDLED_ERROR, WRONG_ARGUMENTS
@@ -35,6 +35,10 @@ NO_CAPACITY_HOURS: Final = 4
 """Batch cancels a job that waits longer than this for any instance; its run reports its images as missing."""
 MISCONFIGURED_MINUTES: Final = 10
 """The minimum that Batch accepts: waiting does not help a job that fits no instance."""
+_PLATFORMS: Final = {"x86_64": ecr_assets.Platform.LINUX_AMD64, "arm64": ecr_assets.Platform.LINUX_ARM64}
+"""Of the image. The job definition names none: runtimePlatform is for Fargate and ECS Managed Instances, and on EC2 the
+compute environment's instance types decide, which are of one processor, and for which Batch takes the AMI.
+https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-properties-batch-jobdefinition-runtimeplatform.html"""
 
 
 class Compute(Construct):
@@ -54,7 +58,7 @@ class Compute(Construct):
         super().__init__(scope, construct_id)
         self.queue = batch.JobQueue(
             self,
-            "Queue",
+            named_by_processor("Queue", config),
             priority=1,
             compute_environments=[
                 batch.OrderedComputeEnvironment(compute_environment=environment, order=order)
@@ -69,7 +73,7 @@ class Compute(Construct):
             "Image",
             directory=str(worker_context),
             target=config.hardware.image_target,
-            platform=ecr_assets.Platform.LINUX_AMD64,
+            platform=_PLATFORMS[config.architecture],
         )
         self._environment = {
             # ECS agents before 1.104.0 set no region, newer ones only if neither is set; botocore reads the first.

@@ -9,7 +9,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeVar
 
-from stacks.devices import DEVICE_NAMES, DEVICES, MEMORY_OF_BYTE, MEMORY_OF_PIXEL, ROOMY, Device, DeviceName
+from stacks.devices import (
+    ARM,
+    CPU,
+    DEVICE_NAMES,
+    DEVICES,
+    GPU,
+    MEMORY_OF_BYTE,
+    MEMORY_OF_PIXEL,
+    ROOMY,
+    Device,
+    DeviceName,
+)
 from stepvec import codec
 from stepvec.errors import ConfigurationError, InvalidInputError, RecordError
 from stepvec.estimate.capacity import Capacity
@@ -26,6 +37,7 @@ from stepvec.limits import (
 )
 from stepvec.rows.item import VECTOR_TYPES, VectorType
 from stepvec.rows.model import ENGINES, PRECISIONS, PREPROCESSINGS, Engine, Precision, Preprocessing, check_engine
+from stepvec.rows.processors import DEFAULT_ENGINES, PROCESSORS, Processor, check_processor
 from stepvec.runs.images import MAX_IMAGE_BYTES, MAX_IMAGE_PIXELS, SuffixRule
 from stepvec.runs.run_input import MAX_SHARD_SIZE, parse_run_input, parse_suffixes
 from stepvec.schedules import parse_schedule
@@ -69,15 +81,21 @@ class PipelineConfig:
         "**The GPU variant has never been run.**",
         choices=DEVICE_NAMES,
     )
+    architecture: Processor = setting(
+        "x86_64",
+        "Processor of the instances: `x86_64`, or `arm64` (Graviton; `engine` is then `onnxruntime`, and there is no "
+        "GPU). **On Graviton itself it has never been run**: [arm.md](arm.md).",
+        choices=PROCESSORS,
+    )
     spot: bool = setting(
         True, "`true`: Spot instances first, on-demand ones when there is no Spot capacity. `false`: on-demand only."
     )
     instance_families: tuple[str, ...] = setting(
         (),
         f"Instance families, all of which the region must have: `stepvec doctor` says which it has. Empty: "
-        f"{_listed(DEVICES['cpu'].families)}; with `gpu` {_listed(DEVICES['gpu'].families)}. Also allowed: "
-        f"{_listed(DEVICES['cpu'].other_families)}; with `gpu` {_listed(DEVICES['gpu'].other_families)}; their prices "
-        "are not known here, so that plans and reports say `unknown`.",
+        f"{_listed(CPU.families)}; with `arm64` {_listed(ARM.families)}; with `gpu` {_listed(GPU.families)}. "
+        f"Also allowed: {_listed(CPU.other_families)}; with `arm64` {_listed(ARM.other_families)}; with `gpu` "
+        f"{_listed(GPU.other_families)}; their prices are not known here, so that plans and reports say `unknown`.",
     )
     availability_zones: int = setting(
         2, "Availability zones of the instances: 3, where the region has three, give Spot more choice.", choices=(2, 3)
@@ -232,9 +250,14 @@ class PipelineConfig:
         return f"{self.name}Pipeline"
 
     @property
+    def base_hardware(self) -> Device:
+        """What one job gets and where it runs, whatever limits and families are set."""
+        return DEVICES[self.device, self.architecture]
+
+    @property
     def hardware(self) -> Device:
         """What one job gets and where it runs."""
-        device = DEVICES[self.device]
+        device = self.base_hardware
         memory_mib = device.memory_mib + self._memory_for_large_images_mib(device)
         families = self.instance_families or device.families
         if self.device == "cpu" and memory_mib > device.memory_mib and not self.instance_families:
@@ -262,6 +285,7 @@ class PipelineConfig:
         hardware = self.hardware
         return Capacity(
             device=self.device,
+            processor=self.architecture,
             jobs=max(1, min(self.map_concurrency, self.max_vcpus // hardware.vcpus)),
             vcpus_per_job=hardware.vcpus,
             families=hardware.families,
@@ -288,11 +312,16 @@ def read_config(settings: Mapping[str, Any]) -> PipelineConfig:
         if field.name in settings:
             _check_choice(field.name, settings[field.name], field.metadata["choices"])
     try:
-        config = codec.from_document(PipelineConfig, dict(settings), where=WHERE)
+        config = codec.from_document(PipelineConfig, _with_engine(settings), where=WHERE)
     except RecordError as error:
         raise ConfigurationError(error.message, remedy="See docs/configuration.md for what may be set.") from error
     for field in fields:
         _check_bounds(field.name, getattr(config, field.name), field.metadata["bounds"])
+    if (config.device, config.architecture) not in DEVICES:
+        raise ConfigurationError(
+            f"{WHERE}: device {config.device} with architecture {config.architecture} there is not.",
+            remedy="Leave architecture out for a GPU, or use device cpu.",
+        )
     if config.max_vcpus < config.hardware.vcpus:
         raise ConfigurationError(
             f"{WHERE}: max_vcpus is {config.max_vcpus}, and one {config.device} job takes {config.hardware.vcpus}.",
@@ -309,6 +338,7 @@ def read_config(settings: Mapping[str, Any]) -> PipelineConfig:
     _check_warm_throughput(config)
     _check_families(config)
     _check_memory(config)
+    check_processor(config.engine, config.architecture, WHERE)
     check_engine(config.engine, config.precision)
     if config.device == "gpu" and config.engine != "mxnet":
         raise ConfigurationError(
@@ -317,6 +347,12 @@ def read_config(settings: Mapping[str, Any]) -> PipelineConfig:
         )
     check_triggers(config)
     return config
+
+
+def _with_engine(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """`settings`, and the processor's own engine where they name none."""
+    processor: Processor = settings.get("architecture", PipelineConfig().architecture)
+    return {"engine": DEFAULT_ENGINES[processor], **settings}
 
 
 def settings_of(environ: Mapping[str, str]) -> dict[str, Any]:
@@ -372,12 +408,13 @@ def _check_warm_throughput(config: PipelineConfig) -> None:
 
 
 def _check_families(config: PipelineConfig) -> None:
-    device = DEVICES[config.device]
+    device = config.base_hardware
     usable = device.families + device.other_families
     wrong = [family for family in config.instance_families if family not in usable]
     if wrong:
         raise ConfigurationError(
-            f"{WHERE}: instance_families has {', '.join(wrong)}, not for device {config.device}.",
+            f"{WHERE}: instance_families has {', '.join(wrong)}, not for device {config.device} "
+            f"with architecture {config.architecture}.",
             remedy=f"Use some of {_listed(usable)}.",
         )
     if len(set(config.instance_families)) < len(config.instance_families):
@@ -386,7 +423,7 @@ def _check_families(config: PipelineConfig) -> None:
 
 def _check_memory(config: PipelineConfig) -> None:
     """Raises ConfigurationError where images of the size that the limits allow would not fit into a job's memory."""
-    device, needed = DEVICES[config.device], config.hardware.memory_mib
+    device, needed = config.base_hardware, config.hardware.memory_mib
     limits = f"max_image_pixels is {config.max_image_pixels:,} and max_image_bytes {config.max_image_bytes:,}"
     if needed > device.largest_memory_mib:
         spare = (device.largest_memory_mib - device.memory_mib + device.spare_mib) * 2**20 // device.decoders

@@ -1,9 +1,12 @@
-"""What a worker job gets and which instances it runs on, with and without a GPU. Does not import CDK."""
+"""What a worker job gets and which instances it runs on: x86-64, ARM, GPU. Does not import CDK."""
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Final, Literal
+
+from stepvec.rows.processors import Processor
 
 MEMORY_OF_PIXEL: Final = 16
 """Bytes of memory that a pixel takes at the most while its image is decoded, one at a time: 15 were measured
@@ -20,7 +23,8 @@ DeviceName = Literal["cpu", "gpu"]
 class Device:
     """The resources of a job, and its instances: any size of `families` that fits a job.
 
-    other_families: what `instance_families` may name besides, for regions without those: x86-64, room for a job.
+    other_families: what `instance_families` may name besides, for regions without those: of the same processor, room
+    for a job.
     root_volume_gib: for the container image; job data never touches the disk.
     image_target: stage of worker_image/Dockerfile that is built.
     arguments: of the worker's command line, besides the shard.
@@ -78,5 +82,18 @@ GPU: Final = Device(
     largest_memory_mib=14_000,
     decoders=4,
 )
-DEVICES: Final[dict[DeviceName, Device]] = {"cpu": CPU, "gpu": GPU}
-DEVICE_NAMES: Final = tuple(DEVICES)
+ARM: Final = dataclasses.replace(
+    CPU,
+    # Graviton4 and Graviton3. Their vCPUs are whole cores, not halves.
+    families=("c8g", "m8g", "c7g", "m7g"),
+    # Those with disks of their own, which nothing here uses, and Graviton2, the only one that some regions have.
+    other_families=("c8gd", "m8gd", "c7gd", "m7gd", "c6g", "m6g"),
+    image_target="arm64",
+)
+DEVICES: Final[dict[tuple[DeviceName, Processor], Device]] = {
+    ("cpu", "x86_64"): CPU,
+    ("gpu", "x86_64"): GPU,
+    ("cpu", "arm64"): ARM,
+}
+"""By what computes, and by the host's processor. Not g5g, ARM hosts of a T4G: no engine's CUDA wheels are for them."""
+DEVICE_NAMES: Final = tuple(dict.fromkeys(name for name, _ in DEVICES))

@@ -16,19 +16,33 @@ ROOT_DEVICE: Final = "/dev/xvda"
 """Of Amazon Linux 2023."""
 
 
+def named_by_processor(construct_id: str, config: PipelineConfig) -> str:
+    """`construct_id` for what must not become another processor's in place: queue and compute environments.
+
+    A queue's environments must all be of one processor, and CloudFormation would change one after the other.
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-properties-batch-jobqueue-computeenvironmentorder.html
+    """
+    return construct_id if config.architecture == "x86_64" else f"{construct_id}{config.architecture.capitalize()}"
+
+
 def compute_environments(
     scope: Construct, network: Network, config: PipelineConfig
 ) -> list[batch.ManagedEc2EcsComputeEnvironment]:
     """The queue's compute environments, in order."""
     template = _launch_template(scope, config)
     on_demand = _environment(
-        scope, "OnDemand", network, config, template, strategy=batch.AllocationStrategy.BEST_FIT_PROGRESSIVE
+        scope,
+        named_by_processor("OnDemand", config),
+        network,
+        config,
+        template,
+        strategy=batch.AllocationStrategy.BEST_FIT_PROGRESSIVE,
     )
     if not config.spot:
         return [on_demand]
     spot = _environment(
         scope,
-        "Spot",
+        named_by_processor("Spot", config),
         network,
         config,
         template,

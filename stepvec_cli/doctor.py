@@ -12,7 +12,6 @@ from rich.markup import escape
 
 from local_pipeline.installation import CDK, project_config
 from local_pipeline.prerequisites import examine_machine
-from stacks.devices import DEVICES
 from stepvec.client.doctor import Finding, Verdict, Wanted, examine_account
 from stepvec_cli.answers import DoctorAnswer, print_json
 from stepvec_cli.console import errors
@@ -47,7 +46,7 @@ def findings() -> Iterator[Finding]:
     config = project_config()
     wanted = Wanted(
         families=config.hardware.families,
-        other_families=DEVICES[config.device].families + config.hardware.other_families,
+        other_families=config.base_hardware.families + config.hardware.other_families,
         availability_zones=config.availability_zones,
         vcpus=config.max_vcpus,
         vcpus_per_job=config.hardware.vcpus,

@@ -8,18 +8,18 @@ set -eu
 system=$(uname -s)
 processor=$(uname -m)
 case "$system/$processor" in
-  Linux/x86_64 | Linux/amd64) ;;
+  Linux/x86_64 | Linux/amd64) has_mxnet=yes ;;
+  Linux/aarch64 | Linux/arm64 | Darwin/arm64) has_mxnet= ;;
   *)
-    echo "The worker computes with Apache MXNet, which exists for Linux on x86-64 only, and this is $system on $processor." >&2
+    echo "There is no worker for $system on $processor: it runs on Linux, on x86-64 or ARM." >&2
     echo "Open the repository in its dev container (.devcontainer/: one click in an editor that knows them, or" >&2
-    echo "\`devcontainer up\`; on ARM it is emulated, and slow), or use a Linux machine on x86-64." >&2
-    echo "A worker without MXNet, which would run here, does not exist yet." >&2
+    echo "\`devcontainer up\`), or use a Linux machine." >&2
     exit 1
     ;;
 esac
-# MXNet's package is made for glibc. Where getconf does not know it, musl's loader gives Alpine away.
+# The worker's packages are made for glibc. Where getconf does not know it, musl's loader gives Alpine away.
 if ls /lib/ld-musl-* > /dev/null 2>&1 && ! getconf GNU_LIBC_VERSION > /dev/null 2>&1; then
-  echo "The worker computes with Apache MXNet, which needs glibc, and this Linux has musl." >&2
+  echo "The worker's packages need glibc, and this Linux has musl." >&2
   echo "Open the repository in its dev container (.devcontainer/), or use Debian, Ubuntu or Fedora." >&2
   exit 1
 fi
@@ -34,6 +34,7 @@ if [ -n "$minor" ] && [ "$minor" -lt 28 ]; then
   exit 1
 fi
 [ "${1:-}" = setup ] || exit 0
+[ "$system" != Darwin ] || echo "On macOS this was never tried. If something does not work, there is the dev container (.devcontainer/)." >&2
 
 wrong=
 debian=
@@ -65,7 +66,8 @@ fi
 libraries=$(PATH="$PATH:/sbin:/usr/sbin" ldconfig -p 2> /dev/null || true)
 case "$libraries" in
   *libc.so.6*)
-    if [ -z "${LD_LIBRARY_PATH:-}" ]; then
+    # MXNet links them, and nothing else does.
+    if [ -n "$has_mxnet" ] && [ -z "${LD_LIBRARY_PATH:-}" ]; then
       case "$libraries" in *libgomp.so.1*) ;; *) lacks libgomp libgomp1 libgomp ;; esac
       case "$libraries" in *libquadmath.so.0*) ;; *) lacks libquadmath libquadmath0 libquadmath ;; esac
     fi

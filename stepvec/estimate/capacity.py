@@ -5,17 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from stepvec.limits import NEW_TABLE_READ_UNITS_PER_SECOND, NEW_TABLE_WRITE_UNITS_PER_SECOND
+from stepvec.rows.processors import Processor
 
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
     """How many jobs run at a time, and on what.
 
-    device: "cpu" or "gpu". jobs: concurrent jobs of `vcpus_per_job` each, on Spot or on-demand instances of
-    `families` with a root volume of `root_volume_gib`. shard_size: images per job unless an input says otherwise.
-    vcpu_hour_usd: the deployment's own price of a vCPU-hour; 0 if it has none. table_write_units, table_read_units:
-    what the table takes a second when it is new; stored only where it was warmed. vector_index: whether vectors are put
-    into an index of S3 Vectors, too.
+    device: "cpu" or "gpu". processor: "x86_64" or "arm64". jobs: concurrent jobs of `vcpus_per_job` each, on Spot or
+    on-demand instances of `families` with a root volume of `root_volume_gib`. shard_size: images per job unless an
+    input says otherwise. vcpu_hour_usd: the deployment's own price of a vCPU-hour; 0 if it has none.
+    table_write_units, table_read_units: what the table takes a second when it is new; stored only where it was warmed.
+    vector_index: whether vectors are put into an index of S3 Vectors, too.
     """
 
     device: str
@@ -29,6 +30,7 @@ class Capacity:
     table_write_units: int = field(default=NEW_TABLE_WRITE_UNITS_PER_SECOND, metadata={"omit_default": True})
     table_read_units: int = field(default=NEW_TABLE_READ_UNITS_PER_SECOND, metadata={"omit_default": True})
     vector_index: bool = field(default=False, metadata={"omit_default": True})
+    processor: Processor = field(default="x86_64", metadata={"omit_default": True})
 
     @property
     def vcpus(self) -> int:
@@ -46,7 +48,10 @@ class Capacity:
 
 @dataclass(frozen=True, slots=True)
 class WorkerThroughput:
-    """Images per second of one vCPU, from S3 to DynamoDB. provisional: of another version, or of part of a worker."""
+    """Images per second of one vCPU, from S3 to DynamoDB. provisional: of another version, or of part of a worker.
+
+    architectures: networks that are as fast. processor: of the vCPU.
+    """
 
     device: str
     architectures: tuple[str, ...]
@@ -56,6 +61,7 @@ class WorkerThroughput:
     measured: str
     provisional: bool
     source: str
+    processor: Processor = "x86_64"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +85,13 @@ class Throughput:
     workers: tuple[WorkerThroughput, ...]
     steps: StepThroughput
 
-    def of_worker(self, *, device: str, architecture: str, engine: str, precision: str) -> WorkerThroughput | None:
-        """The figure for this worker; None if it was not measured."""
+    def of_worker(
+        self, *, device: str, architecture: str, engine: str, precision: str, processor: Processor = "x86_64"
+    ) -> WorkerThroughput | None:
+        """The figure for this worker, of the network `architecture`; None if it was not measured."""
+        wanted = (device, processor, engine, precision)
         for worker in self.workers:
-            if architecture in worker.architectures and (worker.device, worker.engine, worker.precision) == (
-                device,
-                engine,
-                precision,
-            ):
+            measured = (worker.device, worker.processor, worker.engine, worker.precision)
+            if architecture in worker.architectures and measured == wanted:
                 return worker
         return None

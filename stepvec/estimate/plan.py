@@ -112,7 +112,11 @@ def plan_run(
     reads = rows.read_units(workload.key_bytes) * request_counts.VERIFY_READ_UNITS
     shards = shard_count(workload, capacity.shard_size)
     worker = throughput.of_worker(
-        device=capacity.device, architecture=model.architecture, engine=model.engine, precision=model.precision
+        device=capacity.device,
+        architecture=model.architecture,
+        engine=model.engine,
+        precision=model.precision,
+        processor=capacity.processor,
     )
     reads += request_counts.worker_read_units(workload.images, shards)
     pace = _pace(workload.images, shards, capacity, worker, throughput.steps, writes=writes, reads=reads)
@@ -240,7 +244,10 @@ def _notes(
 ) -> tuple[str, ...]:
     notes = ["All images are assumed to be new, and the table empty: with rows in it, half a read unit more an image."]
     if worker is None:
-        notes.append("Throughput of this model and engine was not measured: time and cost of instances are unknown.")
+        on_arm = " on arm64" if capacity.processor == "arm64" else ""
+        notes.append(
+            f"Throughput of this model and engine{on_arm} was not measured: time and cost of instances are unknown."
+        )
     else:
         mark = " (provisional)" if worker.provisional else ""
         notes.append(f"{worker.images_per_vcpu_second} images/s per vCPU, {worker.measured}{mark}: {worker.source}.")

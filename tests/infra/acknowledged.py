@@ -40,7 +40,7 @@ ACKNOWLEDGED = [
     ),
     Acknowledged(
         r"AwsSolutions-IAM4\[Policy::.*/AmazonEC2ContainerServiceforEC2Role\]",
-        r"StepvecPipeline/Batch/(Spot|OnDemand)/InstanceProfileRole/Resource",
+        r"StepvecPipeline/Batch/(Spot|OnDemand)(Arm64)?/InstanceProfileRole/Resource",
         "The ECS agent's own policy, which AWS keeps up with the agent. Jobs cannot get at the instance's "
         "credentials: IMDSv2 with one hop.",
     ),

@@ -65,9 +65,16 @@ def synthesized(tmp_path_factory: pytest.TempPathFactory) -> Synthesize:
     return synthesize
 
 
+ON_ARM: tuple[dict[str, Any], ...] = (
+    {"architecture": "arm64"},
+    {"architecture": "arm64", "network": "private", "spot": False, **SECURED},
+)
+"""The processor changes what queue, environments and image are, and nothing beside them: not combined with all."""
+
+
 def combinations() -> list[dict[str, Any]]:
-    """Every combination of device, network, Spot, schedule and other starts; every second one with key and tracing."""
-    result = []
+    """Every combination of device, network, Spot and starts, every second one with key and tracing; and some on ARM."""
+    result = [*ON_ARM]
     for chosen in itertools.product(*(range(len(choice)) for choice in CHOICES)):
         settings: dict[str, Any] = {}
         for number, choice in zip(chosen, CHOICES, strict=True):

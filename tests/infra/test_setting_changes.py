@@ -24,6 +24,7 @@ HTTP: Final = {"http_start": True}
 OPENVINO: Final = {"engine": "openvino"}
 CHANGED: Final[dict[str, tuple[dict[str, Any], dict[str, Any]]]] = {
     "device": ({}, {"device": "gpu"}),
+    "architecture": ({}, {"architecture": "arm64"}),
     "spot": ({}, {"spot": False}),
     "instance_families": ({}, {"instance_families": ["c6i", "m6i"]}),
     "availability_zones": ({}, {"availability_zones": 3}),
@@ -64,6 +65,7 @@ CHANGED: Final[dict[str, tuple[dict[str, Any], dict[str, Any]]]] = {
 NEW_MODEL: Final = "Rows get another `Model`: the next run embeds every image anew"
 MEANING: Final = {
     "preprocessing": NEW_MODEL,
+    "architecture": f"Not while a run is going on: its queue is replaced. {NEW_MODEL}",
     "engine": NEW_MODEL,
     "precision": NEW_MODEL,
     "vector_type": "Only new rows are of the new type",

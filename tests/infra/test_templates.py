@@ -11,11 +11,12 @@ import pytest
 
 from localaws.batch.retry import AttemptEnd, is_retried
 from stacks.config import PipelineConfig, read_config
-from stacks.devices import DEVICE_NAMES, DEVICES, DeviceName
+from stacks.devices import DEVICES, DeviceName
 from stepvec import limits
 from stepvec.adapters.environment import PREFIX
 from stepvec.errors import ConfigurationError, WeightsError
 from stepvec.exit_codes import DO_NOT_RETRY, TERMINATED, TRY_AGAIN
+from stepvec.rows.processors import Processor
 from stepvec.stack_names import DATA_STACK, PIPELINE_STACK
 from tests.conftest import ROOT
 from tests.infra.conftest import Synthesize
@@ -240,10 +241,12 @@ def test_compute_environments_take_new_images_when_they_are_updated(templates: d
         assert environment["ReplaceComputeEnvironment"] is False
 
 
-@pytest.mark.parametrize("device", DEVICE_NAMES)
-def test_instances_are_of_the_families_of_the_setting(synthesized: Synthesize, device: DeviceName) -> None:
-    others = DEVICES[device].other_families
-    template = synthesized(device=device, instance_families=list(others)).pipeline
+@pytest.mark.parametrize(("device", "architecture"), DEVICES)
+def test_instances_are_of_the_families_of_the_setting(
+    synthesized: Synthesize, device: DeviceName, architecture: Processor
+) -> None:
+    others = DEVICES[device, architecture].other_families
+    template = synthesized(device=device, architecture=architecture, instance_families=list(others)).pipeline
     for environment in of_type(template, "AWS::Batch::ComputeEnvironment").values():
         assert environment["ComputeResources"]["InstanceTypes"] == list(others)
     functions = of_type(template, "AWS::Lambda::Function").values()
@@ -259,6 +262,8 @@ def test_instances_are_of_the_families_of_the_setting(synthesized: Synthesize, d
         ({"max_image_pixels": 100_000_000}, 1_800 + 550, {"m7i", "m6i"}),
         ({"max_image_bytes": 128 * 2**20, "instance_families": ["m5"]}, 1_800 + 256, {"m5"}),
         ({"max_image_pixels": 100_000_000, "device": "gpu"}, 14_000, {"g4dn", "g5", "g6"}),
+        ({"architecture": "arm64"}, 1_800, {"c8g", "m8g", "c7g", "m7g"}),
+        ({"max_image_pixels": 100_000_000, "architecture": "arm64"}, 1_800 + 550, {"m8g", "m7g"}),
     ],
 )
 def test_the_job_has_the_memory_that_its_limits_take(
@@ -342,6 +347,14 @@ def test_synthesis_is_repeatable(assembly: Path, tmp_path: Path) -> None:
         ({"warm_throughput": ["12000", 12_000]}, "warm_throughput"),
         ({"instance_families": ["c7g"]}, "instance_families has c7g, not for device cpu"),
         ({"instance_families": ["c6i"], "device": "gpu"}, "instance_families has c6i, not for device gpu"),
+        (
+            {"instance_families": ["c7i"], "architecture": "arm64"},
+            "has c7i, not for device cpu with architecture arm64",
+        ),
+        ({"architecture": "riscv"}, "architecture is 'riscv'"),
+        ({"architecture": "arm64", "device": "gpu"}, "device gpu with architecture arm64 there is not"),
+        ({"architecture": "arm64", "engine": "mxnet"}, "engine mxnet does not run on arm64"),
+        ({"architecture": "arm64", "engine": "openvino"}, "engine openvino does not run on arm64"),
         ({"instance_families": ["c6i", "c6i"]}, "names a family twice"),
         ({"availability_zones": 4}, "availability_zones is 4"),
         ({"max_image_pixels": 999}, "max_image_pixels is 999"),
@@ -372,15 +385,46 @@ def test_a_wrong_setting_is_named(settings: dict[str, Any], named: str) -> None:
         read_config(settings)
 
 
-@pytest.mark.parametrize("device", ["cpu", "gpu"])
-def test_each_device_gets_the_stage_of_the_image_that_is_made_for_it(tmp_path: Path, device: str) -> None:
+@pytest.mark.parametrize(
+    ("settings", "target", "platform"),
+    [
+        ({}, "cpu", "linux/amd64"),
+        ({"device": "gpu"}, "gpu", "linux/amd64"),
+        ({"architecture": "arm64"}, "arm64", "linux/arm64"),
+    ],
+)
+def test_each_device_gets_the_stage_of_the_image_that_is_made_for_it(
+    tmp_path: Path, settings: dict[str, Any], target: str, platform: str
+) -> None:
     from stacks.app import build_app
 
-    build_app(tmp_path / "staging", outdir=tmp_path / "out", overrides={"device": device}).synth()
+    build_app(tmp_path / "staging", outdir=tmp_path / "out", overrides=settings).synth()
     assets = json.loads((tmp_path / "out" / f"{PIPELINE}.assets.json").read_text())
     (image,) = assets["dockerImages"].values()
-    assert image["source"]["dockerBuildTarget"] == device
-    assert f"AS {device}\n" in (ROOT / "worker_image" / "Dockerfile").read_text()
+    assert (image["source"]["dockerBuildTarget"], image["source"]["platform"]) == (target, platform)
+    assert f"AS {target}\n" in (ROOT / "worker_image" / "Dockerfile").read_text()
+
+
+def test_on_arm_a_job_and_its_instances_are_arms(synthesized: Synthesize) -> None:
+    template = synthesized(architecture="arm64").pipeline
+    job = one(template, "AWS::Batch::JobDefinition")["ContainerProperties"]
+    environment = {entry["Name"]: entry["Value"] for entry in job["Environment"]}
+    assert environment["STEPVEC_MODEL"].endswith("/onnxruntime-float32")
+    # For Fargate and ECS Managed Instances only; on EC2 the instance types decide.
+    assert "RuntimePlatform" not in job
+    for compute in of_type(template, "AWS::Batch::ComputeEnvironment").values():
+        assert compute["ComputeResources"]["InstanceTypes"] == ["c8g", "m8g", "c7g", "m7g"]
+        assert compute["ComputeResources"]["Ec2Configuration"] == [{"ImageType": "ECS_AL2023"}]
+    for function in of_type(template, "AWS::Lambda::Function").values():
+        assert function["Architectures"] == ["arm64"]
+
+
+def test_queue_and_environments_of_another_processor_are_others(synthesized: Synthesize) -> None:
+    """All environments of a queue must be of one processor: neither becomes another's in place."""
+    of_x86, of_arm = (synthesized(architecture=each).pipeline for each in ("x86_64", "arm64"))
+    for kind in ("AWS::Batch::JobQueue", "AWS::Batch::ComputeEnvironment"):
+        assert of_type(of_x86, kind)
+        assert not {*of_type(of_x86, kind)} & {*of_type(of_arm, kind)}
 
 
 def test_two_deployments_of_one_account_share_no_name(tmp_path: Path) -> None:

@@ -100,6 +100,7 @@ def test_a_large_file_is_refused_and_a_small_one_is_not(tmp_path: Path) -> None:
 
 def test_the_dev_container_is_the_linux_that_the_readme_asks_for() -> None:
     container = json.loads((ROOT / ".devcontainer" / "devcontainer.json").read_text())
-    assert "--platform=linux/amd64" in container["runArgs"]
+    # The machine's own processor: nothing needs to be emulated on ARM.
+    assert "--platform" not in json.dumps(container)
     dockerfile = (ROOT / ".devcontainer" / container["build"]["dockerfile"]).read_text()
-    assert {"libgomp1", "libquadmath0"} <= set(dockerfile.split())
+    assert {"libgomp1", "libquadmath0"} <= set(re.findall(r"\w+", dockerfile))

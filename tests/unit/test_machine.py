@@ -37,7 +37,7 @@ def in_front(folder: Path) -> str:
     return f"{folder}{os.pathsep}{os.environ['PATH']}"
 
 
-@pytest.mark.parametrize(("system", "processor"), [("Darwin", "arm64"), ("Darwin", "x86_64"), ("Linux", "aarch64")])
+@pytest.mark.parametrize(("system", "processor"), [("Darwin", "x86_64"), ("Linux", "riscv64"), ("FreeBSD", "amd64")])
 def test_make_says_so_first_where_there_is_no_worker(programs: Path, system: str, processor: str) -> None:
     pretend(programs, system, processor)
     result = subprocess.run(
@@ -51,17 +51,44 @@ def test_make_says_so_first_where_there_is_no_worker(programs: Path, system: str
     assert result.returncode != 0
     assert result.stdout == ""
     lines = result.stderr.splitlines()
-    assert lines[0].endswith(f"exists for Linux on x86-64 only, and this is {system} on {processor}.")
+    assert lines[0] == f"There is no worker for {system} on {processor}: it runs on Linux, on x86-64 or ARM."
     assert "dev container" in lines[1]
-    assert "A worker without MXNet" in lines[3]
+
+
+@pytest.mark.parametrize(("system", "processor"), [("Linux", "aarch64"), ("Linux", "arm64"), ("Darwin", "arm64")])
+def test_on_arm_the_worker_runs_without_what_mxnet_links(programs: Path, system: str, processor: str) -> None:
+    pretend(programs, system, processor)
+    program(programs, "uv", "exit 0")
+    program(programs, "ldconfig", "echo libc.so.6")
+    result = check(programs, "setup", inherit=True)
+    assert result.returncode == 0
+    assert result.stderr == "" or (system == "Darwin" and "never tried" in result.stderr)
+
+
+@pytest.mark.parametrize(
+    ("processor", "lock", "engine"), [("x86_64", "worker", "mxnet"), ("aarch64", "worker-arm64", "onnxruntime")]
+)
+def test_make_installs_the_processors_own_lock(programs: Path, processor: str, lock: str, engine: str) -> None:
+    pretend(programs, "Linux", processor)
+    result = subprocess.run(
+        [shutil.which("make") or "make", "--dry-run", "--always-make", "build/stamps/worker"],
+        cwd=ROOT,
+        env={**os.environ, "PATH": in_front(programs)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert f"requirements/{lock}.txt" in result.stdout
+    assert f"import {engine}" in result.stdout
+    assert (ROOT / "requirements" / f"{lock}.txt").is_file()
 
 
 def test_a_local_run_says_so_too(programs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pretend(programs, "Darwin", "arm64")
+    pretend(programs, "Darwin", "x86_64")
     monkeypatch.setenv("PATH", in_front(programs))
     with pytest.raises(ConfigurationError) as raised:
         check_installation()
-    assert raised.value.message.endswith("and this is Darwin on arm64.")
+    assert raised.value.message.startswith("There is no worker for Darwin on x86_64")
     assert raised.value.remedy.startswith("Open the repository in its dev container")
     assert "\n" not in raised.value.remedy
 

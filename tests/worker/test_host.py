@@ -53,6 +53,43 @@ def test_without_a_quota_the_cpus_that_it_may_run_on(tmp_path: Path) -> None:
     assert vcpus(0, tmp_path) == AVAILABLE
 
 
+ELSEWHERE = """
+import os, sys, time
+from pathlib import Path
+from stepvec_worker.processes import host
+host._PROC = Path("/nowhere")
+host._WATCH_SECONDS = 0.05
+host.ctypes.CDLL = lambda *_, **__: object()
+del os.sched_getaffinity
+print(host.vcpus(0), host.peak_memory_mb(), host.seconds_since_start(), flush=True)
+if os.fork() == 0:
+    parent = os.getppid()
+    host.die_with(parent)
+    print("watching", flush=True)
+    time.sleep(60)
+    print("outlived", flush=True)
+time.sleep(0.2)
+"""
+
+
+def test_where_there_is_no_proc_and_no_prctl() -> None:
+    """As on macOS, which was never tried: a process still ends with its parent."""
+    root = Path(__file__).resolve().parents[2]
+    environment = os.environ | {"PYTHONPATH": f"{root}:{root / 'worker_image'}"}
+    start = time.monotonic()
+    # Its output ends when the last process that holds it has ended.
+    output = subprocess.run(
+        [sys.executable, "-c", ELSEWHERE], env=environment, check=True, stdout=subprocess.PIPE, text=True
+    ).stdout
+    first, *others = output.splitlines()
+    vcpus_, peak, seconds = first.split()
+    assert int(vcpus_) >= 1
+    assert int(peak) >= 0
+    assert 0 <= float(seconds) < 5
+    assert others == ["watching"]
+    assert time.monotonic() - start < 30
+
+
 def test_seconds_since_start():
     root = Path(__file__).resolve().parents[2]
     environment = os.environ | {"PYTHONPATH": f"{root}:{root / 'worker_image'}"}

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import simplejpeg
-from PIL import Image
+from PIL import Image, ImageFile
 from stepvec_worker.images import decoding, jpeg
 from stepvec_worker.images.decoding import Decoded, DecodeLimits, decode, decode_fast
 from stepvec_worker.images.jpeg import jpeg_scale
@@ -92,7 +92,8 @@ def test_it_is_really_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     def load(_: object) -> None:
         raise AssertionError("Pillow decoded it")
 
-    monkeypatch.setattr(Image.Image, "load", load)
+    # A file's own; resizing may load the picture that simplejpeg decoded.
+    monkeypatch.setattr(ImageFile.ImageFile, "load", load)
     for data in FORMS.values():
         prepare(data, LIMITS, "standard-1")
 

@@ -102,7 +102,7 @@ def textured(width: int, height: int) -> Image.Image:
 
 def test_decoding_small_leaves_the_vectors_of_real_photos(efficientnet: Path) -> None:
     """The full measurement, of more photos and sizes, is bench/decoding.py's."""
-    embedder = load_embedder(efficientnet, "cpu", pixel_format("standard-1"), batch_size=2)
+    embedder = load_embedder(efficientnet, "cpu", pixel_format("standard-1"), batch_size=2, engine="onnxruntime")
     similarities = []
     for number, path in enumerate(photos(every=100)):
         image = Image.open(path).convert("RGB")

@@ -39,7 +39,7 @@ def import_mxnet() -> ModuleType:
         # AttributeError: numpy 1.24 removed np.bool, which MXNet 1.9.1 uses; OSError: a shared library is missing.
         raise ConfigurationError(
             f"MXNet cannot be loaded: {error}.",
-            remedy="It needs numpy 1.23.5 and the libraries libgomp1 and libquadmath0, as in the worker's image.",
+            remedy="It needs x86-64, numpy 1.23.5, and the libraries libgomp1 and libquadmath0: the worker's image.",
         ) from error
 
 

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import pi_heif
-import pylibjxl
 from PIL import Image, ImageFile, JpegImagePlugin, UnidentifiedImageError, _imaging
 
 from stepvec.runs.images import IMAGE_FORMATS, MAX_IMAGE_BYTES, MAX_IMAGE_PIXELS
@@ -205,6 +204,13 @@ def _decode_other(data: bytes, limits: DecodeLimits) -> Image.Image:
 
 def _decode_jpeg_xl(data: bytes, limits: DecodeLimits) -> Image.Image:
     """Upright, as libjxl gives it, as 8 bits a sample."""
+    try:
+        # Imported here: it is not there on ARM.
+        import pylibjxl
+    except ModuleNotFoundError as error:
+        raise ImageRejected(
+            FailureReason.UNSUPPORTED, "It is JPEG XL, for which the worker has no decoder on ARM."
+        ) from error
     header = pylibjxl.probe(data)
     width, height = header["width"], header["height"]
     _check_size((width, height), limits, coefficient_bytes=JPEG_XL_BYTES * width * height)

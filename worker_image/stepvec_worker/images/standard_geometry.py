@@ -11,20 +11,17 @@ import math
 from typing import Final
 
 import numpy as np
-from cykooz_resizer import CropBox, FilterType, ImageData, PixelType, ResizeAlg, ResizeOptions, Resizer
-from numpy.typing import NDArray
 from PIL import Image
+
+from stepvec_worker.images.jpeg import RgbArray
+from stepvec_worker.images.resizing import Square, resized
 
 STANDARD_SIDE: Final = 224
 STANDARD_SHORT_SIDE: Final = 256
 
-RgbArray = NDArray[np.uint8]
-
 _GAP: Final = 3.0
 """Larger reductions than this begin with one by a whole number (mean of k x k pixels), down to no less than this many
 times the final size: what Pillow's reducing_gap does. Few JPEGs need it: they are reduced while they are decoded."""
-
-_TRIANGLE: Final = ResizeAlg.convolution(FilterType.bilinear)
 
 _UPRIGHT: Final = {
     2: (0, True),
@@ -47,7 +44,7 @@ def central_square(picture: RgbArray | Image.Image) -> RgbArray:
     left, top, side = _square(width, height)
     # Whole rows, which are copied in one piece.
     first, last = _with_margin(top, side, height)
-    return _resized(picture[first:last].tobytes(), width, last - first, CropBox(left, top - first, side, side))
+    return resized(picture[first:last], Square(left, top - first, side), STANDARD_SIDE)
 
 
 def _of_image(image: Image.Image) -> RgbArray:
@@ -60,10 +57,8 @@ def _of_image(image: Image.Image) -> RgbArray:
     reduction = max(1, int(side / STANDARD_SIDE / _GAP))
     # Only this part leaves Pillow: the whole of a large picture would be a second copy of it.
     part = image.reduce(reduction, box) if reduction > 1 else image.crop(box)
-    crop_box = CropBox(
-        (left - first_column) / reduction, (top - first_row) / reduction, side / reduction, side / reduction
-    )
-    return _resized(part.tobytes(), part.width, part.height, crop_box)
+    square = Square((left - first_column) / reduction, (top - first_row) / reduction, side / reduction)
+    return resized(part, square, STANDARD_SIDE)
 
 
 def _square(width: int, height: int) -> tuple[float, float, float]:
@@ -76,14 +71,6 @@ def _with_margin(start: float, side: float, size: int) -> tuple[int, int]:
     """First and last pixel that the square depends on: the filter reaches one final pixel beyond its edges."""
     reach = max(1.0, side / STANDARD_SIDE) + 1
     return max(0, math.floor(start - reach)), min(size, math.ceil(start + side + reach))
-
-
-def _resized(pixels: bytes, width: int, height: int, box: CropBox) -> RgbArray:
-    square = ImageData(STANDARD_SIDE, STANDARD_SIDE, PixelType.U8x3)
-    options = ResizeOptions(resize_alg=_TRIANGLE, crop_box=box, use_alpha=False)
-    # A resizer must not be shared by threads, and costs nothing to make.
-    Resizer().resize(ImageData(width, height, PixelType.U8x3, pixels), square, options)
-    return np.frombuffer(square.get_buffer(), np.uint8).reshape(STANDARD_SIDE, STANDARD_SIDE, 3)
 
 
 def upright(square: RgbArray, orientation: int) -> RgbArray:

@@ -1,10 +1,14 @@
-"""The Linux host that the worker runs on: vCPUs, memory, the age of a process, and the signals to stop."""
+"""The host that the worker runs on: vCPUs, memory, the age of a process, and the signals to stop.
+
+It is Linux. What macOS has in place of it, for local runs there, was never tried.
+"""
 
 from __future__ import annotations
 
 import ctypes
 import os
 import re
+import resource
 import signal
 import sys
 import threading
@@ -25,6 +29,9 @@ _PEAK_MEMORY: Final = re.compile(r"^VmHWM:\s+(\d+) kB$", re.MULTILINE)
 _FIELDS_BEFORE_START_TIME: Final = 19
 """In /proc/PID/stat, counted from the field after the command's name: proc(5), starttime."""
 _PR_SET_PDEATHSIG: Final = 1
+_PROC: Final = Path("/proc")
+_IMPORTED: Final = time.monotonic()
+_WATCH_SECONDS: Final = 1.0
 
 
 def vcpus(setting: int, cgroup: Path = CGROUP) -> int:
@@ -34,7 +41,7 @@ def vcpus(setting: int, cgroup: Path = CGROUP) -> int:
     """
     if setting > 0:
         return setting
-    available = len(os.sched_getaffinity(0))
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quota = _cpu_quota(cgroup)
     return max(1, available if quota is None else min(available, round(quota)))
 
@@ -62,28 +69,44 @@ def _words(path: Path) -> list[str]:
 def peak_memory_mb() -> int:
     """MiB of this process's largest resident set so far (proc(5)).
 
-    Not getrusage's ru_maxrss, which starts at the size of the process that forked this one.
+    Not getrusage's ru_maxrss, which on Linux starts at the size of the process that forked this one.
     """
-    found = _PEAK_MEMORY.search(Path("/proc/self/status").read_text(encoding="ascii", errors="replace"))
+    if not _PROC.exists():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 2**20  # bytes on macOS
+    found = _PEAK_MEMORY.search((_PROC / "self" / "status").read_text(encoding="ascii", errors="replace"))
     return int(found[1]) // 1024 if found else 0
 
 
 def seconds_since_start(pid: int | None = None) -> float:
-    """Seconds since the kernel started process `pid`, or this one: the interpreter's start and imports included."""
+    """Seconds since the kernel started process `pid`, or this one: the interpreter's start and imports included.
+
+    Where the kernel does not tell: since this was imported.
+    """
+    if not _PROC.exists():
+        return time.monotonic() - _IMPORTED
     # The command's name stands in parentheses and may hold anything, so what follows its last one counts.
-    fields = Path(f"/proc/{pid or 'self'}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    fields = (_PROC / str(pid or "self") / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     started = int(fields[_FIELDS_BEFORE_START_TIME]) / os.sysconf("SC_CLK_TCK")
     return time.clock_gettime(time.CLOCK_BOOTTIME) - started
 
 
 def die_with(parent: int) -> None:
-    """Have the kernel kill this process when `parent`, which forked it, dies (prctl(2))."""
+    """Have the kernel kill this process when `parent`, which forked it, dies (prctl(2)); where it cannot, watch."""
     libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL) != 0:
+    if not hasattr(libc, "prctl"):
+        threading.Thread(target=_end_after, args=(parent,), name="parent watch", daemon=True).start()
+    elif libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL) != 0:
         raise OSError(ctypes.get_errno(), "prctl")
     if os.getppid() != parent:
         # The parent died before the kernel knew that we want to go with it.
         sys.exit(1)
+
+
+def _end_after(parent: int) -> None:
+    """End this process at once when `parent` is no longer its parent."""
+    while os.getppid() == parent:
+        time.sleep(_WATCH_SECONDS)
+    os._exit(1)
 
 
 class Termination:
