@@ -36,10 +36,12 @@ def load_embedder(
     card = read_model_card(model_directory)
     weights = model_directory / WEIGHTS_FILE
     verify_file(weights, card.weights_sha256)
-    if engine != "mxnet" and device != "cpu":
-        raise ConfigurationError(f"Engine {engine} does not run on {device}.", remedy="Use engine mxnet there.")
     if engine == "openvino":
+        if device != "cpu":
+            raise ConfigurationError(
+                f"Engine openvino does not run on {device}.", remedy="Use engine mxnet or onnxruntime there."
+            )
         return load_openvino(weights, card, precision, pixel_format, batch_size)
     if engine == "onnxruntime":
-        return load_onnxruntime(weights, card, pixel_format, batch_size)
+        return load_onnxruntime(weights, card, device, precision, pixel_format, batch_size)
     return load_mxnet(weights, card, device, pixel_format, batch_size)
