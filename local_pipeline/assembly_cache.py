@@ -36,7 +36,6 @@ SOURCES: Final = (
     "requirements/worker.txt",
     "requirements/worker-arm64.txt",
     "requirements/worker-gpu.txt",
-    "requirements/worker-gpu-onnxruntime.txt",
     "build/lambda-packages",
     "build/model",
 )

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from local_pipeline.gallery import MAX_PHOTOS, write_gallery
+from local_pipeline.installation import MODEL_DIRECTORY
 from local_pipeline.likeness import Likeness, likeness
 from local_pipeline.photos import PREFIX, upload_photos
 from stepvec import codec
@@ -14,10 +15,11 @@ from stepvec.client.deployment import Deployment
 from stepvec.client.parquet import write_vectors
 from stepvec.client.rows import read_rows
 from stepvec.client.runs import Run, RunEnd, RunProgress
-from stepvec.errors import OutputError
+from stepvec.errors import OutputError, WeightsError
 from stepvec.rows.model import DIMENSIONS
 from stepvec.runs.outcome import ImageFailure
 from stepvec.runs.reports import RunReport
+from stepvec.weights.model_directory import read_model_card
 
 REPORT: Final = "report.json"
 FAILURES: Final = "failures.jsonl"
@@ -25,8 +27,8 @@ VECTORS: Final = "vectors.parquet"
 GALLERY: Final = "gallery.html"
 RESULTS: Final = (REPORT, FAILURES, VECTORS, GALLERY)
 """The files of a run's results."""
-_VECTOR_BYTES: Final = 4 * max(DIMENSIONS.values()) + 400
-"""A row of vectors.parquet at most: its numbers, its key, what else it says."""
+_ROW_BYTES: Final = 400
+"""A row of vectors.parquet beside its numbers, at most: its key, what else it says."""
 _GALLERY_BYTES: Final = 9_000
 """A photo in the gallery, some more than the usual 7 KB."""
 _REST_BYTES: Final = 140_000
@@ -58,8 +60,16 @@ def check_out(out: Path, photos: int) -> None:
 
 
 def _need(photos: int) -> Need:
-    count = photos * _VECTOR_BYTES + min(photos, MAX_PHOTOS) * _GALLERY_BYTES + _REST_BYTES
+    count = photos * (4 * _numbers() + _ROW_BYTES) + min(photos, MAX_PHOTOS) * _GALLERY_BYTES + _REST_BYTES
     return Need(count, f"the results of {photos:,} photo{'' if photos == 1 else 's'}")
+
+
+def _numbers() -> int:
+    """In a vector of the model that a run here embeds with."""
+    try:
+        return read_model_card(MODEL_DIRECTORY).dimension
+    except WeightsError:
+        return max(DIMENSIONS.values())  # the run itself says that there is no model
 
 
 def run_once(

@@ -17,6 +17,7 @@ import aws_cdk as cdk
 from stacks.assets import stage_lambda_code, stage_worker_context
 from stacks.config import CONTEXT_KEY, PipelineConfig, read_config
 from stacks.data_stack import DataStack
+from stacks.for_model import config_for
 from stacks.pipeline_stack import PipelineStack
 from stepvec.weights.model_directory import read_model_card
 
@@ -46,8 +47,7 @@ def build_app(
 
 def add_stacks(app: cdk.App, config: PipelineConfig, model_directory: Path, staging: Path) -> None:
     """Add both stacks to `app`: the data outlives the pipeline, which may be destroyed and deployed again."""
-    card = read_model_card(model_directory)
-    model = card.identity(config.preprocessing, config.engine, config.precision)
+    config, model = config_for(config, read_model_card(model_directory))
     data = DataStack(app, config.data_stack, config=config, dimension=model.dimension, synthesizer=_synthesizer())
     PipelineStack(
         app,

@@ -15,8 +15,6 @@ from stacks.devices import (
     DEVICE_NAMES,
     DEVICES,
     GPU,
-    GPU_ENGINES,
-    GPU_ONNXRUNTIME,
     MEMORY_OF_BYTE,
     MEMORY_OF_PIXEL,
     ROOMY,
@@ -79,7 +77,7 @@ class PipelineConfig:
     )
     device: DeviceName = setting(
         "cpu",
-        "What computes the vectors: `cpu`, or `gpu` (one GPU per job, on g4dn, g5 or g6: [gpu.md](gpu.md)). "
+        "What computes the vectors: `cpu`, or `gpu` (one GPU per job, on g4dn, g5 or g6). "
         "**The GPU variant has never been run.**",
         choices=DEVICE_NAMES,
     )
@@ -97,8 +95,7 @@ class PipelineConfig:
         f"Instance families, all of which the region must have: `stepvec doctor` says which it has. Empty: "
         f"{_listed(CPU.families)}; with `arm64` {_listed(ARM.families)}; with `gpu` {_listed(GPU.families)}. "
         f"Also allowed: {_listed(CPU.other_families)}; with `arm64` {_listed(ARM.other_families)}; with `gpu` "
-        f"{_listed(GPU.other_families)}, and with `onnxruntime` {_listed(GPU_ONNXRUNTIME.other_families)}; their "
-        "prices are not known here, so that plans and reports say `unknown`.",
+        f"{_listed(GPU.other_families)}; their prices are not known here, so that plans and reports say `unknown`.",
     )
     availability_zones: int = setting(
         2, "Availability zones of the instances: 3, where the region has three, give Spot more choice.", choices=(2, 3)
@@ -132,15 +129,14 @@ class PipelineConfig:
     )
     engine: Engine = setting(
         "mxnet",
-        "Inference engine: `mxnet`, the reference; `openvino`, the fastest, or `onnxruntime`. On a GPU: `mxnet` or "
-        "`onnxruntime` ([gpu.md](gpu.md)). Part of the rows' `Model`.",
+        "Inference engine: `mxnet`, the reference; `openvino`, the fastest, or `onnxruntime`, both on CPUs only. Part "
+        "of the rows' `Model`. ONNX Runtime computes an encoder of your own ([encoders.md](encoders.md)).",
         choices=ENGINES,
     )
     precision: Precision = setting(
         "float32",
         "`float32`; with `openvino` also `bf16` (CPUs with AVX-512 BF16 or AMX) and `int8` (VNNI; the model must "
-        "have been calibrated: `stepvec calibrate`). Other CPUs compute in float32, and the log says so. With "
-        "`onnxruntime` on a GPU also `float16`.",
+        "have been calibrated: `stepvec calibrate`). Other CPUs compute in float32, and the log says so.",
         choices=PRECISIONS,
     )
     network: NetworkKind = setting(
@@ -256,21 +252,19 @@ class PipelineConfig:
     @property
     def base_hardware(self) -> Device:
         """What one job gets and where it runs, whatever limits and families are set."""
-        if self.device == "gpu" and self.engine in GPU_ENGINES:
-            return GPU_ENGINES[self.engine]
         return DEVICES[self.device, self.architecture]
 
     @property
     def hardware(self) -> Device:
         """What one job gets and where it runs."""
         device = self.base_hardware
-        memory_mib = device.memory_mib + self._memory_for_large_images_mib(device)
+        memory_mib = device.memory_mib + self.more_memory_mib(device)
         families = self.instance_families or device.families
         if self.device == "cpu" and memory_mib > device.memory_mib and not self.instance_families:
             families = tuple(family for family in families if family.startswith(ROOMY))
         return dataclasses.replace(device, families=families, memory_mib=memory_mib)
 
-    def _memory_for_large_images_mib(self, device: Device) -> int:
+    def more_memory_mib(self, device: Device) -> int:
         """What images larger than the default limits need beyond the device's own memory."""
         pixels = max(0, self.max_image_pixels - MAX_IMAGE_PIXELS) * device.decoders * MEMORY_OF_PIXEL
         of_bytes = max(0, self.max_image_bytes - MAX_IMAGE_BYTES) * device.decoders * MEMORY_OF_BYTE
@@ -302,7 +296,6 @@ class PipelineConfig:
             table_write_units=self.warm_units[0],
             table_read_units=self.warm_units[1],
             vector_index=bool(self.vector_index),
-            http_start=self.http_start,
         )
 
     @property
@@ -347,14 +340,10 @@ def read_config(settings: Mapping[str, Any]) -> PipelineConfig:
     _check_memory(config)
     check_processor(config.engine, config.architecture, WHERE)
     check_engine(config.engine, config.precision)
-    if config.device == "gpu" and config.engine not in GPU_ENGINES:
+    if config.device == "gpu" and config.engine != "mxnet":
         raise ConfigurationError(
             f"{WHERE}: engine is {config.engine}, which runs on CPUs only.",
-            remedy=f"Use engine {' or '.join(GPU_ENGINES)} on a GPU, or device cpu.",
-        )
-    if config.device == "cpu" and config.precision == "float16":
-        raise ConfigurationError(
-            f"{WHERE}: precision is float16, which is for GPUs.", remedy="Use float32 on a CPU, or device gpu."
+            remedy="Use engine mxnet on a GPU, or device cpu.",
         )
     check_triggers(config)
     return config

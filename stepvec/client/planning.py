@@ -8,9 +8,12 @@ from dataclasses import replace
 from typing import Final
 
 from stepvec.adapters.object_store import ObjectStore
+from stepvec.errors import ConfigurationError
 from stepvec.estimate.plan import Workload
 from stepvec.rows.model import (
     CALIBRATION_HASH_CHARACTERS,
+    ENGINES,
+    PREPROCESSINGS,
     WEIGHTS_HASH_CHARACTERS,
     Architecture,
     Engine,
@@ -71,6 +74,16 @@ def planned_model(
     Raises ConfigurationError where both do not go together.
     """
     deployed = ModelIdentity.parse(name)
+    if deployed.is_own and architecture is not None:
+        deployed = ModelIdentity(architecture, UNKNOWN_HASH, PREPROCESSINGS[0])
+    if deployed.is_own:
+        if engine not in (None, ENGINES[0], deployed.engine) or precision not in (None, deployed.precision):
+            raise ConfigurationError(
+                f"{deployed.architecture} is an encoder of your own, and is computed by {deployed.engine} in "
+                f"{deployed.precision} only.",
+                remedy="Leave out engine and precision, or plan another network with --architecture.",
+            )
+        return deployed
     network = architecture or deployed.architecture
     new_engine, new_precision = check_engine(engine or deployed.engine, precision or deployed.precision)
     return replace(

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal, get_args
 
 from stepvec.errors import ConfigurationError, RecordError
+from stepvec.rows.encoder import CODE_CHARACTERS, Encoder
 from stepvec.rows.item import one_of
 
 Architecture = Literal["resnet18_v1", "resnet18_v2", "efficientnet_lite0"]
 Preprocessing = Literal["standard-1", "sample-1"]
 Engine = Literal["mxnet", "openvino", "onnxruntime"]
-Precision = Literal["float32", "float16", "bf16", "int8"]
+Precision = Literal["float32", "bf16", "int8"]
 
 DIMENSIONS: Final[dict[Architecture, int]] = {
     "resnet18_v1": 512,
     "resnet18_v2": 512,
     "efficientnet_lite0": 1280,
 }
-"""Numbers in a vector of each architecture."""
+"""Numbers in a vector of each of Stepvec's own networks. An encoder of a user's own says so in its model's name."""
 
 ARCHITECTURES: Final[tuple[Architecture, ...]] = get_args(Architecture)
 PREPROCESSINGS: Final[tuple[Preprocessing, ...]] = get_args(Preprocessing)
@@ -28,38 +29,46 @@ WEIGHTS_HASH_CHARACTERS: Final = 12
 
 ENGINES: Final[tuple[Engine, ...]] = get_args(Engine)
 PRECISIONS: Final[tuple[Precision, ...]] = get_args(Precision)
-PRECISIONS_OF: Final[dict[Engine, tuple[Precision, ...]]] = {
-    "mxnet": ("float32",),
-    "openvino": ("float32", "bf16", "int8"),
-    # float16 is for GPUs: on a CPU it would be float32, with weights that are rounded.
-    "onnxruntime": ("float32", "float16"),
-}
 CALIBRATION_HASH_CHARACTERS: Final = 8
 """Characters of int8.json's sha256 in a model's name: it tells apart calibrations of the same weights."""
 
 WEIGHTS_FILE: Final = "weights.params"
+ENCODER_FILE: Final = "model.onnx"
 MODEL_FILE: Final = "model.json"
 CALIBRATION_FILE: Final = "int8.json"
-"""A model directory: Gluon parameters, a ModelCard that says what they are, and, once calibrated, a Calibration."""
+"""A model directory: Gluon parameters, or an ONNX file; a ModelCard that says what they are; and, once calibrated, a
+Calibration."""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _NAME = re.compile(
     rf"(?P<architecture>{'|'.join(ARCHITECTURES)})/(?P<weights>[0-9a-f]{{{WEIGHTS_HASH_CHARACTERS}}})"
     rf"/(?P<preprocessing>{'|'.join(PREPROCESSINGS)})"
-    rf"(/(?P<engine>openvino|onnxruntime)-(?P<precision>float32|float16|bf16|int8-(?P<calibration>[0-9a-f]{{{CALIBRATION_HASH_CHARACTERS}}})))?"
+    rf"(/(?P<engine>openvino|onnxruntime)-(?P<precision>float32|bf16|int8-(?P<calibration>[0-9a-f]{{{CALIBRATION_HASH_CHARACTERS}}})))?"
 )
+
+_ENCODER_NAME: Final = r"[a-z0-9][a-z0-9._-]{0,39}"
+_OWN_NAME = re.compile(
+    rf"(?P<architecture>{_ENCODER_NAME})/(?P<weights>[0-9a-f]{{{WEIGHTS_HASH_CHARACTERS}}})"
+    rf"/(?P<preprocessing>own-[0-9]{{1,4}}-[0-9a-f]{{{CODE_CHARACTERS}}})/(?P<engine>onnxruntime)-(?P<precision>float32)"
+)
+
+
+def check_encoder_name(name: str) -> str:
+    """`name`, if an encoder of a user's own may have it. Raises ConfigurationError."""
+    if not re.fullmatch(_ENCODER_NAME, name) or name in ARCHITECTURES:
+        raise ConfigurationError(
+            f"An encoder cannot be named {name!r}.",
+            remedy="Use up to 40 of a to z, 0 to 9, '.', '-' and '_', and no name of Stepvec's own networks.",
+        )
+    return name
 
 
 def check_engine(engine: str, precision: str) -> tuple[Engine, Precision]:
     """Both, known to fit together. Raises ConfigurationError where `engine` cannot compute in `precision`."""
     known_engine, known_precision = one_of(ENGINES, engine, "Engine"), one_of(PRECISIONS, precision, "Precision")
-    usable = PRECISIONS_OF[known_engine]
-    if known_precision not in usable:
-        others = [name for name, precisions in PRECISIONS_OF.items() if known_precision in precisions]
-        only = " only" if len(usable) == 1 else ""
+    if engine != "openvino" and precision != "float32":
         raise ConfigurationError(
-            f"Engine {engine} computes in {' or '.join(usable)}{only}, not in {precision}.",
-            remedy=f"Use engine {' or '.join(others)} for it.",
+            f"Engine {engine} computes in float32 only, not in {precision}.", remedy="Use engine openvino for it."
         )
     return known_engine, known_precision
 
@@ -68,14 +77,16 @@ def check_engine(engine: str, precision: str) -> tuple[Engine, Precision]:
 class ModelIdentity:
     """The `Model` attribute of a row: `architecture/first 12 of the weights' sha256/preprocessing`.
 
-    Vectors of another engine than MXNet have a fourth part: `onnxruntime-float32`, `onnxruntime-float16`,
-    `openvino-float32`, `openvino-bf16`, or `openvino-int8-` and the first 8 of int8.json's sha256 (`calibration`, ""
-    for all others).
+    An encoder of a user's own has its name for an architecture, and `own-DIMENSION-HASH` for a preprocessing, the hash
+    being that of all its settings.
+
+    Vectors of another engine than MXNet have a fourth part: `onnxruntime-float32`, `openvino-float32`, `openvino-bf16`,
+    or `openvino-int8-` and the first 8 of int8.json's sha256 (`calibration`, "" for all others).
     """
 
-    architecture: Architecture
+    architecture: str
     weights: str
-    preprocessing: Preprocessing
+    preprocessing: str
     engine: Engine = "mxnet"
     precision: Precision = "float32"
     calibration: str = ""
@@ -87,14 +98,21 @@ class ModelIdentity:
         return f"{name}/{self.engine}-{self.precision}" + (f"-{self.calibration}" if self.calibration else "")
 
     @property
+    def is_own(self) -> bool:
+        """Whether it is an encoder of a user's own."""
+        return self.preprocessing.startswith("own-")
+
+    @property
     def dimension(self) -> int:
         """Numbers in a vector of this model."""
-        return DIMENSIONS[self.architecture]
+        if self.is_own:
+            return int(self.preprocessing.split("-")[1])
+        return DIMENSIONS[one_of(ARCHITECTURES, self.architecture, "Architecture")]
 
     @classmethod
     def parse(cls, text: str) -> ModelIdentity:
         """The identity that `text` names. Raises RecordError if it names none."""
-        found = _NAME.fullmatch(text)
+        found = _NAME.fullmatch(text) or _OWN_NAME.fullmatch(text)
         if found is None:
             raise RecordError(
                 f"{text!r} is not the name of a model.",
@@ -102,11 +120,11 @@ class ModelIdentity:
                 "for example resnet18_v2/a81db45fd7b7/standard-1.",
             )
         return cls(
-            one_of(ARCHITECTURES, found["architecture"], "Architecture"),
+            found["architecture"],
             found["weights"],
-            one_of(PREPROCESSINGS, found["preprocessing"], "Preprocessing"),
+            found["preprocessing"],
             *check_engine(found["engine"] or "mxnet", (found["precision"] or "float32").split("-")[0]),
-            found["calibration"] or "",
+            found.groupdict().get("calibration") or "",
         )
 
 
@@ -124,22 +142,50 @@ class CalibrationCard:
 
 @dataclass(frozen=True, slots=True)
 class ModelCard:
-    """What lies beside a weights file (model.json): which model it is and where it came from."""
+    """What lies beside a weights file (model.json): which model it is and where it came from.
 
-    architecture: Architecture
+    `encoder` is there for one of a user's own, whose name `architecture` is: its weights are an ONNX file.
+    """
+
+    architecture: str
     weights_sha256: str
     source: str
     license: str
     int8: CalibrationCard | None = None
+    encoder: Encoder | None = field(default=None, metadata={"omit_default": True})
 
     def __post_init__(self) -> None:
-        _check_hash("weights_sha256", self.weights_sha256, "Make the model again with `stepvec weights`.")
+        remedy = "Make the model again with `stepvec weights`."
+        _check_hash("weights_sha256", self.weights_sha256, remedy)
+        if self.encoder is not None:
+            check_encoder_name(self.architecture)
+        elif self.architecture not in ARCHITECTURES:
+            raise RecordError(f"architecture is {self.architecture!r}, and there is no encoder.", remedy=remedy)
+
+    @property
+    def network(self) -> Architecture:
+        """Which of Stepvec's own networks it is. Raises ConfigurationError for an encoder of a user's own."""
+        return one_of(ARCHITECTURES, self.architecture, "Architecture")
+
+    @property
+    def weights_file(self) -> str:
+        """Name of the file of weights in the model's directory."""
+        return WEIGHTS_FILE if self.encoder is None else ENCODER_FILE
+
+    @property
+    def dimension(self) -> int:
+        """Numbers in a vector."""
+        return DIMENSIONS[self.network] if self.encoder is None else self.encoder.dimension
 
     def identity(self, preprocessing: str, engine: str = "mxnet", precision: str = "float32") -> ModelIdentity:
         """The model of these weights under `preprocessing`, computed by `engine` in `precision`.
 
-        Raises ConfigurationError for one that is unknown, and for int8 without a calibration.
+        An encoder of a user's own has its preprocessing, and ONNX Runtime computes it: the defaults, standard-1 and
+        mxnet, stand for these. Raises ConfigurationError for what is unknown, for int8 without a calibration, and for
+        what an encoder cannot do.
         """
+        if self.encoder is not None:
+            return self._own_identity(self.encoder, preprocessing, engine, precision)
         known_preprocessing = one_of(PREPROCESSINGS, preprocessing, "Preprocessing")
         known_engine, known_precision = check_engine(engine, precision)
         calibration = ""
@@ -158,6 +204,21 @@ class ModelCard:
             known_precision,
             calibration,
         )
+
+    def _own_identity(self, encoder: Encoder, preprocessing: str, engine: str, precision: str) -> ModelIdentity:
+        if engine not in (ENGINES[0], "onnxruntime") or precision != "float32":
+            raise ConfigurationError(
+                f"{self.architecture} is an encoder of your own, and is computed by onnxruntime in float32, "
+                f"not by {engine} in {precision}.",
+                remedy="Leave out engine and precision. Stepvec's own networks, of `stepvec weights`, have the others.",
+            )
+        if preprocessing not in (PREPROCESSINGS[0], encoder.preprocessing):
+            raise ConfigurationError(
+                f"{self.architecture} is an encoder of your own with its own preprocessing, not {preprocessing}.",
+                remedy="Leave out the setting preprocessing.",
+            )
+        weights = self.weights_sha256[:WEIGHTS_HASH_CHARACTERS]
+        return ModelIdentity(self.architecture, weights, encoder.preprocessing, "onnxruntime")
 
 
 def _check_hash(what: str, text: str, remedy: str) -> None:

@@ -10,8 +10,15 @@ from pathlib import Path
 
 from stepvec import codec
 from stepvec.errors import WeightsError
-from stepvec.rows.model import CALIBRATION_FILE, MODEL_FILE, WEIGHTS_FILE, CalibrationCard, ModelCard
-from stepvec.weights.model_directory import Calibration, read_model_card
+from stepvec.rows.model import (
+    CALIBRATION_FILE,
+    ENCODER_FILE,
+    MODEL_FILE,
+    WEIGHTS_FILE,
+    CalibrationCard,
+    ModelCard,
+)
+from stepvec.weights.model_directory import Calibration, model_files, read_model_card
 from stepvec.weights.params_file import write_params
 from stepvec.weights.sources import Source
 
@@ -43,6 +50,24 @@ def make_model(sources: Sequence[Source], directory: Path, report: Callable[[str
         _write(directory, data, card)
         return card
     raise _none_worked(attempts, last_error if attempts else None)
+
+
+def write_encoder(directory: Path, file: Path, card: ModelCard) -> None:
+    """Make `file`, which lies in `directory` already, the weights of the model there, and `card` its card.
+
+    Raises OSError where the directory cannot be written.
+    """
+    file.chmod(0o644)
+    file.replace(directory / ENCODER_FILE)
+    _replace(directory / MODEL_FILE, (codec.to_json(card) + "\n").encode())
+    _remove_others(directory, card)
+
+
+def _remove_others(directory: Path, card: ModelCard) -> None:
+    """Remove what was an earlier model's and is in no card any more: its file may be large, and is nobody's."""
+    for name in (WEIGHTS_FILE, ENCODER_FILE, CALIBRATION_FILE):
+        if name not in model_files(card):
+            (directory / name).unlink(missing_ok=True)
 
 
 def add_calibration(directory: Path, calibration: Calibration) -> ModelCard:
@@ -83,6 +108,7 @@ def _write(directory: Path, data: bytes, card: ModelCard) -> None:
         # The card last: until it is there, or while it is an older one, no loader takes the weights for a model.
         _replace(directory / WEIGHTS_FILE, data)
         _replace(directory / MODEL_FILE, (codec.to_json(card) + "\n").encode())
+        (directory / ENCODER_FILE).unlink(missing_ok=True)
     except OSError as error:
         raise WeightsError(
             f"{directory} cannot be written: {error.strerror or error}.", remedy="Give another directory with --out."

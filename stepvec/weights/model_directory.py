@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from stepvec import codec
-from stepvec.errors import RecordError, WeightsError
-from stepvec.rows.model import CALIBRATION_FILE, MODEL_FILE, WEIGHTS_FILE, Architecture, ModelCard
+from stepvec.errors import ConfigurationError, RecordError, WeightsError
+from stepvec.rows.model import CALIBRATION_FILE, MODEL_FILE, Architecture, ModelCard
 
 REMAKE_REMEDY: Final = "Make the model again with `stepvec weights`, and give its directory."
 _REMEDY: Final = "Make the model with `stepvec weights` (`make setup` does so)."
@@ -46,12 +46,12 @@ def read_model_card(directory: Path) -> ModelCard:
         text = (directory / MODEL_FILE).read_bytes()
     except FileNotFoundError as error:
         raise WeightsError(f"There is no model in {directory}: no {directory / MODEL_FILE}.", remedy=_REMEDY) from error
-    if not (directory / WEIGHTS_FILE).is_file():
-        raise WeightsError(f"There is a model card but no {directory / WEIGHTS_FILE}.", remedy=_REMEDY)
     try:
         card = codec.from_json(ModelCard, text, where=str(directory / MODEL_FILE))
-    except RecordError as error:
+    except (RecordError, ConfigurationError) as error:
         raise WeightsError(error.message, remedy=_REMEDY) from error
+    if not (directory / card.weights_file).is_file():
+        raise WeightsError(f"There is a model card but no {directory / card.weights_file}.", remedy=_REMEDY)
     if card.int8 is not None and not (directory / CALIBRATION_FILE).is_file():
         raise WeightsError(
             f"The model is calibrated, but there is no {directory / CALIBRATION_FILE}.",
@@ -62,7 +62,7 @@ def read_model_card(directory: Path) -> ModelCard:
 
 def model_files(card: ModelCard) -> tuple[str, ...]:
     """Names of the files that the model of `card` consists of."""
-    return (MODEL_FILE, WEIGHTS_FILE) if card.int8 is None else (MODEL_FILE, WEIGHTS_FILE, CALIBRATION_FILE)
+    return (MODEL_FILE, card.weights_file, *([] if card.int8 is None else [CALIBRATION_FILE]))
 
 
 def verify_file(path: Path, sha256: str) -> None:

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from stepvec.rows.model import ModelIdentity
+from stepvec.weights.model_directory import read_model_card
 from stepvec_worker.engines import load_embedder
 from stepvec_worker.images.decoding import DecodeLimits
-from stepvec_worker.images.preprocessing import pixel_format, prepare
+from stepvec_worker.images.preprocessing import pixel_format, preparation, prepare
 from stepvec_worker.images.rejection import ImageRejected
 
 
@@ -27,10 +28,11 @@ def main() -> None:
     parser.add_argument("--model", required=True, help="as rows name it")
     options = parser.parse_args()
     identity = ModelIdentity.parse(options.model)
+    prepared = preparation(read_model_card(options.model_directory), identity.preprocessing)
     embedder = load_embedder(
         options.model_directory,
         "cpu",
-        pixel_format(identity.preprocessing),
+        pixel_format(prepared),
         batch_size=1,
         engine=identity.engine,
         precision=identity.precision,
@@ -40,7 +42,7 @@ def main() -> None:
     for line in sys.stdin:
         answer: dict[str, Any]
         try:
-            pixels = prepare(Path(line.rstrip("\n")).read_bytes(), limits, identity.preprocessing)
+            pixels = prepare(Path(line.rstrip("\n")).read_bytes(), limits, prepared)
             (vector,) = embedder.embed([pixels])
             answer = {"vector": base64.b64encode(vector.astype("<f4").tobytes()).decode()}
         except ImageRejected as rejected:

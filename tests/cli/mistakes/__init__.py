@@ -8,6 +8,7 @@ from typing import Final
 from tests.cli.mistakes.access import ACCESS
 from tests.cli.mistakes.case import Mistake
 from tests.cli.mistakes.deployments import DEPLOYMENTS
+from tests.cli.mistakes.encoders import ENCODERS
 from tests.cli.mistakes.local import LOCAL
 from tests.cli.mistakes.places import PLACES
 from tests.cli.mistakes.runs import RUNS
@@ -16,6 +17,7 @@ from tests.cli.mistakes.usage import USAGE
 MISTAKES: Final[Mapping[str, Sequence[Mistake]]] = {
     "The command line": USAGE,
     "Photos, weights and the local AWS": LOCAL,
+    "Encoders of your own": ENCODERS,
     "What is written, and where": PLACES,
     "The way to AWS": ACCESS,
     "Deployments and settings": DEPLOYMENTS,

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepvec.errors import ConfigurationError
-from stepvec.rows.model import DIMENSIONS, Architecture, ModelCard
+from stepvec.rows.model import Architecture, ModelCard
 from stepvec_worker.images.preprocessing import PixelFormat, Pixels
 
 FloatArray = NDArray[np.float32]
@@ -52,7 +52,7 @@ class Embedder(ABC):
 
     def __init__(self, card: ModelCard, pixel_format: PixelFormat, batch_size: int, running: str) -> None:
         self.card = card
-        self.dimension = DIMENSIONS[card.architecture]
+        self.dimension = card.dimension
         self.pixel_format = pixel_format
         self.batch_size = batch_size
         self.running = running

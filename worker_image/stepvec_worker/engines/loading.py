@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Final
 
 from stepvec.errors import ConfigurationError
-from stepvec.rows.model import WEIGHTS_FILE, Engine, Precision, check_engine
+from stepvec.rows.model import Engine, Precision, check_engine
 from stepvec.weights.model_directory import read_model_card, verify_file
 from stepvec_worker.engines.embedder import Embedder
 from stepvec_worker.engines.mxnet_engine import load_mxnet
 from stepvec_worker.engines.onnxruntime_engine import load_onnxruntime
 from stepvec_worker.engines.openvino_engine import load_openvino
+from stepvec_worker.engines.own_encoder import load_own
 from stepvec_worker.images.preprocessing import PixelFormat
 
 DEFAULT_BATCH_SIZE: Final = 32
@@ -32,16 +33,19 @@ def load_embedder(
     Raises WeightsError for a directory without a model, a file that is not the card's or not the architecture's,
     ConfigurationError where the engine cannot be loaded or cannot do what is asked, DeviceError where there is no GPU.
     """
-    check_engine(engine, precision)
     card = read_model_card(model_directory)
-    weights = model_directory / WEIGHTS_FILE
+    if card.encoder is not None:
+        engine = card.identity(card.encoder.preprocessing, engine, precision).engine
+    else:
+        check_engine(engine, precision)
+    weights = model_directory / card.weights_file
     verify_file(weights, card.weights_sha256)
+    if engine != "mxnet" and device != "cpu":
+        raise ConfigurationError(f"Engine {engine} does not run on {device}.", remedy="Use engine mxnet there.")
+    if card.encoder is not None:
+        return load_own(weights, card, card.encoder, batch_size)
     if engine == "openvino":
-        if device != "cpu":
-            raise ConfigurationError(
-                f"Engine openvino does not run on {device}.", remedy="Use engine mxnet or onnxruntime there."
-            )
         return load_openvino(weights, card, precision, pixel_format, batch_size)
     if engine == "onnxruntime":
-        return load_onnxruntime(weights, card, device, precision, pixel_format, batch_size)
+        return load_onnxruntime(weights, card, pixel_format, batch_size)
     return load_mxnet(weights, card, device, pixel_format, batch_size)

@@ -78,7 +78,7 @@ class MXNetEmbedder(Embedder):
         super().__init__(card, pixel_format, batch_size, "mxnet float32")
         self._network = network
         self._context = context
-        self._normalisation = normalisation(card.architecture)
+        self._normalisation = normalisation(card.network)
         self._batch = np.zeros((batch_size, 3, pixel_format.height, pixel_format.width), np.float32)
         # The same memory, seen by MXNet. from_numpy makes what it is given read-only: a view, so that ours is not.
         # Writing to it is safe between two calls, because _vectors waits for the result.
@@ -105,14 +105,14 @@ def load_mxnet(
     loaded, DeviceError where there is no GPU.
     """
     context = device_context(device)
-    network = build_network(card.architecture, (pixel_format.height, pixel_format.width))
+    network = build_network(card.network, (pixel_format.height, pixel_format.width))
     try:
         network.load_parameters(str(weights), ctx=context)
     except (AssertionError, ValueError, import_mxnet().MXNetError) as error:
         raise WeightsError(
-            f"{weights} does not hold {card.architecture}: {str(error)[:200]}.", remedy=REMAKE_REMEDY
+            f"{weights} does not hold {card.network}: {str(error)[:200]}.", remedy=REMAKE_REMEDY
         ) from error
-    _compile(network, card.architecture, context, (batch_size, 3, pixel_format.height, pixel_format.width))
+    _compile(network, card.network, context, (batch_size, 3, pixel_format.height, pixel_format.width))
     return MXNetEmbedder(network, card, context, pixel_format, batch_size)
 
 

@@ -60,8 +60,8 @@ def load_openvino(
     layers = None
     if precision == "int8":
         layers = read_calibration(weights.with_name(CALIBRATION_FILE), card).layers
-    graph = build_graph(card.architecture, parameters, pixel_format, batch_size, quantised=layers)
-    if precision == "bf16" and card.architecture == "efficientnet_lite0":
+    graph = build_graph(card.network, parameters, pixel_format, batch_size, quantised=layers)
+    if precision == "bf16" and card.network == "efficientnet_lite0":
         # The channels that its first depthwise convolution sees differ so much in size that this layer alone costs
         # half of what bf16 costs: mean cosine 0.9989 with it, 0.9995 without (800 photos), at 7 % of the speed.
         graph = with_float32(graph, nodes_to_first_depthwise(graph))

@@ -14,12 +14,12 @@ from stepvec.weights.specs import Parameters, parameter_shapes
 def read_parameters(weights: Path, card: ModelCard) -> Parameters:
     """The parameters in the file `weights`. Raises WeightsError where they are not `card`'s architecture's."""
     parameters = read_params(weights.read_bytes(), where=str(weights))
-    wanted = parameter_shapes(card.architecture)
+    wanted = parameter_shapes(card.network)
     found = {name: array.shape for name, array in parameters.items()}
     for name in sorted(wanted.keys() | found.keys()):
         if wanted.get(name) != found.get(name):
             raise WeightsError(
-                f"{weights} does not hold {card.architecture}: {name} has the shape {found.get(name)}, "
+                f"{weights} does not hold {card.network}: {name} has the shape {found.get(name)}, "
                 f"not {wanted.get(name)}.",
                 remedy=REMAKE_REMEDY,
             )

@@ -1,7 +1,7 @@
 """A decoded image to the pixels that a network sees. Each way of doing it has a name that never changes its meaning.
 
-Every architecture gets the same pixels; what it was trained to subtract and divide by is its own matter
-(engines/normalisation.py).
+Each of our own architectures gets the same pixels; what it was trained to subtract and divide by is its own matter
+(engines/embedder.py). An encoder of a user's own has its recipe.
 """
 
 from __future__ import annotations
@@ -13,10 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
-from stepvec.rows.model import Preprocessing
+from stepvec.rows.encoder import Recipe
+from stepvec.rows.item import one_of
+from stepvec.rows.model import PREPROCESSINGS, ModelCard, Preprocessing
 from stepvec_worker.images.colours import to_rgb
 from stepvec_worker.images.decoding import DecodeLimits, decode_fast
 from stepvec_worker.images.jpeg import RgbArray
+from stepvec_worker.images.recipe_geometry import framed
 from stepvec_worker.images.rejection import ImageRejected, rejection
 from stepvec_worker.images.sample_geometry import sample_crop
 from stepvec_worker.images.standard_geometry import STANDARD_SIDE, central_square, upright
@@ -58,19 +61,30 @@ class Picture:
     is_uniform: bool
 
 
-def pixel_format(preprocessing: Preprocessing) -> PixelFormat:
+Preparation = Preprocessing | Recipe
+"""One of ours, by its name, or the recipe of an encoder of a user's own."""
+
+
+def preparation(card: ModelCard, preprocessing: str) -> Preparation:
+    """How images are prepared for the model of `card`; `preprocessing` is what the model's name says of it."""
+    return one_of(PREPROCESSINGS, preprocessing, "Preprocessing") if card.encoder is None else card.encoder.recipe
+
+
+def pixel_format(preprocessing: Preparation) -> PixelFormat:
     """What `preprocess` returns. Floats for sample-1, whose cubic interpolation overshoots 0 and 255."""
+    if isinstance(preprocessing, Recipe):
+        return PixelFormat(*preprocessing.size, "uint8")
     if preprocessing == "sample-1":
         return PixelFormat(SAMPLE_HEIGHT, SAMPLE_WIDTH, "float32")
     return PixelFormat(STANDARD_SIDE, STANDARD_SIDE, "uint8")
 
 
-def prepare(data: bytes, limits: DecodeLimits, preprocessing: Preprocessing) -> Pixels:
+def prepare(data: bytes, limits: DecodeLimits, preprocessing: Preparation) -> Pixels:
     """The pixels that the network sees, from the bytes of an object. Otherwise as `prepare_picture`."""
     return prepare_picture(data, limits, preprocessing).pixels
 
 
-def prepare_picture(data: bytes, limits: DecodeLimits, preprocessing: Preprocessing) -> Picture:
+def prepare_picture(data: bytes, limits: DecodeLimits, preprocessing: Preparation) -> Picture:
     """What the network sees, from the bytes of an object.
 
     `decode` and `preprocess` in one, with the cheapest decoding that the preprocessing allows. Safe to call from
@@ -87,7 +101,7 @@ def prepare_picture(data: bytes, limits: DecodeLimits, preprocessing: Preprocess
         raise rejection(error, data) from error
 
 
-def preprocess(image: Image.Image, preprocessing: Preprocessing, *, rgb: RgbArray | None = None) -> Pixels:
+def preprocess(image: Image.Image, preprocessing: Preparation, *, rgb: RgbArray | None = None) -> Pixels:
     """The pixels of `image` that the network sees, as `pixel_format` says. They may be read-only.
 
     `rgb`, (H, W, 3), are its pixels if they are decoded already: `image` then need not be loaded. Raises
@@ -96,7 +110,7 @@ def preprocess(image: Image.Image, preprocessing: Preprocessing, *, rgb: RgbArra
     return _framed(_in_rgb(image, preprocessing) if rgb is None else rgb, image, preprocessing)
 
 
-def _in_rgb(image: Image.Image, preprocessing: Preprocessing) -> Image.Image:
+def _in_rgb(image: Image.Image, preprocessing: Preparation) -> Image.Image:
     if preprocessing == "sample-1":
         # The sample's own conversion: whatever lies under a transparent pixel, 16 bits clipped.
         # An image that is RGB already is not converted: convert() would copy it.
@@ -104,10 +118,12 @@ def _in_rgb(image: Image.Image, preprocessing: Preprocessing) -> Image.Image:
     return to_rgb(image)
 
 
-def _framed(whole: RgbArray | Image.Image, image: Image.Image, preprocessing: Preprocessing) -> Pixels:
+def _framed(whole: RgbArray | Image.Image, image: Image.Image, preprocessing: Preparation) -> Pixels:
     """`whole` cut and resized; `image` has the orientation, of which the original sample knew nothing."""
     if preprocessing == "sample-1":
         return sample_crop(np.asarray(whole), SAMPLE_WIDTH, SAMPLE_HEIGHT)
+    if isinstance(preprocessing, Recipe):
+        return framed(whole, _orientation(image), preprocessing)
     return upright(central_square(whole), _orientation(image))
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from stepvec import codec
-from stepvec.errors import StepvecError
+from stepvec.errors import ConfigurationError, StepvecError
 from stepvec.rows.model import WEIGHTS_FILE
 from stepvec.weights.model_directory import read_model_card, verify_file
 from stepvec_worker.engines.parameters import read_parameters
@@ -29,6 +29,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         card = read_model_card(options.model)
+        if card.encoder is not None:
+            raise ConfigurationError(
+                f"{card.architecture} is an encoder of your own, which computes in float32 only.",
+                remedy="Calibrate one of Stepvec's own networks, which `stepvec weights` gets.",
+            )
         weights = options.model / WEIGHTS_FILE
         verify_file(weights, card.weights_sha256)
         photos = _pixels(Path(path) for path in json.load(sys.stdin))

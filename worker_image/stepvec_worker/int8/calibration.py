@@ -92,7 +92,7 @@ class Calibrator:
             else:
                 high = count - 1
         return Calibration(
-            architecture=self._card.architecture,
+            architecture=self._card.network,
             weights_sha256=self._card.weights_sha256,
             tool=f"openvino {import_openvino().__version__.split('-')[0]}",
             photos=len(self._photos),
@@ -104,7 +104,7 @@ class Calibrator:
     def _ranges(self) -> dict[str, ActivationRange]:
         """The best range of what goes into each convolution."""
         photos = self._photos[:: max(1, len(self._photos) // _RANGE_PHOTOS)]
-        graph = build_graph(self._card.architecture, self._parameters, self._pixel_format, 1, tap_activations=True)
+        graph = build_graph(self._card.network, self._parameters, self._pixel_format, 1, tap_activations=True)
         compiled = compile_graph(graph, "float32")
         request = compiled.create_infer_request()
         random = np.random.default_rng(0)
@@ -140,7 +140,7 @@ class Calibrator:
         return Agreement(float(cosines(vectors, self._reference).mean()), float(same.mean()))
 
     def _vectors(self, quantised: dict[str, ActivationRange], photos: Sequence[Pixels]) -> FloatArray:
-        graph = build_graph(self._card.architecture, self._parameters, self._pixel_format, _BATCH, quantised=quantised)
+        graph = build_graph(self._card.network, self._parameters, self._pixel_format, _BATCH, quantised=quantised)
         request = compile_graph(graph, "float32").create_infer_request()
         batch, parts = request.get_input_tensor().data, []
         for start in range(0, len(photos), _BATCH):

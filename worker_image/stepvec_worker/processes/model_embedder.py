@@ -12,11 +12,12 @@ from stepvec.adapters.vector_table import VectorTable
 from stepvec.errors import ConfigurationError
 from stepvec.rows.item import vector_type
 from stepvec.rows.model import ModelIdentity
+from stepvec.weights.model_directory import read_model_card
 from stepvec_worker.engines import Embedder, load_embedder
 from stepvec_worker.images.decoding import DecodeLimits
 from stepvec_worker.images.fast_get import fast_reader
 from stepvec_worker.images.fetching import ImageFetcher
-from stepvec_worker.images.preprocessing import pixel_format, prepare_picture
+from stepvec_worker.images.preprocessing import pixel_format, preparation, prepare_picture
 from stepvec_worker.processes.host import peak_memory_mb
 from stepvec_worker.processes.messages import ProcessUsage
 from stepvec_worker.processes.shard_context import Chunk, ProcessHooks, ShardContext
@@ -33,6 +34,7 @@ class ModelEmbedder:
         settings = context.settings
         identity = ModelIdentity.parse(settings.model)
         embedder = _load(settings, identity, context.device)
+        prepared = preparation(embedder.card, identity.preprocessing)
         self.running = embedder.running
         s3 = s3_client(connections=settings.download_threads + settings.write_threads)
         store = ObjectStore(s3)
@@ -58,7 +60,7 @@ class ModelEmbedder:
             table,
             hooks,
             fetch=fetcher.fetch,
-            prepare=lambda data: prepare_picture(data, limits, identity.preprocessing),
+            prepare=lambda data: prepare_picture(data, limits, prepared),
             embed=embedder.embed,
             store=lambda row: put_if_newest(table, row, lambda key: store.version(settings.image_bucket, key)),
             download_threads=settings.download_threads,
@@ -91,10 +93,11 @@ def _index(settings: Settings) -> VectorIndex | None:
 
 
 def _load(settings: Settings, identity: ModelIdentity, device: str) -> Embedder:
+    directory = Path(settings.model_directory)
     embedder = load_embedder(
-        Path(settings.model_directory),
+        directory,
         device,
-        pixel_format(identity.preprocessing),
+        pixel_format(preparation(read_model_card(directory), identity.preprocessing)),
         batch_size=settings.batch_size,
         engine=identity.engine,
         precision=identity.precision,

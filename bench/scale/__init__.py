@@ -1,1 +1,0 @@
-"""A run of up to a hundred million images on the storage stand-in: the real functions, jobs answered by a model."""

@@ -1,0 +1,1 @@
+"""Encoders of their users' own: an ONNX file inspected, before it becomes a model."""

@@ -1,0 +1,79 @@
+"""`python -m stepvec_worker.encoders.inspect_file < request`: an Inspection, as JSON on standard output.
+
+`stepvec weights` starts this in the worker's environment, since the file is not trusted: nothing of it is parsed or
+loaded by the command itself. Memory, seconds and files of the process are limited before the file is opened.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+from pathlib import Path
+from typing import Final
+
+from stepvec import codec
+from stepvec.errors import StepvecError, WeightsError
+from stepvec.weights.own_encoder import MAX_ONNX_BYTES, EncoderRequest
+from stepvec_worker.encoders.inspection import inspect
+from stepvec_worker.encoders.preprocess_file import MAX_BYTES, Preparation, read_preparation
+
+_MEMORY: Final = 4 << 30
+_MEMORY_OF_BYTE: Final = 8
+"""Address space: of Python and ONNX Runtime with what images take, and for each byte of the file, of which there are
+copies while it is loaded."""
+_CPU_SECONDS: Final = 600
+
+
+def limit_process(file_bytes: int) -> None:
+    """From here on the process takes no more than a file of this size may, writes no file, and leaves no core."""
+    memory = _MEMORY + _MEMORY_OF_BYTE * file_bytes
+    for what, most in (
+        (resource.RLIMIT_AS, memory),
+        (resource.RLIMIT_CPU, _CPU_SECONDS),
+        (resource.RLIMIT_FSIZE, 0),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        resource.setrlimit(what, (most, most))
+
+
+def main() -> int:
+    """Inspect; 0, or 1 with what is wrong and the remedy as JSON."""
+    try:
+        request = codec.from_json(EncoderRequest, sys.stdin.read(), where="the request")
+        file = Path(request.file)
+        size = file.stat().st_size
+        limit_process(min(size, MAX_ONNX_BYTES))
+        if size > MAX_ONNX_BYTES:
+            raise WeightsError(
+                f"{request.where} has {size:,} bytes; {MAX_ONNX_BYTES:,} are taken at the most.",
+                remedy="Export a smaller network, or this one in float16 weights.",
+            )
+        inspection = inspect(file.read_bytes(), request, _preparation(Path(request.preparation)))
+    except StepvecError as error:
+        json.dump({"message": error.message, "remedy": error.remedy}, sys.stdout)
+        return 1
+    except MemoryError:
+        problem = {"message": f"{request.where} takes more memory than a file of its size may.", "remedy": _DAMAGED}
+        json.dump(problem, sys.stdout)
+        return 1
+    sys.stdout.write(codec.to_json(inspection) + "\n")
+    return 0
+
+
+def _preparation(file: Path) -> Preparation:
+    try:
+        with file.open("rb") as stream:
+            text = stream.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise WeightsError(
+            f"{file.name} cannot be read: {error.strerror or error}.",
+            remedy="Give the file that says how images are made, a preprocessor_config.json for example.",
+        ) from error
+    return read_preparation(text, file.name)
+
+
+_DAMAGED: Final = "It may be damaged, or made to harm: get it again from where it comes from."
+
+if __name__ == "__main__":
+    sys.exit(main())
