@@ -148,7 +148,7 @@ format: $(STAMPS)/project ## Format the code and mend what ruff can
 	.venv/bin/ruff format .
 
 .PHONY: bench
-bench: setup build/photos $(STAMPS)/bench ## Measure the worker against its peers (half an hour; 5 GB for torch)
+bench: setup build/photos $(STAMPS)/bench ## Measure the worker against its peers (fifty minutes; 5 GB for torch and Daft)
 	@# BENCH=--quick: one short round without torch, nothing written.
 	$(PYTHON) -m bench.worker $(BENCH)
 
@@ -351,7 +351,7 @@ $(STAMPS)/encoders: requirements/encoders.txt $(STAMPS)/project
 	@touch $@
 
 $(STAMPS)/bench: requirements/bench.txt | tools
-	$(call say,Installing torch for the benchmark's DataLoader peer into .venv-bench: 5 GB)
+	$(call say,Installing torch and Daft for the benchmark's peers into .venv-bench: 5 GB)
 	$(call environment,.venv-bench,bench)
 	@touch $@
 

@@ -1,7 +1,7 @@
 """`python -m bench.worker`: the worker against its peers, in turns; writes docs/performance.md.
 
-Ends with one line:
-worker/one-at-a-time f32 A.A bf16 B.B int8 C.C | worker/dataloader D.D | efficiency E.EE | rss_mb F
+The headline is the table and the line with latency, which is where users are; without it a line more. Both are
+worker/one-at-a-time f32 A.A bf16 B.B int8 C.C | worker/dataloader D.D | worker/daft E.E | efficiency F.FF | rss_mb G
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import argparse
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +19,7 @@ import psutil
 from bench.checks import FloatArray, check_vectors
 from bench.figures import BenchOutcome, Contender, Figures, figures, in_turns
 from bench.limits import Limit, measure_limit, median_limit, slow_vectors
-from bench.peer_runs import LoaderSetting, loader_settings, run_loader, run_one_at_a_time
+from bench.peer_runs import LoaderSetting, Photos, loader_settings, run_daft, run_loader, run_one_at_a_time
 from bench.worker_run import Variant, WorkerSetup, listed_images, run_worker, variants
 from bench.worker_tables import efficiency_table, final_line, speed_table
 from local_pipeline.installation import ROOT
@@ -36,13 +37,14 @@ COPIES: Final = 40
 CHECKED_VECTORS: Final = 50
 PROBE_IMAGES: Final = 100
 PROBE_RATE: Final = 40
-"""Images a second that settings of the DataLoader are tried with; the rate itself is what is looked for."""
+"""Images a second that settings of the peers are tried with; the rate itself is what is looked for."""
 BUSY_PERCENT: Final = 5.0
 """Of all cores, before the bench begins. The load average would count what has ended minutes ago, too."""
 IDLE_SECONDS: Final = 3.0
 """How long the machine is watched for it."""
 ONE_AT_A_TIME: Final = "one at a time"
 DATALOADER: Final = "DataLoader, stores nothing"
+DAFT: Final = "Daft, stores nothing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,7 @@ class Plan:
     seconds: float
     rounds: int
     is_quick: bool
+    is_dry: bool
     model_directory: Path
 
 
@@ -113,14 +116,42 @@ class WorkerBench:
             check_vectors(outcome.rows, self._expected[sample])
         return outcome
 
-    def best_loader(self, images: int) -> tuple[LoaderSetting, Contender]:
-        """The DataLoader peer in the setting that is fastest here."""
-        tried: dict[LoaderSetting, float] = {}
-        for setting in loader_settings(self._plan.vcpus):
-            tried[setting] = figures(run_loader(self._photos, images, setting)).images_per_second
-            print(f"DataLoader, {setting}: {tried[setting]:.1f} images/s", flush=True)
+    def peers(self, photos: Photos) -> tuple[list[Contender], list[str]]:
+        """The DataLoader and Daft reading `photos`, in the settings that are fastest here, and which those are."""
+        if self._plan.is_quick:
+            return [], []
+        vcpus, images = self._plan.vcpus, max(PROBE_IMAGES, round(self._plan.seconds * PROBE_RATE))
+        loader: dict[str, Run] = {
+            str(setting): partial(_loader, photos, setting)
+            for setting in loader_settings(vcpus, is_far=photos.storage is not None)
+        }
+        daft: dict[str, Run] = {f"threads {threads}": partial(_daft, photos, threads) for threads in {1, vcpus}}
+        return _fastest({DATALOADER: loader, DAFT: daft}, images)
+
+
+Run = Callable[[int], BenchOutcome]
+
+
+def _loader(photos: Photos, setting: LoaderSetting, images: int) -> BenchOutcome:
+    return run_loader(photos, images, setting)
+
+
+def _daft(photos: Photos, threads: int, images: int) -> BenchOutcome:
+    return run_daft(photos, images, threads)
+
+
+def _fastest(peers: Mapping[str, Mapping[str, Run]], images: int) -> tuple[list[Contender], list[str]]:
+    """Each peer in the fastest of its settings, and a sentence about it."""
+    contenders, notes = [], []
+    for name, settings in peers.items():
+        tried: dict[str, float] = {}
+        for setting, run in settings.items():
+            tried[setting] = figures(run(images)).images_per_second
+            print(f"{name}, {setting}: {tried[setting]:.1f} images/s", flush=True)
         best = max(tried, key=lambda setting: tried[setting])
-        return best, Contender(DATALOADER, lambda images: run_loader(self._photos, images, best))
+        contenders.append(Contender(name, settings[best]))
+        notes.append(f"{name.partition(',')[0]}: {best}.")
+    return contenders, notes
 
 
 def images_for(contenders: Sequence[Contender], seconds: float) -> dict[str, int]:
@@ -142,15 +173,21 @@ def measure_limits(bench: WorkerBench, plan: Plan, *, processes: int) -> dict[st
     return {label: median_limit(found) for label, found in runs.items()}
 
 
-def compare(
-    bench: WorkerBench, plan: Plan, photos: Path, latency: Latency, more: Sequence[Contender]
-) -> dict[str, Figures]:
-    """Worker and peers in turns, at one latency of the storage."""
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Worker and peers in turns at one latency of the storage, and what was the peers' best setting there."""
+
+    found: Mapping[str, Figures]
+    settings: Sequence[str]
+
+
+def compare(bench: WorkerBench, plan: Plan, photos: Path, latency: Latency) -> Comparison:
+    """Without latency the DataLoader and Daft read local files; with it all read from the stand-in."""
     with running_storage(photos, copies=COPIES, latency=latency) as storage:
-        contenders = [*bench.workers(storage), *bench.one_at_a_time(storage), *more]
-        return in_turns(
-            contenders, images_for(contenders, plan.seconds), plan.rounds, lambda line: print(line, flush=True)
-        )
+        peers, settings = bench.peers(Photos(photos, storage if latency.s3 else None))
+        contenders = [*bench.workers(storage), *bench.one_at_a_time(storage), *peers]
+        images = images_for(contenders, plan.seconds)
+        return Comparison(in_turns(contenders, images, plan.rounds, lambda line: print(line, flush=True)), settings)
 
 
 def main() -> None:
@@ -161,21 +198,21 @@ def main() -> None:
     print(busy, flush=True)
     make_photos(photos, PHOTOS)
     bench = WorkerBench(plan, photos)
-    loader = None if plan.is_quick else bench.best_loader(max(PROBE_IMAGES, round(plan.seconds * PROBE_RATE)))
     limits, crowded = measure_limits(bench, plan, processes=1), measure_limits(bench, plan, processes=plan.vcpus)
-    near = compare(bench, plan, photos, Latency(), [loader[1]] if loader else [])
-    tables = {"worker": speed_table(near, ONE_AT_A_TIME, plan.vcpus)}
-    tables["efficiency"] = efficiency_table(near, limits, crowded)
-    if loader:
-        tables["worker"] += f"\n\nThe DataLoader's best setting here: {loader[0]}."
-        far = compare(bench, plan, photos, REALISTIC, [])
-        tables["worker-latency"] = speed_table(far, ONE_AT_A_TIME, plan.vcpus)
+    far, near = compare(bench, plan, photos, REALISTIC), compare(bench, plan, photos, Latency())
+    tables = {"efficiency": efficiency_table(near.found, limits, crowded)}
+    for name, compared in (("worker-latency", far), ("worker", near)):
+        table = speed_table(compared.found, ONE_AT_A_TIME, plan.vcpus, limits)
+        told = f"The settings that were fastest here: {' '.join(compared.settings)}" if compared.settings else ""
+        tables[name] = "\n\n".join(part for part in (table, told) if part)
     for name, table in tables.items():
         print(f"\n{table}")
-        if not plan.is_quick:
+        if not plan.is_quick and not plan.is_dry:
             write_section(name, f"{table}\n\n{busy}" if busy else table)
     labels = {variant.precision: variant.label for variant in bench.variants}
-    print(f"\n{final_line(near, labels, limits, one_at_a_time=ONE_AT_A_TIME, dataloader=DATALOADER)}")
+    peers = {"one-at-a-time": ONE_AT_A_TIME, "dataloader": DATALOADER, "daft": DAFT}
+    print(f"\nwithout latency: {final_line(near.found, labels, limits, peers)}")
+    print(f"\n{final_line(far.found, labels, limits, peers)}")
 
 
 def busy_note(percent: float) -> str:
@@ -191,6 +228,7 @@ def parse_plan() -> Plan:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one short round without torch, nothing written")
+    parser.add_argument("--dry", action="store_true", help="write nothing")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=25.0, help="how long a run of a contender should take")
     parser.add_argument("--vcpus", type=int, default=os.cpu_count() or 1)
@@ -201,6 +239,7 @@ def parse_plan() -> Plan:
         seconds=1.0 if options.quick else options.seconds,
         rounds=1 if options.quick else options.rounds,
         is_quick=options.quick,
+        is_dry=options.dry,
         model_directory=options.model_directory,
     )
 

@@ -9,13 +9,21 @@ from bench.limits import Limit
 from testkit.tables import markdown_table
 
 
-def speed_table(found: Mapping[str, Figures], reference: str, vcpus: int) -> str:
-    """Speed, CPU and memory of each contender; the ratio is of images/s to those of `reference`."""
+def speed_table(
+    found: Mapping[str, Figures], reference: str, vcpus: int, limits: Mapping[str, Limit] | None = None
+) -> str:
+    """Speed, CPU and memory of each contender; the ratio is of images/s to those of `reference`.
+
+    A contender's share of the limit is what decoding and the network cost alone of what an image costs it in CPU. A
+    peer, which computes in float32, is held against the least of the float32 limits in `limits`.
+    """
+    least = min((limit.sum_ms for name, limit in (limits or {}).items() if "float32" in name), default=0.0)
     head = [
         "",
         "images/s",
         f"x {reference}",
         "CPU ms/image",
+        "share of the limit",
         "images/s with start-up",
         "CPU ms/image with start-up",
         "peak RSS, MB",
@@ -29,6 +37,7 @@ def speed_table(found: Mapping[str, Figures], reference: str, vcpus: int) -> str
             f"{each.images_per_second:.1f}",
             f"{each.images_per_second / found[reference].images_per_second:.2f}",
             f"{each.cpu_ms:.1f}",
+            f"{(limits[name].sum_ms if limits and name in limits else least) / each.cpu_ms:.2f}",
             f"{each.whole_images_per_second:.1f}",
             f"{each.whole_cpu_ms:.1f}",
             f"{each.peak_mb:.0f}",
@@ -65,11 +74,12 @@ def final_line(
     found: Mapping[str, Figures],
     labels: Mapping[str, str],
     limits: Mapping[str, Limit],
-    *,
-    one_at_a_time: str,
-    dataloader: str,
+    peers: Mapping[str, str],
 ) -> str:
-    """The line. `labels` has the worker's name by precision; memory is of all its processes; n/a was not run."""
+    """The line. `labels` has the worker's name by precision, `peers` those it is compared with, by their short name.
+
+    The first is compared in each precision. Memory is of all the worker's processes; n/a was not run.
+    """
 
     def ratio(precision: str, peer: str) -> str:
         if precision not in labels or peer not in found:
@@ -78,8 +88,7 @@ def final_line(
 
     worker = labels["f32"]
     efficiency = limits[worker].sum_ms / found[worker].cpu_ms
-    ratios = " ".join(f"{precision} {ratio(precision, one_at_a_time)}" for precision in ("f32", "bf16", "int8"))
-    return (
-        f"worker/one-at-a-time {ratios} | worker/dataloader {ratio('f32', dataloader)} | "
-        f"efficiency {efficiency:.2f} | rss_mb {found[worker].peak_mb:.0f}"
-    )
+    (first, name), *others = peers.items()
+    ratios = " ".join(f"{precision} {ratio(precision, name)}" for precision in ("f32", "bf16", "int8"))
+    beside = "".join(f" | worker/{short} {ratio('f32', peer)}" for short, peer in others)
+    return f"worker/{first} {ratios}{beside} | efficiency {efficiency:.2f} | rss_mb {found[worker].peak_mb:.0f}"

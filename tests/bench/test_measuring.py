@@ -95,10 +95,21 @@ def test_the_final_line():
     labels = {"f32": "worker", "int8": "eight"}
     table = efficiency_table(found, {"worker": Limit(4, 14.4)}, {"worker": Limit(4.5, 15)})
     assert table.splitlines()[-1] == "| worker | 4.00 | 14.40 | 19.50 | 20.00 | 0.92 |"
-    line = final_line(found, labels, {"worker": Limit(4, 14.4)}, one_at_a_time="sample", dataloader="loader")
-    assert line == (
-        "worker/one-at-a-time f32 3.5 bf16 n/a int8 7.0 | worker/dataloader 1.4 | efficiency 0.92 | rss_mb 900"
+    peers = {"one-at-a-time": "sample", "dataloader": "loader", "daft": "not run"}
+    assert final_line(found, labels, {"worker": Limit(4, 14.4)}, peers) == (
+        "worker/one-at-a-time f32 3.5 bf16 n/a int8 7.0 | worker/dataloader 1.4 | worker/daft n/a | efficiency 0.92 | "
+        "rss_mb 900"
     )
+
+
+def test_a_peers_share_of_the_limit_is_that_of_the_cheapest_float32():
+    def at(cpu_ms: float) -> Figures:
+        return Figures(10.0, cpu_ms, 10.0, 30.0, 0.1, 800.0, 900.0)
+
+    limits = {"worker float32": Limit(4, 16), "other float32": Limit(4, 14), "worker int8": Limit(4, 4)}
+    table = speed_table({"worker float32": at(20), "worker int8": at(10), "peer": at(36)}, "peer", 2, limits)
+    shares = [line.split("|")[5].strip() for line in table.splitlines()[2:]]
+    assert shares == ["1.00", "0.80", "0.50"]
 
 
 IMAGES = [ShardImage(f"photos/0000/{name}.jpg", 1, "e", f"photos/0000/{name}.jpg") for name in ("a", "b")]
