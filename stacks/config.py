@@ -296,6 +296,7 @@ class PipelineConfig:
             table_write_units=self.warm_units[0],
             table_read_units=self.warm_units[1],
             vector_index=bool(self.vector_index),
+            http_start=self.http_start,
         )
 
     @property

@@ -77,6 +77,7 @@ def cost_of_run(
         log_gb=request_counts.log_gb(tally.shards),
         metric_hours=request_counts.metric_hours((times.finished - times.started).total_seconds()),
         index_put_gb=put_gb(tally.index_puts, tally.index_bytes),
+        http_requests=request_counts.http_requests((times.finished - times.started).total_seconds()),
     )
     return cost_of(used, capacity, prices, vcpu_usd=vcpu_hour_usd(capacity, prices))
 

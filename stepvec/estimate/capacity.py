@@ -16,7 +16,8 @@ class Capacity:
     on-demand instances of `families` with a root volume of `root_volume_gib`. shard_size: images per job unless an
     input says otherwise. vcpu_hour_usd: the deployment's own price of a vCPU-hour; 0 if it has none.
     table_write_units, table_read_units: what the table takes a second when it is new; stored only where it was warmed.
-    vector_index: whether vectors are put into an index of S3 Vectors, too.
+    vector_index: whether vectors are put into an index of S3 Vectors, too. http_start: whether runs may be started, and
+    asked for, by the HTTP API.
     """
 
     device: str
@@ -31,6 +32,7 @@ class Capacity:
     table_read_units: int = field(default=NEW_TABLE_READ_UNITS_PER_SECOND, metadata={"omit_default": True})
     vector_index: bool = field(default=False, metadata={"omit_default": True})
     processor: Processor = field(default="x86_64", metadata={"omit_default": True})
+    http_start: bool = field(default=False, metadata={"omit_default": True})
 
     @property
     def vcpus(self) -> int:

@@ -8,7 +8,8 @@ from typing import Final
 
 from stepvec.estimate.capacity import Capacity
 from stepvec.estimate.prices import Prices
-from stepvec.runs.reports import INDEX_SERVICE, RunCost
+from stepvec.estimate.request_counts import HTTP_LOG_BYTES, HTTP_SECONDS, lambda_gb_seconds
+from stepvec.runs.reports import HTTP_SERVICE, INDEX_SERVICE, RunCost
 
 UNKNOWN: Final = "unknown"
 
@@ -22,7 +23,7 @@ class RunUsage:
 
     vcpu_seconds: of jobs, from the start of the container to its end. start_vcpu_seconds: of instances before their
     first job and after their last. metric_hours: hours of each custom metric, added up. index_put_gb: put into an index
-    of S3 Vectors, where there is one. None: unknown.
+    of S3 Vectors, where there is one. http_requests: to the HTTP API, where there is one. None: unknown.
     """
 
     write_units: float
@@ -37,6 +38,7 @@ class RunUsage:
     log_gb: float
     metric_hours: float | None
     index_put_gb: float = 0.0
+    http_requests: int | None = 0
 
     @property
     def vcpu_hours(self) -> float | None:
@@ -84,6 +86,16 @@ def cost_of(usage: RunUsage, capacity: Capacity, prices: Prices, *, vcpu_usd: fl
         usd[INDEX_SERVICE] = _amount((usage.index_put_gb, prices.each("s3_vectors_put_gb")))
     else:
         del amounts["index_put_gb"]
+    if capacity.http_start:
+        requests = usage.http_requests
+        usd[HTTP_SERVICE] = _amount(
+            (requests, prices.each("http_api_request")),
+            (requests, prices.each("lambda_request")),
+            (None if requests is None else lambda_gb_seconds(requests * HTTP_SECONDS), prices.each("lambda_gb_second")),
+            (None if requests is None else requests * HTTP_LOG_BYTES / 1e9, prices.each("log_gb")),
+        )
+    else:
+        del amounts["http_requests"]
     rounded = {name: UNKNOWN if amount is None else round(amount, 6) for name, amount in amounts.items()}
     return RunCost(usage=rounded, usd=usd, total_usd=total(usd), prices=prices.as_of)
 

@@ -139,6 +139,7 @@ def plan_run(
         index_put_gb=put_gb(request_counts.index_puts(workload.images, shards), rows.index_bytes(workload.key_bytes))
         if capacity.vector_index
         else 0.0,
+        http_requests=None if total_seconds is None else request_counts.http_requests(total_seconds),
     )
     vcpu_usd = vcpu_hour_usd(capacity, prices)
     at_most = cost_of(used, capacity, prices, vcpu_usd=vcpu_hour_at_most(capacity, prices))

@@ -53,6 +53,13 @@ VERIFY_READ_UNITS: Final = 0.5
 What it does not find, or finds wrong, it reads again, strongly consistent: a few rows of a run that goes well.
 """
 
+HTTP_POLL_SECONDS: Final = 15
+"""Between two questions to the HTTP API about a run: the longest pause of `stepvec run --http --wait`."""
+HTTP_SECONDS: Final = 0.1
+"""Of StartByHttp, a request; estimated."""
+HTTP_LOG_BYTES: Final = 1_200
+"""Of a request: its line in the access log, the function's own, and Lambda's; estimated."""
+
 LOG_BYTES_OF_A_SHARD: Final = 16_000
 """Estimated: some twenty JSON lines of the worker and VerifyShard, and Lambda's own."""
 LOG_BYTES_OF_A_RUN: Final = 32_000
@@ -114,6 +121,11 @@ def worker_read_units(images: int, shards: int) -> float:
     a_shard = math.ceil(images / shards)
     looks = math.ceil(a_shard / (BATCH_GET_ITEMS * CHUNKS_A_LOOK))
     return shards * min(a_shard, looks * BATCH_GET_ITEMS) * WORKER_READ_UNITS
+
+
+def http_requests(run_seconds: float) -> int:
+    """Requests of whoever starts a run by HTTP, asks for its status until it ends, and for its report."""
+    return 2 + math.ceil(run_seconds / HTTP_POLL_SECONDS)
 
 
 def index_puts(images: int, shards: int) -> int:

@@ -13,6 +13,7 @@ PROGRESS_SECONDS: Final = 10.0
 SERVICES: Final = ("batch", "addresses_and_disks", "dynamodb", "s3", "step_functions", "lambda", "cloudwatch")
 """The parts of a run's cost."""
 INDEX_SERVICE: Final = "s3_vectors"
+HTTP_SERVICE: Final = "http_api"
 """Another part, of deployments that put vectors into an index."""
 MISSING_NAMED: Final = 20
 """Missing keys that a verified shard, or a report, names."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any
 
 import pytest
@@ -85,6 +86,17 @@ def test_an_index_costs_what_is_put_and_bounds_the_pace() -> None:
     capped = plan(2_000_000, vector_index=True, **{**busy, "jobs": 125})
     assert capped.images_per_second == 2_500.0
     assert float(capped.cost.total_usd) < float(fast.cost.total_usd)
+
+
+def test_a_run_that_is_started_and_watched_by_http_costs_its_requests() -> None:
+    made, without = plan(http_start=True), plan()
+    requests = 2 + math.ceil(float(made.total_seconds) / 15)
+    assert made.cost.usage["http_requests"] == requests
+    # $1.00 and $0.20 a million, 0.1 s of 1,769 MB, 1.2 KB of logs.
+    each = 1.2e-6 + 0.1 * 1_769 / 1_024 * 0.0000133334 + 1.2e-6 * 0.5
+    assert made.cost.usd["http_api"] == pytest.approx(requests * each, rel=1e-3)
+    assert float(made.cost.total_usd) == pytest.approx(float(without.cost.total_usd) + float(made.cost.usd["http_api"]))
+    assert not {"http_requests", "http_api"} & {*without.cost.usage, *without.cost.usd}
 
 
 def test_few_vectors_a_put_are_charged_as_128_kb() -> None:
