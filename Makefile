@@ -177,6 +177,10 @@ bench-decoding: setup build/photos ## Measure decoding, its cosines, and reading
 bench-overhead: setup ## Measure where the time of a one-photo run goes
 	$(PYTHON) -m bench.overhead
 
+.PHONY: bench-dealing
+bench-dealing: setup ## Measure a shard's overhead: a job for each, against a queue (2,000 shards each; half an hour)
+	PYTHONPATH=.:worker_image $(PYTHON) -m bench.dealing --record $(BENCH)
+
 .PHONY: bench-listing
 bench-listing: setup ## Measure ListImages and ShardImages on up to a million synthetic keys (some minutes)
 	$(PYTHON) -m bench.listing
