@@ -181,6 +181,10 @@ bench-overhead: setup ## Measure where the time of a one-photo run goes
 bench-dealing: setup ## Measure a shard's overhead: a job for each, against a queue (2,000 shards each; half an hour)
 	PYTHONPATH=.:worker_image $(PYTHON) -m bench.dealing --record $(BENCH)
 
+.PHONY: bench-scale
+bench-scale: setup ## Measure the functions of whole runs of 1, 10 and 100 million images (a quarter of an hour)
+	$(PYTHON) -m bench.scale --record
+
 .PHONY: bench-listing
 bench-listing: setup ## Measure ListImages and ShardImages on up to a million synthetic keys (some minutes)
 	$(PYTHON) -m bench.listing
