@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+import json
+from dataclasses import dataclass
 from typing import Final, Literal
 
 from stepvec import codec
@@ -31,6 +32,8 @@ MIN_OPSET: Final = 7
 """ONNX Runtime reads none older (https://onnxruntime.ai/docs/reference/compatibility.html)."""
 CODE_CHARACTERS: Final = 8
 """Characters of the hash of an encoder's settings in a model's name."""
+_NO_MATTER: Final = frozenset({"batch", "tool", "peak_mib"})
+"""Fields of an Encoder that no vector depends on. A new field that is left out at its default keeps all names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,5 +82,6 @@ class Encoder:
     @property
     def preprocessing(self) -> str:
         """The third part of the model's name: all that beside the weights decides what a vector is, by its hash."""
-        settings = codec.to_json(replace(self, batch=0, tool="", peak_mib=0))
+        document = codec.to_document(self)
+        settings = json.dumps({name: document[name] for name in sorted(document.keys() - _NO_MATTER)})
         return f"own-{self.dimension}-{hashlib.sha256(settings.encode()).hexdigest()[:CODE_CHARACTERS]}"
