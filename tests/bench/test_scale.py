@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+
 from bench.scale.__main__ import CASES, Took, plan_of, rounds_of
 from bench.scale.model_of_jobs import entries_of
 from bench.scale.steps import LAYOUT, PagesLeft
-
 from stepvec.estimate.plan import IMAGES_OF_A_RUN
 from stepvec.runs.run_input import MAX_SHARDS
 
