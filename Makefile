@@ -244,6 +244,15 @@ proof-on-aws: setup ## Ask an AWS account what only it can answer, in a throw-aw
 bare: ## As root: `make demo` on a bare Debian by mmdebstrap, at worst (some minutes; SUITE=trixie, TARGET=, BARE_PYTHON=)
 	PYTHON="$(BARE_PYTHON)" tools/bare.sh $(or $(SUITE),bookworm) $(or $(TARGET),demo)
 
+.PHONY: proof-on-gpu
+proof-on-gpu: setup ## On a machine with an NVIDIA card: parity, images a second, use and memory of the card (REHEARSE=1: on the CPU)
+	$(if $(REHEARSE),,@$(PYTHON) -m bench.gpu_card && $(MAKE) $(STAMPS)/worker-gpu)
+	$(PYTHON) -m bench.gpu $(if $(REHEARSE),--rehearse)
+
+.PHONY: image-gpu
+image-gpu: setup ## Build the GPU images of both engines, and see that each finds its libraries (4 GB to download)
+	for target in gpu gpu-onnxruntime; do STEPVEC_IMAGE_TAG=$$target tools/image/build.sh build/image --target $$target; done
+
 .PHONY: arm
 arm: setup build/photos ## As root: the worker on ARM, emulated: its tests, and ten photos whose vectors are x86-64's (TEST=name, RECORD=1)
 	$(call say,Making an ARM machine to try the worker on)
@@ -285,10 +294,10 @@ RESOLVE = $(UV) pip compile --quiet --python-version 3.11 --generate-hashes --no
 lock: | tools ## Resolve pyproject's dependency groups into requirements/*.txt again
 	@# OpenVINO does without openvino-telemetry, which would tell its maker of each import. ONNX Runtime's own tools alone
 	@# import flatbuffers, packaging and protobuf.
-	for name in tools project lambda-runtime lambda worker worker-arm64 worker-gpu worker-test bench corpus-tools photos encoders recordings second-opinion readers; do \
+	for name in tools project lambda-runtime lambda worker worker-arm64 worker-gpu worker-gpu-onnxruntime worker-test bench corpus-tools photos encoders recordings second-opinion readers; do \
 	  $(RESOLVE) --no-emit-package openvino-telemetry $$(test $$name != photos -a $$name != encoders || echo --no-deps) \
 	    $$(test $$name != project || echo --no-strip-markers) \
-	    $$(case $$name in worker | worker-arm64) echo $(WITHOUT_TOOLS) ;; esac) \
+	    $$(case $$name in worker | worker-arm64 | worker-gpu-onnxruntime) echo $(WITHOUT_TOOLS) ;; esac) \
 	    $$(test $$name != worker-arm64 || echo --only-binary :all: --python-platform aarch64-manylinux_2_28) \
 	    $$(test $$name != worker-test || echo --constraints requirements/worker.txt --no-emit-package numpy --no-emit-package typing-extensions) \
 	    $$(test $$name != readers || echo --constraints requirements/project.txt --no-emit-package numpy --no-emit-package pyarrow) \
@@ -302,7 +311,7 @@ lock: | tools ## Resolve pyproject's dependency groups into requirements/*.txt a
 
 .PHONY: clean
 clean: ## Remove everything that make has made
-	rm -rf .venv .venv-lambda .venv-worker .venv-bench .venv-second-opinion .tools build cdk.out stepvec-out
+	rm -rf .venv .venv-lambda .venv-worker .venv-worker-gpu .venv-bench .venv-second-opinion .tools build cdk.out stepvec-out
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
 	find . -name .git -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -335,6 +344,11 @@ $(STAMPS)/worker: requirements/$(WORKER_LOCK).txt | tools
 	$(call environment,.venv-worker,$(WORKER_LOCK),--compile-bytecode)
 	@.venv-worker/bin/python -c 'import $(WORKER_ENGINE)' || { echo "error: $(WORKER_ENGINE) cannot be loaded on this machine. \
 	MXNet needs libgomp and libquadmath; on Debian or Ubuntu: apt-get install libgomp1 libquadmath0"; exit 1; }
+	@touch $@
+
+$(STAMPS)/worker-gpu: requirements/worker-gpu-onnxruntime.txt | tools
+	$(call say,Installing ONNX Runtime with CUDA into .venv-worker-gpu: 1.6 GB)
+	$(call environment,.venv-worker-gpu,worker-gpu-onnxruntime,--compile-bytecode)
 	@touch $@
 
 # pytest is laid over the worker's own environment, so that its tests run with what is deployed.

@@ -36,6 +36,7 @@ SOURCES: Final = (
     "requirements/worker.txt",
     "requirements/worker-arm64.txt",
     "requirements/worker-gpu.txt",
+    "requirements/worker-gpu-onnxruntime.txt",
     "build/lambda-packages",
     "build/model",
 )

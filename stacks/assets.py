@@ -33,7 +33,7 @@ def stage_lambda_code(root: Path, target: Path) -> Path:
 def stage_worker_context(root: Path, target: Path, model_directory: Path) -> Path:
     """The build context of the worker's image: Dockerfile, locked requirements, worker, stepvec's core, the model."""
     _copy(root / "worker_image", target)
-    for variant in ("", "-arm64", "-gpu"):
+    for variant in ("", "-arm64", "-gpu", "-gpu-onnxruntime"):
         shutil.copy(root / "requirements" / f"worker{variant}.txt", target / f"requirements{variant}.txt")
     _copy(root / "stepvec", target / "stepvec", leave_out=("client", "audit", "export", "neighbours", "page"))
     (target / "model").mkdir()

@@ -15,6 +15,8 @@ from stacks.devices import (
     DEVICE_NAMES,
     DEVICES,
     GPU,
+    GPU_ENGINES,
+    GPU_ONNXRUNTIME,
     MEMORY_OF_BYTE,
     MEMORY_OF_PIXEL,
     ROOMY,
@@ -77,7 +79,7 @@ class PipelineConfig:
     )
     device: DeviceName = setting(
         "cpu",
-        "What computes the vectors: `cpu`, or `gpu` (one GPU per job, on g4dn, g5 or g6). "
+        "What computes the vectors: `cpu`, or `gpu` (one GPU per job, on g4dn, g5 or g6: [gpu.md](gpu.md)). "
         "**The GPU variant has never been run.**",
         choices=DEVICE_NAMES,
     )
@@ -95,7 +97,8 @@ class PipelineConfig:
         f"Instance families, all of which the region must have: `stepvec doctor` says which it has. Empty: "
         f"{_listed(CPU.families)}; with `arm64` {_listed(ARM.families)}; with `gpu` {_listed(GPU.families)}. "
         f"Also allowed: {_listed(CPU.other_families)}; with `arm64` {_listed(ARM.other_families)}; with `gpu` "
-        f"{_listed(GPU.other_families)}; their prices are not known here, so that plans and reports say `unknown`.",
+        f"{_listed(GPU.other_families)}, and with `onnxruntime` {_listed(GPU_ONNXRUNTIME.other_families)}; their "
+        "prices are not known here, so that plans and reports say `unknown`.",
     )
     availability_zones: int = setting(
         2, "Availability zones of the instances: 3, where the region has three, give Spot more choice.", choices=(2, 3)
@@ -129,14 +132,16 @@ class PipelineConfig:
     )
     engine: Engine = setting(
         "mxnet",
-        "Inference engine: `mxnet`, the reference; `openvino`, the fastest, or `onnxruntime`, both on CPUs only. Part "
-        "of the rows' `Model`. ONNX Runtime computes an encoder of your own ([encoders.md](encoders.md)).",
+        "Inference engine: `mxnet`, the reference; `openvino`, the fastest, or `onnxruntime`. On a GPU: `mxnet` or "
+        "`onnxruntime` ([gpu.md](gpu.md)). Part of the rows' `Model`. ONNX Runtime computes an encoder of your own, on "
+        "CPUs ([encoders.md](encoders.md)).",
         choices=ENGINES,
     )
     precision: Precision = setting(
         "float32",
         "`float32`; with `openvino` also `bf16` (CPUs with AVX-512 BF16 or AMX) and `int8` (VNNI; the model must "
-        "have been calibrated: `stepvec calibrate`). Other CPUs compute in float32, and the log says so.",
+        "have been calibrated: `stepvec calibrate`). Other CPUs compute in float32, and the log says so. With "
+        "`onnxruntime` on a GPU also `float16`.",
         choices=PRECISIONS,
     )
     network: NetworkKind = setting(
@@ -252,6 +257,8 @@ class PipelineConfig:
     @property
     def base_hardware(self) -> Device:
         """What one job gets and where it runs, whatever limits and families are set."""
+        if self.device == "gpu" and self.engine in GPU_ENGINES:
+            return GPU_ENGINES[self.engine]
         return DEVICES[self.device, self.architecture]
 
     @property
@@ -341,10 +348,14 @@ def read_config(settings: Mapping[str, Any]) -> PipelineConfig:
     _check_memory(config)
     check_processor(config.engine, config.architecture, WHERE)
     check_engine(config.engine, config.precision)
-    if config.device == "gpu" and config.engine != "mxnet":
+    if config.device == "gpu" and config.engine not in GPU_ENGINES:
         raise ConfigurationError(
             f"{WHERE}: engine is {config.engine}, which runs on CPUs only.",
-            remedy="Use engine mxnet on a GPU, or device cpu.",
+            remedy=f"Use engine {' or '.join(GPU_ENGINES)} on a GPU, or device cpu.",
+        )
+    if config.device == "cpu" and config.precision == "float16":
+        raise ConfigurationError(
+            f"{WHERE}: precision is float16, which is for GPUs.", remedy="Use float32 on a CPU, or device gpu."
         )
     check_triggers(config)
     return config

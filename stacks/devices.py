@@ -6,6 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from stepvec.rows.model import Engine
 from stepvec.rows.processors import Processor
 
 MEMORY_OF_PIXEL: Final = 16
@@ -82,6 +83,14 @@ GPU: Final = Device(
     largest_memory_mib=14_000,
     decoders=4,
 )
+GPU_ONNXRUNTIME: Final = dataclasses.replace(
+    GPU,
+    # RTX PRO 6000 and H100: its CUDA wheels have machine code up to compute capability 12.0 (docs/gpu.md).
+    other_families=(*GPU.other_families, "g7e", "p5"),
+    image_target="gpu-onnxruntime",
+)
+GPU_ENGINES: Final[dict[Engine, Device]] = {"mxnet": GPU, "onnxruntime": GPU_ONNXRUNTIME}
+"""By the engine that computes."""
 ARM: Final = dataclasses.replace(
     CPU,
     # Graviton4 and Graviton3. Their vCPUs are whole cores, not halves.

@@ -22,7 +22,11 @@ Element = TypeVar("Element")
 MIN_COSINE: Final[dict[str, float]] = {"float32": 0.9999, "float16": 0.9999, "int8": 0.999}
 """Lowest cosine of a stored vector to the same image embedded again by the same engine, by vector type. float32 differs
 by the order in which another processor adds up, int8 by its rounding (0.999 on trained vectors)."""
-MIN_COSINE_OF_ENGINE: Final[dict[str, float]] = {"openvino-bf16": 0.999, "openvino-int8": 0.99}
+MIN_COSINE_OF_ENGINE: Final[dict[str, float]] = {
+    "onnxruntime-float16": 0.999,
+    "openvino-bf16": 0.999,
+    "openvino-int8": 0.99,
+}
 """Lower for engines that compute in less than float32, whose kernels differ more from processor to processor."""
 
 

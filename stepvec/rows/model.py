@@ -13,7 +13,7 @@ from stepvec.rows.item import one_of
 Architecture = Literal["resnet18_v1", "resnet18_v2", "efficientnet_lite0"]
 Preprocessing = Literal["standard-1", "sample-1"]
 Engine = Literal["mxnet", "openvino", "onnxruntime"]
-Precision = Literal["float32", "bf16", "int8"]
+Precision = Literal["float32", "float16", "bf16", "int8"]
 
 DIMENSIONS: Final[dict[Architecture, int]] = {
     "resnet18_v1": 512,
@@ -29,6 +29,12 @@ WEIGHTS_HASH_CHARACTERS: Final = 12
 
 ENGINES: Final[tuple[Engine, ...]] = get_args(Engine)
 PRECISIONS: Final[tuple[Precision, ...]] = get_args(Precision)
+PRECISIONS_OF: Final[dict[Engine, tuple[Precision, ...]]] = {
+    "mxnet": ("float32",),
+    "openvino": ("float32", "bf16", "int8"),
+    # float16 is for GPUs: on a CPU it would be float32, with weights that are rounded.
+    "onnxruntime": ("float32", "float16"),
+}
 CALIBRATION_HASH_CHARACTERS: Final = 8
 """Characters of int8.json's sha256 in a model's name: it tells apart calibrations of the same weights."""
 
@@ -43,7 +49,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _NAME = re.compile(
     rf"(?P<architecture>{'|'.join(ARCHITECTURES)})/(?P<weights>[0-9a-f]{{{WEIGHTS_HASH_CHARACTERS}}})"
     rf"/(?P<preprocessing>{'|'.join(PREPROCESSINGS)})"
-    rf"(/(?P<engine>openvino|onnxruntime)-(?P<precision>float32|bf16|int8-(?P<calibration>[0-9a-f]{{{CALIBRATION_HASH_CHARACTERS}}})))?"
+    rf"(/(?P<engine>openvino|onnxruntime)-(?P<precision>float32|float16|bf16|int8-(?P<calibration>[0-9a-f]{{{CALIBRATION_HASH_CHARACTERS}}})))?"
 )
 
 _ENCODER_NAME: Final = r"[a-z0-9][a-z0-9._-]{0,39}"
@@ -66,9 +72,13 @@ def check_encoder_name(name: str) -> str:
 def check_engine(engine: str, precision: str) -> tuple[Engine, Precision]:
     """Both, known to fit together. Raises ConfigurationError where `engine` cannot compute in `precision`."""
     known_engine, known_precision = one_of(ENGINES, engine, "Engine"), one_of(PRECISIONS, precision, "Precision")
-    if engine != "openvino" and precision != "float32":
+    usable = PRECISIONS_OF[known_engine]
+    if known_precision not in usable:
+        others = [name for name, precisions in PRECISIONS_OF.items() if known_precision in precisions]
+        only = " only" if len(usable) == 1 else ""
         raise ConfigurationError(
-            f"Engine {engine} computes in float32 only, not in {precision}.", remedy="Use engine openvino for it."
+            f"Engine {engine} computes in {' or '.join(usable)}{only}, not in {precision}.",
+            remedy=f"Use engine {' or '.join(others)} for it.",
         )
     return known_engine, known_precision
 
@@ -80,8 +90,9 @@ class ModelIdentity:
     An encoder of a user's own has its name for an architecture, and `own-DIMENSION-HASH` for a preprocessing, the hash
     being that of all its settings.
 
-    Vectors of another engine than MXNet have a fourth part: `onnxruntime-float32`, `openvino-float32`, `openvino-bf16`,
-    or `openvino-int8-` and the first 8 of int8.json's sha256 (`calibration`, "" for all others).
+    Vectors of another engine than MXNet have a fourth part: `onnxruntime-float32`, `onnxruntime-float16`,
+    `openvino-float32`, `openvino-bf16`, or `openvino-int8-` and the first 8 of int8.json's sha256 (`calibration`, ""
+    for all others).
     """
 
     architecture: str

@@ -65,16 +65,17 @@ def synthesized(tmp_path_factory: pytest.TempPathFactory) -> Synthesize:
     return synthesize
 
 
-ON_ARM: tuple[dict[str, Any], ...] = (
+ON_OTHERS: tuple[dict[str, Any], ...] = (
     {"architecture": "arm64"},
     {"architecture": "arm64", "network": "private", "spot": False, **SECURED},
+    {"device": "gpu", "engine": "onnxruntime", "precision": "float16"},
 )
-"""The processor changes what queue, environments and image are, and nothing beside them: not combined with all."""
+"""What changes queue, environments and image, and nothing beside them: not combined with all."""
 
 
 def combinations() -> list[dict[str, Any]]:
-    """Every combination of device, network, Spot and starts, every second one with key and tracing; and some on ARM."""
-    result = [*ON_ARM]
+    """Every combination of device, network, Spot and starts, every second one with key and tracing; and others."""
+    result = [*ON_OTHERS]
     for chosen in itertools.product(*(range(len(choice)) for choice in CHOICES)):
         settings: dict[str, Any] = {}
         for number, choice in zip(chosen, CHOICES, strict=True):

@@ -351,6 +351,10 @@ def test_synthesis_is_repeatable(assembly: Path, tmp_path: Path) -> None:
             {"instance_families": ["c7i"], "architecture": "arm64"},
             "has c7i, not for device cpu with architecture arm64",
         ),
+        ({"device": "gpu", "engine": "openvino"}, "engine is openvino, which runs on CPUs only"),
+        ({"engine": "onnxruntime", "precision": "float16"}, "precision is float16, which is for GPUs"),
+        ({"device": "gpu", "precision": "float16"}, "Engine mxnet computes in float32 only, not in float16"),
+        ({"device": "gpu", "instance_families": ["p5"]}, "has p5, not for device gpu"),
         ({"architecture": "riscv"}, "architecture is 'riscv'"),
         ({"architecture": "arm64", "device": "gpu"}, "device gpu with architecture arm64 there is not"),
         ({"architecture": "arm64", "engine": "mxnet"}, "engine mxnet does not run on arm64"),
@@ -390,6 +394,7 @@ def test_a_wrong_setting_is_named(settings: dict[str, Any], named: str) -> None:
     [
         ({}, "cpu", "linux/amd64"),
         ({"device": "gpu"}, "gpu", "linux/amd64"),
+        ({"device": "gpu", "engine": "onnxruntime", "precision": "float16"}, "gpu-onnxruntime", "linux/amd64"),
         ({"architecture": "arm64"}, "arm64", "linux/arm64"),
     ],
 )
@@ -403,6 +408,18 @@ def test_each_device_gets_the_stage_of_the_image_that_is_made_for_it(
     (image,) = assets["dockerImages"].values()
     assert (image["source"]["dockerBuildTarget"], image["source"]["platform"]) == (target, platform)
     assert f"AS {target}\n" in (ROOT / "worker_image" / "Dockerfile").read_text()
+
+
+def test_onnx_runtime_on_a_gpu_may_have_newer_cards(synthesized: Synthesize) -> None:
+    settings = {"device": "gpu", "engine": "onnxruntime", "precision": "float16", "instance_families": ["g6e", "p5"]}
+    template = synthesized(**settings).pipeline
+    job = one(template, "AWS::Batch::JobDefinition")["ContainerProperties"]
+    environment = {entry["Name"]: entry["Value"] for entry in job["Environment"]}
+    assert environment["STEPVEC_MODEL"].endswith("/onnxruntime-float16")
+    assert job["Command"] == ["--shard", "Ref::shard", "--device", "gpu"]
+    for compute in of_type(template, "AWS::Batch::ComputeEnvironment").values():
+        assert compute["ComputeResources"]["InstanceTypes"] == ["g6e", "p5"]
+        assert compute["ComputeResources"]["Ec2Configuration"] == [{"ImageType": "ECS_AL2023_NVIDIA"}]
 
 
 def test_on_arm_a_job_and_its_instances_are_arms(synthesized: Synthesize) -> None:

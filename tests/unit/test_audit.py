@@ -154,6 +154,8 @@ def test_vectors_that_agree_and_that_do_not() -> None:
         (MODEL, "int8", 0.999),
         (f"{MODEL}/openvino-float32", "float16", 0.9999),
         (f"{MODEL}/openvino-bf16", "float32", 0.999),
+        (f"{MODEL}/onnxruntime-float16", "float32", 0.999),
+        (f"{MODEL}/onnxruntime-float32", "float16", 0.9999),
         (f"{MODEL}/openvino-int8-01234567", "int8", 0.99),
     ],
 )

@@ -54,14 +54,16 @@ def test_every_target_ends_without_root_and_cpu_is_the_default() -> None:
     stages = re.split(r"^FROM ", (ROOT / "worker_image" / "Dockerfile").read_text(), flags=re.MULTILINE)[1:]
     targets = {stage.split("\n", 1)[0].split(" AS ")[1]: stage for stage in stages}
     assert list(targets)[-1] == "cpu"
-    for name in ("cpu", "gpu"):
+    for name in ("cpu", "arm64", "gpu", "gpu-onnxruntime"):
         assert targets[name].rstrip().splitlines()[-1] == "USER 10001:10001"
 
 
-def test_gpu_and_cpu_share_the_versions_of_what_both_have() -> None:
-    def locked(name: str) -> dict[str, str]:
-        return dict(re.findall(r"^([\w.-]+)==(\S+)", (ROOT / "requirements" / name).read_text(), re.MULTILINE))
+def locked(name: str) -> dict[str, str]:
+    """Versions by package, of a file of requirements/."""
+    return dict(re.findall(r"^([\w.-]+)==(\S+)", (ROOT / "requirements" / name).read_text(), re.MULTILINE))
 
+
+def test_gpu_and_cpu_share_the_versions_of_what_both_have() -> None:
     cpu, gpu = locked("worker.txt"), locked("worker-gpu.txt")
     assert cpu.pop("mxnet") == gpu["mxnet-cu117"]
     # These two are the CPU image's only.
@@ -69,3 +71,13 @@ def test_gpu_and_cpu_share_the_versions_of_what_both_have() -> None:
         assert cpu.pop(name)
         assert name not in gpu
     assert cpu == {name: gpu[name] for name in cpu}
+
+
+@pytest.mark.parametrize("lock", ["worker-arm64.txt", "worker-gpu-onnxruntime.txt"])
+def test_no_image_has_another_version_of_what_the_cpus_has(lock: str) -> None:
+    cpu, other = locked("worker.txt"), locked(lock)
+    shared = cpu.keys() & other.keys()
+    assert shared >= {"numpy", "pillow", "simplejpeg", "obstore", "boto3", "pi-heif"}
+    assert {name: other[name] for name in shared} == {name: cpu[name] for name in shared}
+    # Nothing that the engine's own tools alone import.
+    assert not {"protobuf", "flatbuffers"} & other.keys()

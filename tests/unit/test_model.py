@@ -35,6 +35,7 @@ CALIBRATED = dataclasses.replace(CARD, int8=CalibrationCard("0123abcd" + "0" * 5
         ("openvino", "float32", f"{MODEL}/openvino-float32"),
         ("openvino", "bf16", f"{MODEL}/openvino-bf16"),
         ("onnxruntime", "float32", f"{MODEL}/onnxruntime-float32"),
+        ("onnxruntime", "float16", f"{MODEL}/onnxruntime-float16"),
         ("openvino", "int8", f"{MODEL}/openvino-int8-0123abcd"),
     ],
 )
@@ -56,6 +57,7 @@ def test_names_round_trip(engine: str, precision: str, name: str) -> None:
         "openvino-int4",
         "openvino-bf16-0123abcd",
         "onnxruntime",
+        "onnxruntime-float16-0123abcd",
     ],
 )
 def test_what_names_no_engine_is_refused(part: str) -> None:
@@ -86,7 +88,7 @@ def test_what_no_engine_computes_is_refused(engine: str, precision: str) -> None
         ({"engine": "onnx"}, "engine is 'onnx'"),
         ({"engine": "openvino", "precision": "fp16"}, "precision is 'fp16'"),
         ({"engine": "openvino", "device": "gpu"}, "CPUs only"),
-        ({"engine": "onnxruntime", "device": "gpu"}, "CPUs only"),
+        ({"engine": "onnxruntime", "precision": "float16"}, "for GPUs"),
     ],
 )
 def test_settings_that_do_not_fit_are_named(settings: dict[str, str], problem: str) -> None:

@@ -17,7 +17,7 @@ from stepvec_worker.images.decoding import DecodeLimits
 from stepvec_worker.images.preprocessing import PixelFormat, pixel_format, prepare
 from stepvec_worker.int8.calibration import cosines, neighbours
 
-from stepvec.errors import ConfigurationError, WeightsError
+from stepvec.errors import ConfigurationError, DeviceError, WeightsError
 from stepvec.rows.model import ARCHITECTURES, DIMENSIONS, PREPROCESSINGS, Architecture, Preprocessing
 from stepvec.weights.model_directory import read_model_card
 from testkit.seeded_model import seeded_parameters
@@ -86,6 +86,38 @@ def test_the_file_is_one_that_onnx_itself_accepts(architecture: Architecture) ->
     assert shape == ["batch", DIMENSIONS[architecture]]
 
 
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_float16_is_a_file_that_onnx_itself_accepts_and_computes_in_it(architecture: Architecture) -> None:
+    built = build_onnx(architecture, seeded_parameters(architecture), SMALL, 2, is_half=True)
+    model = onnx.load_model_from_string(built)
+    onnx.checker.check_model(model, full_check=True)
+    inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True).graph
+    types = {value.name: value.type.tensor_type.elem_type for value in (*inferred.value_info, *inferred.output)}
+    convolutions = [node for node in inferred.node if node.op_type == "Conv"]
+    assert {types[node.output[0]] for node in convolutions} == {onnx.TensorProto.FLOAT16}
+    # Vectors are as they are in float32; so is the mean over the picture.
+    assert types[OUTPUT] == onnx.TensorProto.FLOAT
+    (mean,) = [node for node in inferred.node if node.op_type == "GlobalAveragePool"]
+    assert types[mean.input[0]] == onnx.TensorProto.FLOAT
+    # Half of the weights' bytes.
+    assert len(built) < 0.52 * len(build_onnx(architecture, seeded_parameters(architecture), SMALL, 2))
+
+
+def test_float16s_vectors_are_float32s(efficientnet: Path) -> None:
+    """On the CPU, which rounds as a GPU does and adds up in float32: what float16 itself costs."""
+    format_ = pixel_format("standard-1")
+    pixels = [prepare(path.read_bytes(), DecodeLimits(), "standard-1") for path in WARDROBE]
+    expected = vectors_of(load_embedder(efficientnet, "cpu", format_, engine="onnxruntime"), pixels)
+
+    embedder = load_embedder(efficientnet, "cpu", format_, engine="onnxruntime", precision="float16")
+    found = vectors_of(embedder, pixels)
+
+    assert embedder.running == "onnxruntime float32 (weights of float16)"
+    assert not np.array_equal(found, expected)
+    assert cosines(found, expected).min() >= 0.9999
+    assert (neighbours(found) == neighbours(expected)).mean() >= 0.98
+
+
 def test_a_vector_depends_on_nothing_but_its_image(models: dict[Architecture, Path]) -> None:
     pixels = blocks(SMALL, 8)
     model = models["efficientnet_lite0"]
@@ -112,9 +144,12 @@ def test_any_number_of_images_where_no_batch_size_is_said(models: dict[Architect
 
 
 def test_what_it_cannot_do_is_refused(models: dict[Architecture, Path], tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="does not run on gpu"):
+    with pytest.raises(DeviceError, match="no CUDA") as refusal:
         load_embedder(models["resnet18_v1"], "gpu", SMALL, engine="onnxruntime")
-    with pytest.raises(ConfigurationError, match="float32 only"):
+    assert "gpu-onnxruntime" in refusal.value.remedy
+    with pytest.raises(ConfigurationError, match="Device 'tpu' is unknown"):
+        load_embedder(models["resnet18_v1"], "tpu", SMALL, engine="onnxruntime")
+    with pytest.raises(ConfigurationError, match="float32 or float16, not in bf16"):
         load_embedder(models["resnet18_v1"], "cpu", SMALL, engine="onnxruntime", precision="bf16")
     wrong = write_model(tmp_path / "wrong", "resnet18_v2", seeded_parameters("resnet18_v1"))
     with pytest.raises(WeightsError, match="does not hold resnet18_v2"):

@@ -40,12 +40,18 @@ def load_embedder(
         check_engine(engine, precision)
     weights = model_directory / card.weights_file
     verify_file(weights, card.weights_sha256)
-    if engine != "mxnet" and device != "cpu":
-        raise ConfigurationError(f"Engine {engine} does not run on {device}.", remedy="Use engine mxnet there.")
     if card.encoder is not None:
+        if device != "cpu":
+            raise ConfigurationError(
+                f"An encoder of one's own does not run on {device}.", remedy="Use device cpu for it."
+            )
         return load_own(weights, card, card.encoder, batch_size)
     if engine == "openvino":
+        if device != "cpu":
+            raise ConfigurationError(
+                f"Engine openvino does not run on {device}.", remedy="Use engine mxnet or onnxruntime there."
+            )
         return load_openvino(weights, card, precision, pixel_format, batch_size)
     if engine == "onnxruntime":
-        return load_onnxruntime(weights, card, pixel_format, batch_size)
+        return load_onnxruntime(weights, card, device, precision, pixel_format, batch_size)
     return load_mxnet(weights, card, device, pixel_format, batch_size)

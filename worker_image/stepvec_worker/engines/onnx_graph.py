@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +28,7 @@ IR_VERSION: Final = 8
 INPUT: Final = "pixels"
 OUTPUT: Final = "vectors"
 
-_TYPES: Final = {"float32": 1, "uint8": 2, "int64": 7}
+_TYPES: Final = {"float32": 1, "uint8": 2, "int64": 7, "float16": 10}
 """TensorProto.DataType."""
 _FLOAT, _INT, _INTS = 1, 2, 7
 """AttributeProto.AttributeType."""
@@ -45,11 +45,17 @@ class Tensor:
 
 
 def build_onnx(
-    architecture: Architecture, parameters: Parameters, pixel_format: PixelFormat, batch_size: int | None
+    architecture: Architecture,
+    parameters: Parameters,
+    pixel_format: PixelFormat,
+    batch_size: int | None,
+    *,
+    is_half: bool = False,
 ) -> bytes:
     """An ONNX file: `pixels`, (batch_size, H, W, 3), to `vectors`, (batch_size, dimension) float32.
 
     `parameters` are all of the architecture's. Without a batch size any number of images may be given at a time.
+    is_half: computes in float16, but for normalisation and the mean over the picture.
     """
     layers = _Layers(architecture, parameters)
     numbers = normalisation(architecture)
@@ -59,7 +65,11 @@ def build_onnx(
     if pixel_format.element != "float32":
         channels_first = layers.node("Cast", [channels_first], pixels.size, to=_TYPES["float32"])
     images = layers.affine(channels_first, numbers.scale, numbers.offset)
+    if is_half:
+        images = layers.cast(images, "float16")
     out = features(architecture, layers, images)
+    if is_half:
+        out = layers.cast(out, "float32")
     out = layers.node("GlobalAveragePool", [out], (1, 1))
     layers.node("Flatten", [out], (1, 1), name=OUTPUT, axis=1)
     batch = "batch" if batch_size is None else batch_size
@@ -79,6 +89,12 @@ class _Layers(Layers[Tensor]):
         super().__init__(architecture, parameters)
         self.fields: list[tuple[int, bytes]] = []
         self.channels = 3
+        self._element: Literal["float32", "float16"] = "float32"
+
+    def cast(self, images: Tensor, element: Literal["float32", "float16"]) -> Tensor:
+        """`images` in the type that all layers from here on compute in."""
+        self._element = element
+        return self.node("Cast", [images], images.size, to=_TYPES[element])
 
     def node(
         self, operator: str, inputs: Sequence[Tensor], size: Size, *, name: str = "", **attributes: Attribute
@@ -148,9 +164,9 @@ class _Layers(Layers[Tensor]):
     def _constant(self, numbers: NDArray[np.float32], name: str = "") -> Tensor:
         """An initializer. Of a scalar the dimensions are none."""
         name = name or f"constant_{len(self.fields)}"
-        raw = np.ascontiguousarray(numbers, "<f4").tobytes()
+        raw = np.ascontiguousarray(numbers, "<f4" if self._element == "float32" else "<f2").tobytes()
         dimensions = ((1, length) for length in numbers.shape)
-        self.fields.append((5, message(*dimensions, (2, _TYPES["float32"]), (8, name), (9, raw))))
+        self.fields.append((5, message(*dimensions, (2, _TYPES[self._element]), (8, name), (9, raw))))
         return Tensor(name, (1, 1))
 
 
