@@ -109,7 +109,7 @@ def test_a_tensor_inside_becomes_the_output_pooled_and_normalised(tmp_path: Path
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
     assert cosines(vectors, whole).min() >= 0.99999
     with pytest.raises(WeightsError, match="nothing inside it is called so") as caught:
-        look(data, output="activ")
+        look(data, output="actives")
     assert "active" in caught.value.remedy
 
 
