@@ -48,7 +48,7 @@ class Stepvec:
 
     @property
     def deployment(self) -> Deployment:
-        """Where its parts are, for our own commands: not promised."""
+        """Where its parts are: `table`, `image_bucket`, `work_bucket`, `state_machine_arn`."""
         return self._deployment
 
     @property
