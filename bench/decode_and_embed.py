@@ -18,7 +18,7 @@ from stepvec_worker.images.preprocessing import Pixels, pixel_format, prepare
 from stepvec_worker.settings import Settings
 
 from stepvec.rows.item import one_of
-from stepvec.rows.model import PREPROCESSINGS, ModelIdentity
+from stepvec.rows.model import PREPROCESSINGS, ModelIdentity, Preprocessing
 
 
 def main() -> None:
@@ -31,19 +31,20 @@ def main() -> None:
     parser.add_argument("--vectors", type=Path, help="write vectors here (.npz) instead of measuring")
     options = parser.parse_args()
     identity = ModelIdentity.parse(options.model)
+    preprocessing = one_of(PREPROCESSINGS, identity.preprocessing, "Preprocessing")
     files = sorted(options.photos.iterdir())
     if options.vectors:
-        embedder = _embedder(options.model_directory, identity, batch_size=1)
-        photos = {file.name: _prepare(file.read_bytes(), identity) for file in files[: options.images]}
+        embedder = _embedder(options.model_directory, identity, preprocessing, batch_size=1)
+        photos = {file.name: _prepare(file.read_bytes(), preprocessing) for file in files[: options.images]}
         np.savez(options.vectors, **{name: embedder.embed([pixels])[0] for name, pixels in photos.items()})
         return
     contents = [file.read_bytes() for file in files]
     contents = (contents * -(-options.images // len(contents)))[: options.images]
     begin = time.process_time()
-    pixels = [_prepare(content, identity) for content in contents]
+    pixels = [_prepare(content, preprocessing) for content in contents]
     decoded = time.process_time()
     batch_size = Settings(image_bucket="", table="", model=options.model).batch_size
-    embedder = _embedder(options.model_directory, identity, batch_size=batch_size)
+    embedder = _embedder(options.model_directory, identity, preprocessing, batch_size=batch_size)
     # The first call builds the graph, which the worker does before its steady part.
     embedder.embed(pixels[:1])
     loaded = time.process_time()
@@ -54,15 +55,15 @@ def main() -> None:
     print(json.dumps({"decode_ms": decode_ms, "model_ms": model_ms}))
 
 
-def _prepare(content: bytes, identity: ModelIdentity) -> Pixels:
-    return prepare(content, DecodeLimits(), one_of(PREPROCESSINGS, identity.preprocessing, "Preprocessing"))
+def _prepare(content: bytes, preprocessing: Preprocessing) -> Pixels:
+    return prepare(content, DecodeLimits(), preprocessing)
 
 
-def _embedder(directory: Path, identity: ModelIdentity, *, batch_size: int) -> Embedder:
+def _embedder(directory: Path, identity: ModelIdentity, preprocessing: Preprocessing, *, batch_size: int) -> Embedder:
     embedder = load_embedder(
         directory,
         "cpu",
-        pixel_format(one_of(PREPROCESSINGS, identity.preprocessing, "Preprocessing")),
+        pixel_format(preprocessing),
         batch_size,
         engine=identity.engine,
         precision=identity.precision,

@@ -80,6 +80,12 @@ class Encoder:
     peak_mib: int
 
     @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Of one image as the network takes it: channels first or last."""
+        height, width = self.recipe.size
+        return (3, height, width) if self.layout == "NCHW" else (height, width, 3)
+
+    @property
     def preprocessing(self) -> str:
         """The third part of the model's name: all that beside the weights decides what a vector is, by its hash."""
         document = codec.to_document(self)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from stepvec_worker.encoders.inspection import inspect
-from stepvec_worker.encoders.preprocess_file import read_preparation
+from stepvec_worker.encoders.preprocess_file import read_preprocess_file
 from stepvec_worker.engines import load_embedder
 from stepvec_worker.engines.onnx_graph import build_onnx
 from stepvec_worker.images.decoding import DecodeLimits
@@ -43,7 +43,7 @@ REQUEST = EncoderRequest("mine", "", "it.onnx", "", "", "none", l2=False)
 
 def look(data: bytes, preparation: dict[str, Any] = PLAIN, **about: Any) -> Inspection:
     request = replace(REQUEST, **about)
-    return inspect(data, request, read_preparation(json.dumps(preparation).encode(), "p.json"))
+    return inspect(data, request, read_preprocess_file(json.dumps(preparation).encode(), "p.json"))
 
 
 def model_of(folder: Path, data: bytes, found: Inspection) -> Path:

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from stepvec_worker.encoders.preprocess_file import read_preparation
+from stepvec_worker.encoders.preprocess_file import read_preprocess_file
 
 from stepvec.errors import WeightsError
 from stepvec.rows.encoder import Recipe
@@ -17,7 +17,7 @@ HALF = [0.5, 0.5, 0.5]
 
 
 def read(document: Any) -> Recipe:
-    return read_preparation(json.dumps(document).encode(), "p.json").recipe
+    return read_preprocess_file(json.dumps(document).encode(), "p.json").recipe
 
 
 # As they are published beside these models.
@@ -97,9 +97,9 @@ def test_published_files_are_understood(document: Any, geometry: tuple[Any, ...]
 
 
 def test_the_layout_is_said_or_implied() -> None:
-    assert read_preparation(json.dumps(CLIP).encode(), "p.json").layout == "NCHW"
-    assert read_preparation(b'{"resize": 256, "crop": 224}', "p.json").layout is None
-    assert read_preparation(b'{"resize": 256, "crop": 224, "layout": "NHWC"}', "p.json").layout == "NHWC"
+    assert read_preprocess_file(json.dumps(CLIP).encode(), "p.json").layout == "NCHW"
+    assert read_preprocess_file(b'{"resize": 256, "crop": 224}', "p.json").layout is None
+    assert read_preprocess_file(b'{"resize": 256, "crop": 224, "layout": "NHWC"}', "p.json").layout == "NHWC"
 
 
 @pytest.mark.parametrize(
@@ -140,6 +140,6 @@ def test_what_is_not_understood_is_named(document: Any, problem: str) -> None:
 def test_what_is_no_json_is_said() -> None:
     for text in (b"", b"{", b"[" * 100_000, b"\xff\xfe"):
         with pytest.raises(WeightsError, match="is not JSON"):
-            read_preparation(text, "p.json")
+            read_preprocess_file(text, "p.json")
     with pytest.raises(WeightsError, match="too many"):
-        read_preparation(b" " * 1_000_001, "p.json")
+        read_preprocess_file(b" " * 1_000_001, "p.json")

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from stepvec_worker.encoders.inspection import inspect
-from stepvec_worker.encoders.preprocess_file import read_preparation
+from stepvec_worker.encoders.preprocess_file import read_preprocess_file
 from stepvec_worker.engines import load_embedder
 from stepvec_worker.images.decoding import DecodeLimits
 from stepvec_worker.images.preprocessing import pixel_format, prepare
@@ -77,7 +77,7 @@ def vectors(encoder: TrainedEncoder, folder: Path) -> Array:
     """What a worker stores of PHOTOS."""
     request = encoder.request(folder)
     data = encoder.file.read_bytes()
-    found = inspect(data, request, read_preparation(Path(request.preparation).read_bytes(), "p.json"))
+    found = inspect(data, request, read_preprocess_file(Path(request.preparation).read_bytes(), "p.json"))
     data += bytes.fromhex(found.addition)
     card = ModelCard(encoder.name, hashlib.sha256(data).hexdigest(), "PyPI", "MIT", encoder=found.encoder)
     (folder / ENCODER_FILE).write_bytes(data)

@@ -14,9 +14,9 @@ from typing import Final
 
 from stepvec import codec
 from stepvec.errors import StepvecError, WeightsError
-from stepvec.weights.own_encoder import MAX_ONNX_BYTES, EncoderRequest
-from stepvec_worker.encoders.inspection import inspect
-from stepvec_worker.encoders.preprocess_file import MAX_BYTES, Preparation, read_preparation
+from stepvec.weights.own_encoder import EncoderRequest
+from stepvec_worker.encoders.inspection import SUSPICIOUS, inspect
+from stepvec_worker.encoders.preprocess_file import MAX_BYTES, PreprocessFile, read_preprocess_file
 
 _MEMORY: Final = 4 << 30
 _MEMORY_OF_BYTE: Final = 8
@@ -42,26 +42,21 @@ def main() -> int:
     try:
         request = codec.from_json(EncoderRequest, sys.stdin.read(), where="the request")
         file = Path(request.file)
-        size = file.stat().st_size
-        limit_process(min(size, MAX_ONNX_BYTES))
-        if size > MAX_ONNX_BYTES:
-            raise WeightsError(
-                f"{request.where} has {size:,} bytes; {MAX_ONNX_BYTES:,} are taken at the most.",
-                remedy="Export a smaller network, or this one in float16 weights.",
-            )
-        inspection = inspect(file.read_bytes(), request, _preparation(Path(request.preparation)))
+        # Whoever starts this has copied the file, and taken no more than MAX_ONNX_BYTES.
+        limit_process(file.stat().st_size)
+        inspection = inspect(file.read_bytes(), request, _preprocess_file(Path(request.preparation)))
     except StepvecError as error:
         json.dump({"message": error.message, "remedy": error.remedy}, sys.stdout)
         return 1
     except MemoryError:
-        problem = {"message": f"{request.where} takes more memory than a file of its size may.", "remedy": _DAMAGED}
+        problem = {"message": f"{request.where} takes more memory than a file of its size may.", "remedy": SUSPICIOUS}
         json.dump(problem, sys.stdout)
         return 1
     sys.stdout.write(codec.to_json(inspection) + "\n")
     return 0
 
 
-def _preparation(file: Path) -> Preparation:
+def _preprocess_file(file: Path) -> PreprocessFile:
     try:
         with file.open("rb") as stream:
             text = stream.read(MAX_BYTES + 1)
@@ -70,10 +65,8 @@ def _preparation(file: Path) -> Preparation:
             f"{file.name} cannot be read: {error.strerror or error}.",
             remedy="Give the file that says how images are made, a preprocessor_config.json for example.",
         ) from error
-    return read_preparation(text, file.name)
+    return read_preprocess_file(text, file.name)
 
-
-_DAMAGED: Final = "It may be damaged, or made to harm: get it again from where it comes from."
 
 if __name__ == "__main__":
     sys.exit(main())

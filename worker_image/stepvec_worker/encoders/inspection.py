@@ -16,7 +16,7 @@ from stepvec.rows.model import ModelCard
 from stepvec.weights.own_encoder import EncoderRequest, Inspection
 from stepvec.weights.protobuf import message
 from stepvec_worker.encoders.onnx_facts import OnnxFacts, check_facts, read_facts
-from stepvec_worker.encoders.preprocess_file import Preparation
+from stepvec_worker.encoders.preprocess_file import PreprocessFile
 from stepvec_worker.engines.embedder import FloatArray
 from stepvec_worker.engines.onnxruntime_engine import import_onnxruntime
 from stepvec_worker.engines.own_encoder import OwnEncoder, open_own
@@ -26,6 +26,8 @@ SAMPLE: Final = 16
 """Images, as many as the worker embeds at a time."""
 TOLERANCE: Final = 1e-5
 """By how much of its length a vector may differ with the images beside it, and by how much two must."""
+SUSPICIOUS: Final = "It may be damaged, or made to harm: get it again from where it comes from."
+"""The remedy where a file takes more than one of its size does."""
 
 _ELEMENTS: Final[dict[str, Element]] = {"tensor(float)": "float32", "tensor(uint8)": "uint8"}
 _NO_CARD: Final = "0" * 64
@@ -39,14 +41,16 @@ class _Input:
     batch: int
 
 
-def inspect(data: bytes, request: EncoderRequest, preparation: Preparation) -> Inspection:
+def inspect(data: bytes, request: EncoderRequest, preprocess: PreprocessFile) -> Inspection:
     """What the ONNX file `data` is, tried on a sample. Raises WeightsError, with a remedy, for what is no encoder."""
     where = request.where
     facts = read_facts(memoryview(data), where)
     check_facts(facts, where)
-    addition = _output_to_add(data, request.output, facts, where)
-    session = open_own(data + addition, where)
-    taken = _input(session, preparation, where)
+    session = open_own(data, where)
+    addition = _output_to_add(session, request.output, facts, where)
+    if addition:
+        session = open_own(data + addition, where)
+    taken = _input(session, preprocess, where)
     output = request.output or _only_output(session, where)
     encoder = Encoder(
         dimension=0,
@@ -57,7 +61,7 @@ def inspect(data: bytes, request: EncoderRequest, preparation: Preparation) -> I
         batch=taken.batch,
         pooling=request.pooling,
         l2=request.l2,
-        recipe=preparation.recipe,
+        recipe=preprocess.recipe,
         tool=f"onnxruntime {import_onnxruntime().__version__}",
         peak_mib=0,
     )
@@ -68,12 +72,12 @@ def inspect(data: bytes, request: EncoderRequest, preparation: Preparation) -> I
     return Inspection(encoder, addition.hex(), facts.opset, speed)
 
 
-def _output_to_add(data: bytes, wanted: str, facts: OnnxFacts, where: str) -> bytes:
+def _output_to_add(session: Any, wanted: str, facts: OnnxFacts, where: str) -> bytes:
     """Bytes that make the tensor `wanted` an output where it is none: a network's classifier is left out like this.
 
     Protocol Buffers merges a message that comes twice: a graph of nothing but an output, after the whole.
     """
-    outputs = [entry.name for entry in open_own(data, where).get_outputs()]
+    outputs = [entry.name for entry in session.get_outputs()]
     if not wanted or wanted in outputs:
         return b""
     if wanted not in facts.tensors:
@@ -85,7 +89,7 @@ def _output_to_add(data: bytes, wanted: str, facts: OnnxFacts, where: str) -> by
     return message((7, message((12, message((1, wanted))))))
 
 
-def _input(session: Any, preparation: Preparation, where: str) -> _Input:
+def _input(session: Any, preprocess: PreprocessFile, where: str) -> _Input:
     inputs = session.get_inputs()
     if len(inputs) != 1:
         raise WeightsError(
@@ -104,18 +108,18 @@ def _input(session: Any, preparation: Preparation, where: str) -> _Input:
             remedy="Export it in float32.",
         )
     sizes = [size if isinstance(size, int) else 0 for size in entry.shape]
-    layout = _layout(sizes, preparation, where, _shape(entry))
+    layout = _layout(sizes, preprocess, where, _shape(entry))
     height, width = (sizes[2], sizes[3]) if layout == "NCHW" else (sizes[1], sizes[2])
-    if any(size not in (0, wanted) for size, wanted in zip((height, width), preparation.recipe.size, strict=True)):
+    if any(size not in (0, wanted) for size, wanted in zip((height, width), preprocess.recipe.size, strict=True)):
         raise WeightsError(
             f"{where} takes images of {height} x {width}, and its preprocessing makes them "
-            f"{' x '.join(map(str, preparation.recipe.size))}.",
+            f"{' x '.join(map(str, preprocess.recipe.size))}.",
             remedy="Give the preprocessing that belongs to the file.",
         )
     return _Input(entry.name, _ELEMENTS[entry.type], layout, sizes[0])
 
 
-def _layout(sizes: Sequence[int], preparation: Preparation, where: str, shape: str) -> Layout:
+def _layout(sizes: Sequence[int], preprocess: PreprocessFile, where: str, shape: str) -> Layout:
     """Where the three channels are, of an input whose axes have these lengths, 0 being any."""
     _, second, _, last = sizes
     if 3 in (second, last):
@@ -126,12 +130,12 @@ def _layout(sizes: Sequence[int], preparation: Preparation, where: str, shape: s
             f"{where} takes {shape}: images of {channels} channel{'' if channels == 1 else 's'}.",
             remedy="Images come as red, green and blue: give a network that takes three channels.",
         )
-    if preparation.layout is None:
+    if preprocess.layout is None:
         raise WeightsError(
             f"{where} takes {shape}, which does not say where the channels are.",
             remedy='Say it in the preprocessing: "layout": "NCHW", or "NHWC".',
         )
-    return preparation.layout
+    return preprocess.layout
 
 
 def _only_output(session: Any, where: str) -> str:
@@ -154,17 +158,16 @@ def _check_recipe(encoder: Encoder, where: str) -> None:
 
 def _dimension(session: Any, encoder: Encoder, where: str) -> int:
     """Numbers in a vector, found by computing one."""
-    height, width = encoder.recipe.size
-    shape = (3, height, width) if encoder.layout == "NCHW" else (height, width, 3)
-    zeros = np.zeros((encoder.batch or 1, *shape), encoder.element)
+    zeros = np.zeros((encoder.batch or 1, *encoder.image_shape), encoder.element)
     try:
         (output,) = session.run([encoder.output], {encoder.input: zeros})
     except Exception as error:  # each of its errors is an Exception of its own, of one base class
         if "alloc" in str(error):
             raise WeightsError(
                 f"{where} takes more memory to compute one image than a file of its size may.",
-                remedy="It may be damaged, or made to harm: get it again from where it comes from.",
+                remedy=SUSPICIOUS,
             ) from error
+        height, width = encoder.recipe.size
         raise WeightsError(
             f"{where} cannot compute an image of {height} x {width}: {str(error).splitlines()[0][:200]}",
             remedy="Give the preprocessing that belongs to the file, and the input size that it was exported for.",

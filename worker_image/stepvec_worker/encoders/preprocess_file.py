@@ -39,14 +39,14 @@ _CONVNEXT_WARPS: Final = 384
 
 
 @dataclass(frozen=True, slots=True)
-class Preparation:
+class PreprocessFile:
     """The recipe, and the layout that the file says or its kind implies: of our own form it may be unknown."""
 
     recipe: Recipe
     layout: Layout | None
 
 
-def read_preparation(text: bytes, where: str) -> Preparation:
+def read_preprocess_file(text: bytes, where: str) -> PreprocessFile:
     """What the JSON `text` says. Raises WeightsError for what it does not say, and for steps that there are not."""
     if len(text) > MAX_BYTES:
         raise WeightsError(f"{where} has {len(text):,} bytes, too many to say how images are made.", remedy=_REMEDY)
@@ -61,20 +61,20 @@ def read_preparation(text: bytes, where: str) -> Preparation:
     if isinstance(nested, dict):
         document = nested
     if "input_size" in document:
-        preparation = Preparation(reader.timm(document), "NCHW")
+        read = PreprocessFile(reader.timm(document), "NCHW")
     elif document.keys() & {"image_processor_type", "feature_extractor_type", "do_resize", "image_mean", "do_rescale"}:
-        preparation = Preparation(reader.transformers(document), "NCHW")
+        read = PreprocessFile(reader.transformers(document), "NCHW")
     elif "resize" in document:
         layout = document.pop("layout", None)
-        preparation = Preparation(reader.own(document), None if layout is None else reader.choice(layout, Layout))
+        read = PreprocessFile(reader.own(document), None if layout is None else reader.choice(layout, Layout))
     else:
         raise WeightsError(
             f"{where}: it has neither resize (our own form), image_processor_type (transformers) nor "
             "input_size (timm).",
             remedy=_REMEDY,
         )
-    reader.check(preparation.recipe)
-    return preparation
+    reader.check(read.recipe)
+    return read
 
 
 class _Reader:

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Final
 
 from stepvec.errors import ConfigurationError
-from stepvec.rows.model import Engine, Precision, check_engine
+from stepvec.rows.encoder import Encoder
+from stepvec.rows.model import Engine, ModelCard, Precision, check_engine
 from stepvec.weights.model_directory import read_model_card, verify_file
 from stepvec_worker.engines.embedder import Embedder
 from stepvec_worker.engines.mxnet_engine import load_mxnet
@@ -34,18 +35,11 @@ def load_embedder(
     ConfigurationError where the engine cannot be loaded or cannot do what is asked, DeviceError where there is no GPU.
     """
     card = read_model_card(model_directory)
-    if card.encoder is not None:
-        engine = card.identity(card.encoder.preprocessing, engine, precision).engine
-    else:
-        check_engine(engine, precision)
     weights = model_directory / card.weights_file
-    verify_file(weights, card.weights_sha256)
     if card.encoder is not None:
-        if device != "cpu":
-            raise ConfigurationError(
-                f"An encoder of one's own does not run on {device}.", remedy="Use device cpu for it."
-            )
-        return load_own(weights, card, card.encoder, batch_size)
+        return _load_own(weights, card, card.encoder, device, batch_size, engine, precision)
+    check_engine(engine, precision)
+    verify_file(weights, card.weights_sha256)
     if engine == "openvino":
         if device != "cpu":
             raise ConfigurationError(
@@ -55,3 +49,20 @@ def load_embedder(
     if engine == "onnxruntime":
         return load_onnxruntime(weights, card, device, precision, pixel_format, batch_size)
     return load_mxnet(weights, card, device, pixel_format, batch_size)
+
+
+def _load_own(
+    weights: Path,
+    card: ModelCard,
+    encoder: Encoder,
+    device: str,
+    batch_size: int,
+    engine: Engine,
+    precision: Precision,
+) -> Embedder:
+    # What it cannot be computed with is refused as its name is made.
+    card.identity(encoder.preprocessing, engine, precision)
+    verify_file(weights, card.weights_sha256)
+    if device != "cpu":
+        raise ConfigurationError(f"An encoder of one's own does not run on {device}.", remedy="Use device cpu for it.")
+    return load_own(weights, card, encoder, batch_size)

@@ -27,9 +27,8 @@ class OwnEncoder(Embedder):
         super().__init__(card, PixelFormat(*recipe.size, "uint8"), batch_size, "onnxruntime float32")
         self._session, self._encoder = session, encoder
         at_once = encoder.batch or batch_size
-        height, width = recipe.size
-        shape = (3, height, width) if encoder.layout == "NCHW" else (height, width, 3)
-        self._batches = [np.zeros((at_once, *shape), encoder.element) for _ in range(0, batch_size, at_once)]
+        shape = (at_once, *encoder.image_shape)
+        self._batches = [np.zeros(shape, encoder.element) for _ in range(0, batch_size, at_once)]
         self._at_once = at_once
         deviation = np.array(recipe.std)
         self._scale = (recipe.scale / deviation).astype(np.float32)
