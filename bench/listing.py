@@ -14,8 +14,9 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import Any, Final
 
+from bench.function_process import SHARD_SIZE
 from bench.listing_rounds import LAMBDA_SECONDS, PEER
-from bench.listing_runs import PREFIX, SHARD_SIZE, Took, put_inventory, run_function
+from bench.listing_runs import PREFIX, Took, put_inventory, run_function
 from lambdas.list_images import lister
 from lambdas.shard_images import sharder
 from stepvec.limits import BATCH_GET_ITEMS, LIST_PAGE_KEYS

@@ -1,4 +1,4 @@
-"""Runs of one Lambda function for the listing benchmark: its environment, its input, what a run took."""
+"""Runs of one Lambda function for the listing benchmark: its input, and what a run took."""
 
 from __future__ import annotations
 
@@ -6,18 +6,15 @@ import csv
 import gzip
 import io
 import json
-import os
-import subprocess
 import urllib.parse
 from dataclasses import dataclass
 from typing import Any, Final
 
-from local_pipeline.installation import LAMBDA_PYTHON, ROOT
+from bench.function_process import run_in_lambda
 from testkit.storage.client import WORK_BUCKET, Storage
-from testkit.storage.synthetic import BUCKET, MODEL, etag_of, key_of, size_of
+from testkit.storage.synthetic import BUCKET, etag_of, key_of, size_of
 
 PREFIX: Final = "images"
-SHARD_SIZE: Final = 5_000
 INVENTORY_ROWS: Final = 250_000
 """Rows of one file of the inventory."""
 
@@ -69,30 +66,8 @@ def put_inventory(storage: Storage, keys: int) -> str:
 
 def run_function(storage: Storage, function: str, event: Any, *, keys: int, table: str) -> Took:
     """Run `function`'s rounds from `event` on, in the environment that its Lambda function would have."""
-    environment = {
-        "PATH": os.environ["PATH"],
-        "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'build' / 'lambda-packages'}",
-        **storage.environment,
-        "STEPVEC_IMAGE_BUCKET": f"{BUCKET}{keys}",
-        "STEPVEC_WORK_BUCKET": WORK_BUCKET,
-        "STEPVEC_SHARD_SIZE": str(SHARD_SIZE),
-        "STEPVEC_TABLE": table,
-        "STEPVEC_MODEL": MODEL,
-        "STEPVEC_WORKER_VERSION": "1",
-    }
     before = storage.counts().cpu_seconds
-    process = subprocess.run(
-        [str(LAMBDA_PYTHON), "-m", "bench.listing_rounds", function],
-        cwd=ROOT,
-        env=environment,
-        input=json.dumps(event),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if process.returncode:
-        raise RuntimeError(f"{function} failed on {keys:,} keys:\n{process.stderr[-2000:]}")
-    result = json.loads(process.stdout)
+    result = run_in_lambda(storage, "bench.listing_rounds", function, event, keys=keys, table=table)
     return Took(
         keys=keys, storage_seconds=storage.counts().cpu_seconds - before, answer=result["answer"], **result["measured"]
     )

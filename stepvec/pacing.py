@@ -1,4 +1,4 @@
-"""How requests are paced: in batches, and sent again after a growing, random wait."""
+"""How requests are paced: in batches, sent again after a growing, random wait, and how often one asks about a run."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ Element = TypeVar("Element")
 
 FIRST_BACKOFF_SECONDS: Final = 0.05
 MAX_BACKOFF_SECONDS: Final = 20.0
+MAX_POLL_SECONDS: Final = 15.0
+"""The longest pause between two questions about a run that is waited for."""
 
 
 def batches(elements: Iterable[Element], size: int) -> Iterator[list[Element]]:

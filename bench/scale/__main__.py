@@ -8,29 +8,25 @@ those of `stepvec plan`.
 from __future__ import annotations
 
 import argparse
-import json
 import math
-import os
-import subprocess
 from dataclasses import dataclass
 from typing import Any, Final
 
+from bench.function_process import SHARD_SIZE, run_in_lambda
 from bench.listing import BATCH_GET_SECONDS, FILE_SECONDS, LIST_SECONDS, TABLE_THREADS
 from bench.listing_rounds import LAMBDA_SECONDS
-from bench.listing_runs import SHARD_SIZE
+from bench.scale.model_of_jobs import IDENTITY
 from bench.scale.steps import MEAN_BYTES, Case
 from lambdas.list_images import lister
 from lambdas.shard_images import sharder
 from lambdas.verify_run.aggregator import READ_THREADS
-from local_pipeline.installation import LAMBDA_PYTHON, ROOT
 from stepvec import codec
 from stepvec.adapters.figures import load_prices, load_throughput
 from stepvec.estimate.capacity import Capacity
 from stepvec.estimate.plan import Plan, Workload, plan_run
 from stepvec.estimate.request_counts import s3_gets, s3_puts
-from stepvec.rows.model import ModelIdentity
-from testkit.storage.client import WORK_BUCKET, Storage, running_storage
-from testkit.storage.synthetic import BUCKET, MODEL, TABLE_WITH_ROWS, TABLE_WITHOUT_ROWS, key_of
+from testkit.storage.client import Storage, running_storage
+from testkit.storage.synthetic import TABLE_WITH_ROWS, TABLE_WITHOUT_ROWS, key_of
 from testkit.tables import markdown_table, write_section
 
 CASES: Final = (Case(1_000_000, 2), Case(10_000_000, 20), Case(100_000_000, 100))
@@ -97,32 +93,13 @@ def run_case(case: Case) -> dict[str, Took]:
 
 def _run_step(storage: Storage, step: str, case: Case) -> Any:
     table = TABLE_WITHOUT_ROWS if step == "shard_images" else TABLE_WITH_ROWS
-    environment = {
-        "PATH": os.environ["PATH"],
-        "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'build' / 'lambda-packages'}",
-        **storage.environment,
-        "STEPVEC_IMAGE_BUCKET": f"{BUCKET}{case.keys}",
-        "STEPVEC_WORK_BUCKET": WORK_BUCKET,
-        "STEPVEC_SHARD_SIZE": str(SHARD_SIZE),
-        "STEPVEC_TABLE": table,
-        "STEPVEC_MODEL": MODEL,
+    more = {
         "STEPVEC_VECTOR_TYPE": "int8",
-        "STEPVEC_WORKER_VERSION": "1",
         "STEPVEC_WORKER_LOG_GROUP": "logs",
         "STEPVEC_CAPACITY": codec.to_json(CAPACITY),
     }
-    ended = subprocess.run(
-        [str(LAMBDA_PYTHON), "-m", "bench.scale.steps", step],
-        cwd=ROOT,
-        env=environment,
-        input=json.dumps({"keys": case.keys, "stride": case.stride}),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if ended.returncode:
-        raise RuntimeError(f"{step} failed at {case.keys:,} keys:\n{ended.stderr[-2000:]}")
-    return json.loads(ended.stdout)
+    given = {"keys": case.keys, "stride": case.stride}
+    return run_in_lambda(storage, "bench.scale.steps", step, given, keys=case.keys, table=table, more=more)
 
 
 def rounds_of(step: str, took: Took) -> tuple[float, int]:
@@ -150,7 +127,7 @@ def plan_of(case: Case) -> Plan:
     """The plan of such a run."""
     return plan_run(
         Workload(bytes=case.keys * MEAN_BYTES, key_bytes={len(key_of(0)): case.keys}),
-        ModelIdentity.parse(f"{MODEL}/openvino-int8-01234567"),
+        IDENTITY,
         "int8",
         CAPACITY,
         prices=load_prices(),

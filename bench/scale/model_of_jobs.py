@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
-from bench.listing_runs import SHARD_SIZE
+from bench.function_process import SHARD_SIZE
+from stepvec.adapters.figures import load_throughput
 from stepvec.adapters.object_store import ObjectStore
+from stepvec.rows.model import ModelIdentity
 from stepvec.runs.layout import RunLayout
 from stepvec.runs.listing import LISTING_FILE_LINES, dump_shard
 from stepvec.runs.reports import ShardReport, StageSeconds, VerifiedShard
 from stepvec.runs.steps import ShardEntry, ShardingStep
 from testkit.storage.synthetic import MODEL
 
-IMAGES_PER_SECOND: Final = 65.5
-"""Of a job of one vCPU in int8: stepvec/estimate/throughput.json."""
-START_SECONDS: Final = 4.0
+IDENTITY: Final = ModelIdentity.parse(f"{MODEL}/openvino-int8-01234567")
+"""What embeds: the fastest there is."""
 SHARDS_OF_A_WINDOW: Final = LISTING_FILE_LINES // SHARD_SIZE
 _THREADS: Final = 16
 
@@ -43,11 +44,13 @@ def write_steps(store: ObjectStore, layout: RunLayout, windows: Iterable[int]) -
 def write_reports(store: ObjectStore, layout: RunLayout, shards: Iterable[int]) -> None:
     """The report of each shard's job: all of its images embedded, at the pace of one vCPU."""
 
+    seconds = job_seconds()
+
     def write(shard: int) -> None:
         report = ShardReport(
             run=layout.run, shard=shard, images=SHARD_SIZE, embedded=SHARD_SIZE, unchanged=0, failures=(), model=MODEL,
             vector_type="int8", attempt=1, started="2026-11-25T00:00:00.000+00:00",
-            seconds=round(START_SECONDS + SHARD_SIZE / IMAGES_PER_SECOND, 3), stages=StageSeconds(1.0, 1.0, 1.0, 1.0),
+            seconds=seconds, stages=StageSeconds(1.0, 1.0, 1.0, 1.0),
             downloaded_bytes=SHARD_SIZE * 200_000, write_units=float(SHARD_SIZE), read_units=SHARD_SIZE / 2,
             peak_memory_mb=500, host="model",
         )  # fmt: skip
@@ -69,7 +72,18 @@ def write_verified(store: ObjectStore, layout: RunLayout, shards: Iterable[int])
     _all(write, shards)
 
 
-def _all(write: object, numbers: Iterable[int]) -> None:
+def job_seconds() -> float:
+    """Seconds of a job of one vCPU: its start and a shard, at the pace that `stepvec plan` reckons with."""
+    throughput = load_throughput()
+    worker = throughput.of_worker(
+        device="cpu", architecture=IDENTITY.architecture, engine=IDENTITY.engine, precision=IDENTITY.precision
+    )
+    if worker is None:
+        raise RuntimeError(f"throughput.json has no figure for {IDENTITY}")
+    return round(throughput.steps.job_start_seconds + SHARD_SIZE / worker.images_per_vcpu_second, 3)
+
+
+def _all(write: Callable[[int], None], numbers: Iterable[int]) -> None:
     with ThreadPoolExecutor(_THREADS) as pool:
-        for _ in pool.map(write, numbers):  # type: ignore[arg-type]
+        for _ in pool.map(write, numbers):
             """Each result is awaited, so that an error is raised here."""

@@ -16,8 +16,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from bench.function_process import SHARD_SIZE
 from bench.listing_rounds import Context
-from bench.listing_runs import PREFIX, SHARD_SIZE
+from bench.listing_runs import PREFIX
 from bench.scale.model_of_jobs import SHARDS_OF_A_WINDOW, entries_of, write_reports, write_steps, write_verified
 from stepvec import codec
 from stepvec.adapters.clients import s3_client
@@ -144,7 +145,7 @@ def verify_run(case: Case) -> dict[str, Any]:
     from lambdas.verify_run.aggregator import verify_run as verify
     from lambdas.verify_run.cost import Pipeline
 
-    capacity = Capacity("cpu", 64, 1, ("c7i",), 30, spot=True, shard_size=SHARD_SIZE, vcpu_hour_usd=0.0239)
+    capacity = codec.from_json(Capacity, os.environ["STEPVEC_CAPACITY"], where="STEPVEC_CAPACITY")
     pipeline = Pipeline(f"{BUCKET}{case.keys}", TABLE_WITH_ROWS, MODEL, "int8", capacity)
     state = replace(_sharded(case, case.windows), done=True)
     report: RunReport = verify(ObjectStore(s3_client(connections=32)), LAYOUT, state, pipeline)

@@ -163,18 +163,18 @@ class Unprocessed:
         exchange.answer(response.with_body(json.dumps(answer).encode()))
 
 
-@dataclass(frozen=True, slots=True)
 class Stale:
     """An eventually consistent read of DynamoDB does not see rows that were just written."""
 
-    kind: str
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
 
     def applies(self, call: Call) -> bool:
         """Reads of batches; `inject` tells which are eventually consistent."""
         return dynamodb_call(call) and call.operation == BATCH_GET
 
     def inject(self, exchange: Exchange, draw: float, done: Done) -> None:
-        """Leave out one of the rows found at the least, all at the most."""
+        """Put what was there before in the place of some of the rows found: of one at the least, of all at the most."""
         ((table, asked),) = json.loads(exchange.request.body)["RequestItems"].items()
         response = exchange.forward()
         if asked.get("ConsistentRead") or response.status != 200:
@@ -183,46 +183,31 @@ class Stale:
         answer = json.loads(response.body)
         rows = answer["Responses"].get(table, [])
         seen = int(draw * len(rows))
-        if rows:
-            done([row[PARTITION_KEY]["S"] for row in rows[seen:]])
-            answer["Responses"][table] = rows[:seen]
+        before = {row[PARTITION_KEY]["S"]: (row, self.before(row)) for row in rows[seen:]}
+        if changed := [image_id for image_id, (row, older) in before.items() if older != row]:
+            done(changed)
+            answer["Responses"][table] = rows[:seen] + [older for _, older in before.values() if older is not None]
         exchange.answer(response.with_body(json.dumps(answer).encode()))
 
+    def before(self, row: Mapping[str, Any]) -> Mapping[str, Any] | None:  # noqa: ARG002 - of OlderRows
+        """What stood in this row's place: nothing."""
+        return None
 
-class OlderRows:
+
+class OlderRows(Stale):
     """An eventually consistent read of DynamoDB answers the rows that stood there before: `rows`, by image id.
 
     What a strongly consistent read sees is the row of now.
     """
 
     def __init__(self, kind: str, rows: Mapping[str, Mapping[str, Any]]) -> None:
-        self.kind = kind
+        super().__init__(kind)
         self._rows = rows
 
-    def applies(self, call: Call) -> bool:
-        """Reads of batches; `inject` tells which are eventually consistent."""
-        return dynamodb_call(call) and call.operation == BATCH_GET
-
-    def inject(self, exchange: Exchange, draw: float, done: Done) -> None:
-        """Put older rows in the place of some of those found: of one at the least, of all at the most."""
-        ((table, asked),) = json.loads(exchange.request.body)["RequestItems"].items()
-        response = exchange.forward()
-        if asked.get("ConsistentRead") or response.status != 200:
-            exchange.answer(response)
-            return
-        answer = json.loads(response.body)
-        rows = answer["Responses"].get(table, [])
-        seen = int(draw * len(rows))
-        older = [self._older(row) for row in rows[seen:]]
-        if older != rows[seen:]:
-            done([row[PARTITION_KEY]["S"] for row in rows[seen:] if row != self._older(row)])
-            answer["Responses"][table] = rows[:seen] + older
-        exchange.answer(response.with_body(json.dumps(answer).encode()))
-
-    def _older(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The row before this one, of which the request asked for some attributes."""
-        before = self._rows.get(row[PARTITION_KEY]["S"], row)
-        return {name: value for name, value in before.items() if name in row}
+    def before(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The row before this one, of which the request asked for some attributes; itself where there was none."""
+        older = self._rows.get(row[PARTITION_KEY]["S"], row)
+        return {name: value for name, value in older.items() if name in row}
 
 
 def _about(document: Any, table: str, rows: list[Any]) -> Any:

@@ -15,6 +15,7 @@ from stepvec.adapters.executions import RUNNING, SUCCEEDED, execution_arn
 from stepvec.adapters.object_store import ObjectStore
 from stepvec.client.deployment import Deployment
 from stepvec.errors import InvalidInputError, StorageError
+from stepvec.pacing import MAX_POLL_SECONDS
 from stepvec.runs.layout import RunLayout, check_run_name
 from stepvec.runs.outcome import ImageFailure
 from stepvec.runs.reports import RunReport, ShardProgress, ShardReport
@@ -25,7 +26,6 @@ LOCAL_POLL_SECONDS: Final = 0.25
 POLL_SECONDS: Final = 2.0
 """Between the first two questions to AWS about a run; each pause is a tenth longer than the one before."""
 POLL_GROWTH: Final = 1.1
-MAX_POLL_SECONDS: Final = 15.0
 _THREADS: Final = 8
 """That read a run's files."""
 

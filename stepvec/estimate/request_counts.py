@@ -11,6 +11,7 @@ from typing import Final
 from stepvec.estimate.capacity import Capacity, StepThroughput
 from stepvec.limits import BATCH_GET_ITEMS, LIST_PAGE_KEYS
 from stepvec.metrics import MAX_RUN_METRICS
+from stepvec.pacing import MAX_POLL_SECONDS
 from stepvec.rows.indexed import VECTORS_A_PUT
 from stepvec.runs.listing import CHUNKS_A_LOOK, LISTING_FILE_LINES
 from stepvec.runs.reports import PROGRESS_SECONDS
@@ -53,8 +54,6 @@ VERIFY_READ_UNITS: Final = 0.5
 What it does not find, or finds wrong, it reads again, strongly consistent: a few rows of a run that goes well.
 """
 
-HTTP_POLL_SECONDS: Final = 15
-"""Between two questions to the HTTP API about a run: the longest pause of `stepvec run --http --wait`."""
 HTTP_SECONDS: Final = 0.1
 """Of StartByHttp, a request; estimated."""
 HTTP_LOG_BYTES: Final = 1_200
@@ -124,8 +123,11 @@ def worker_read_units(images: int, shards: int) -> float:
 
 
 def http_requests(run_seconds: float) -> int:
-    """Requests of whoever starts a run by HTTP, asks for its status until it ends, and for its report."""
-    return 2 + math.ceil(run_seconds / HTTP_POLL_SECONDS)
+    """Requests of whoever starts a run by HTTP, asks for its status until it ends, and for its report.
+
+    As `stepvec run --http --wait` asks, at its longest pauses.
+    """
+    return 2 + math.ceil(run_seconds / MAX_POLL_SECONDS)
 
 
 def index_puts(images: int, shards: int) -> int:

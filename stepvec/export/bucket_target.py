@@ -57,13 +57,14 @@ class BucketTarget:
     def write_state(self, state: bytes) -> None:
         """As Target has it."""
         etag = self._store.write_if_same(self._at(STATE), state, self._etag)
-        with self._lock:
-            unsaved = {name for name in self._unsaved if name.encode() not in state or etag is None}
-            self._unsaved = set(unsaved)
         if etag is None:
+            with self._lock:
+                unsaved = sorted(self._unsaved)
             for name in unsaved:
                 self._store.delete(self._at(name))
             raise OutputError(f"Another `stepvec export` has taken over {self._uri}.", remedy=WAIT)
+        with self._lock:
+            self._unsaved = {name for name in self._unsaved if name.encode() not in state}
         self._etag, self._state = etag, state
 
     def release(self) -> None:

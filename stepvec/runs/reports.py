@@ -13,8 +13,9 @@ PROGRESS_SECONDS: Final = 10.0
 SERVICES: Final = ("batch", "addresses_and_disks", "dynamodb", "s3", "step_functions", "lambda", "cloudwatch")
 """The parts of a run's cost."""
 INDEX_SERVICE: Final = "s3_vectors"
-HTTP_SERVICE: Final = "http_api"
 """Another part, of deployments that put vectors into an index."""
+HTTP_SERVICE: Final = "http_api"
+"""Another part, of deployments whose runs may be started by HTTP."""
 MISSING_NAMED: Final = 20
 """Missing keys that a verified shard, or a report, names."""
 UNIFORM_NAMED: Final = 20

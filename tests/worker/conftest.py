@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from stepvec import codec
-from stepvec.rows.model import Architecture, ModelCard
+from stepvec.rows.model import ARCHITECTURES, Architecture, ModelCard
 from stepvec.weights.make import make_model
 from stepvec.weights.params_file import write_params
 from stepvec.weights.sources import EfficientNetPackageSource
+from testkit.seeded_model import seeded_parameters
 from tests.golden.seeded import Array
 
 
@@ -26,6 +27,13 @@ def efficientnet(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("efficientnet")
     make_model([EfficientNetPackageSource()], directory, lambda _: None)
     return directory
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> dict[Architecture, Path]:
+    """A model directory of each architecture, of seeded parameters."""
+    folder = tmp_path_factory.mktemp("models")
+    return {name: write_model(folder / name, name, seeded_parameters(name)) for name in ARCHITECTURES}
 
 
 def write_model(directory: Path, architecture: Architecture, parameters: dict[str, Array]) -> Path:

@@ -23,7 +23,7 @@ from stepvec.weights.model_directory import read_model_card
 from testkit.seeded_model import seeded_parameters
 from tests.worker.conftest import write_model
 from tests.worker.pictures import REPOSITORY, blocks
-from tests.worker.vectors import vectors_of
+from tests.worker.vectors import check_vectors_are_mxnets, vectors_of
 
 pytest.importorskip("mxnet", reason="compares with MXNet, which only the worker's environment has")
 onnx = pytest.importorskip("onnx", reason="asks ONNX's own checker, which comes with the worker's tests")
@@ -34,28 +34,12 @@ SMALL = PixelFormat(33, 48, "uint8")
 """An odd side: what "SAME" pads then differs between the sides."""
 
 
-@pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> dict[Architecture, Path]:
-    folder = tmp_path_factory.mktemp("models")
-    return {name: write_model(folder / name, name, seeded_parameters(name)) for name in ARCHITECTURES}
-
-
 @pytest.mark.parametrize("preprocessing", PREPROCESSINGS)
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_vectors_are_mxnets(
     models: dict[Architecture, Path], architecture: Architecture, preprocessing: Preprocessing
 ) -> None:
-    format_ = pixel_format(preprocessing)
-    pixels = blocks(format_, 3)
-    expected = vectors_of(load_embedder(models[architecture], "cpu", format_, 3), pixels)
-
-    embedder = load_embedder(models[architecture], "cpu", format_, 3, engine="onnxruntime")
-    found = vectors_of(embedder, pixels)
-
-    assert embedder.running == "onnxruntime float32"
-    assert found.dtype == np.float32
-    assert cosines(found, expected).min() >= 0.99999
-    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
+    check_vectors_are_mxnets(models[architecture], "onnxruntime", preprocessing)
 
 
 @pytest.mark.parametrize("preprocessing", PREPROCESSINGS)

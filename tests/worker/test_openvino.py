@@ -22,7 +22,7 @@ from stepvec_worker.int8.calibration import Agreement, Calibrator, best_range, c
 from stepvec import codec
 from stepvec.adapters.telemetry import logger
 from stepvec.errors import ConfigurationError, WeightsError
-from stepvec.rows.model import ARCHITECTURES, PREPROCESSINGS, Architecture, Precision, Preprocessing
+from stepvec.rows.model import PREPROCESSINGS, Architecture, Precision, Preprocessing
 from stepvec.weights.make import add_calibration
 from stepvec.weights.model_directory import Calibration, read_model_card
 from stepvec.weights.params_file import read_params
@@ -30,7 +30,7 @@ from testkit.seeded_model import seeded_parameters
 from tests.weights.states import GOLDEN
 from tests.worker.conftest import write_model
 from tests.worker.pictures import REPOSITORY, blocks, encoded, photos, scene
-from tests.worker.vectors import vectors_of
+from tests.worker.vectors import check_vectors_are_mxnets, vectors_of
 
 pytest.importorskip("mxnet", reason="compares with MXNet, which only the worker's environment has")
 pytest.importorskip("openvino", reason="needs OpenVINO, which only the worker's environment has")
@@ -43,12 +43,6 @@ SMALL = PixelFormat(32, 48, "uint8")
 def needs(precision: Precision) -> None:
     if not is_supported(precision, cpu_flags()):
         pytest.skip(f"this processor has no instructions for {precision}")
-
-
-@pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> dict[Architecture, Path]:
-    folder = tmp_path_factory.mktemp("models")
-    return {name: write_model(folder / name, name, seeded_parameters(name)) for name in ARCHITECTURES}
 
 
 @pytest.fixture(scope="module")
@@ -79,17 +73,7 @@ def calibrated(models: dict[Architecture, Path], tmp_path_factory: pytest.TempPa
 def test_float32_is_mxnets(
     models: dict[Architecture, Path], architecture: Architecture, preprocessing: Preprocessing
 ) -> None:
-    format_ = pixel_format(preprocessing)
-    pixels = blocks(format_, 3)
-    expected = vectors_of(load_embedder(models[architecture], "cpu", format_, 3), pixels)
-
-    embedder = load_embedder(models[architecture], "cpu", format_, 3, engine="openvino")
-    found = vectors_of(embedder, pixels)
-
-    assert embedder.running == "openvino float32"
-    assert found.dtype == np.float32
-    assert cosines(found, expected).min() >= 0.99999
-    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
+    check_vectors_are_mxnets(models[architecture], "openvino", preprocessing)
 
 
 def test_bf16_is_near_and_is_what_runs(models: dict[Architecture, Path]) -> None:
