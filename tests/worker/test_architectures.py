@@ -34,7 +34,7 @@ def embed(model: Path, architecture: Architecture, images: Array) -> Array:
 def test_the_parameter_table_is_the_networks_own(architecture: Architecture) -> None:
     network = build_network(architecture, (224, 224))
     network.initialize()
-    network(mx.nd.zeros((1, 3, 224, 224)))
+    network(mx.nd.zeros((1, 3, 224, 224))).wait_to_read()
 
     own = {name: tuple(parameter.shape) for name, parameter in network._collect_params_with_prefix().items()}
 

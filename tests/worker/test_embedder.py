@@ -24,6 +24,9 @@ from tests.worker.pictures import REPOSITORY
 mx = pytest.importorskip("mxnet", reason="needs MXNet, which only the worker's environment has")
 
 FORMAT = PixelFormat(224, 224, "uint8")
+PACKAGES = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "worker_image")])
+FORK_SECONDS = 90
+"""Where it hangs, it does so for ever; where it does not, it takes 3 on an idle machine."""
 
 
 def noise(count: int) -> list[Array]:
@@ -166,14 +169,39 @@ def test_a_card_knows_its_dimension(efficientnet: Path) -> None:
     assert card.identity("sample-1").dimension == 512
 
 
+def test_a_network_that_is_dropped_while_it_computes_hinders_no_fork(efficientnet: Path) -> None:
+    """MXNet waits for its threads before a fork, which holds Python's lock: none of them may want that lock."""
+    script = (
+        "import os, sys; from pathlib import Path; from stepvec_worker.engines import load_embedder;"
+        "from stepvec_worker.images.preprocessing import PixelFormat\n"
+        "for _ in range(3):\n"
+        "    embedder = load_embedder(Path(sys.argv[1]), 'cpu', PixelFormat(224, 224, 'uint8'), 8)\n"
+        "    embedder._network(embedder._input)\n"
+        "    del embedder\n"
+        "    os._exit(0) if os.fork() == 0 else os.wait()\n"
+        "print('forked')"
+    )
+
+    result = subprocess.run(
+        [sys.executable, "-c", script, str(efficientnet)],
+        env={**os.environ, "PYTHONPATH": PACKAGES},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=FORK_SECONDS,
+    )
+
+    assert result.stdout.strip() == "forked"
+
+
 def test_importing_the_package_imports_no_mxnet_and_loading_sets_its_environment() -> None:
     script = (
         "import os, sys; import stepvec_worker.engines; assert 'mxnet' not in sys.modules;"
         "from stepvec_worker.engines.mxnet_engine import import_mxnet; import_mxnet();"
         "print(os.environ['OMP_NUM_THREADS'], os.environ['MXNET_CPU_WORKER_NTHREADS'])"
     )
-    path = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "worker_image")])
-    environment = {name: value for name, value in os.environ.items() if name not in ENVIRONMENT} | {"PYTHONPATH": path}
+    environment = {name: value for name, value in os.environ.items() if name not in ENVIRONMENT}
+    environment["PYTHONPATH"] = PACKAGES
 
     for chosen, expected in (({}, "1 1"), ({"OMP_NUM_THREADS": "2"}, "2 1")):
         result = subprocess.run(

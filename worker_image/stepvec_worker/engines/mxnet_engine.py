@@ -77,12 +77,11 @@ class MXNetEmbedder(Embedder):
     def __init__(self, network: Any, card: ModelCard, context: Any, pixel_format: PixelFormat, batch_size: int) -> None:
         super().__init__(card, pixel_format, batch_size, "mxnet float32")
         self._network = network
-        self._context = context
         self._normalisation = normalisation(card.network)
         self._batch = np.zeros((batch_size, 3, pixel_format.height, pixel_format.width), np.float32)
-        # The same memory, seen by MXNet. from_numpy makes what it is given read-only: a view, so that ours is not.
-        # Writing to it is safe between two calls, because _vectors waits for the result.
-        self._input = import_mxnet().nd.from_numpy(self._batch.view())
+        # MXNet's own memory, into which each batch is copied. It could share numpy's (from_numpy), and would then call
+        # Python from one of its threads to give it back: a fork at that moment waits for that thread, and never ends.
+        self._input = import_mxnet().nd.zeros(self._batch.shape, ctx=context)
 
     def _place(self, position: int, image: Pixels) -> None:
         target, scale, offset = self._batch[position], self._normalisation.scale, self._normalisation.offset
@@ -92,8 +91,8 @@ class MXNetEmbedder(Embedder):
             target[channel] += offset[channel]
 
     def _vectors(self) -> FloatArray:
-        vectors = self._network(self._input.as_in_context(self._context)).asnumpy()
-        return np.asarray(vectors, np.float32)
+        self._input[:] = self._batch
+        return np.asarray(self._network(self._input).asnumpy(), np.float32)
 
 
 def load_mxnet(
