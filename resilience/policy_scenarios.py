@@ -190,6 +190,31 @@ def fail_a_job(deployed: DeploymentUnderTest) -> Any:
     return {**outcome, "quotes the worker": any("AccessDeniedError" in error for error in errors)}
 
 
+def stop_a_run(deployed: DeploymentUnderTest) -> Any:
+    """A run that is stopped while its job runs: how the job ends. By itself, it would succeed."""
+    prefix, batch = deployed.prefix(), deployed.cloud.client("batch")
+    for number in range(20):
+        deployed.put_photo(f"{prefix}/{number}.jpg")
+    (queue,) = batch.describe_job_queues()["jobQueues"]
+    run = Run(deployed.deployment, f"run-{prefix}")
+    run.start({"Paths": [prefix]})
+    jobs: list[Any] = []
+    while not jobs and run.ended() is None:
+        time.sleep(0.1)
+        jobs = batch.list_jobs(jobQueue=queue["jobQueueArn"], jobStatus="RUNNING")["jobSummaryList"]
+    run.stop()
+    ends = []
+    for job in jobs:
+        while (status := _status_of(batch, job["jobId"])) not in ("SUCCEEDED", "FAILED"):
+            time.sleep(0.2)
+        ends.append(status)
+    return {"status": deployed.executions()[run.name], "jobs": ends}
+
+
+def _status_of(batch: Any, job_id: str) -> Any:
+    return batch.describe_jobs(jobs=[job_id])["jobs"][0]["status"]
+
+
 def upload_a_photo(deployed: DeploymentUnderTest) -> Any:
     """An upload that starts its run by itself, and what StartOnUpload logged of it."""
     known, start = deployed.executions(), int(time.time() * 1000)
@@ -228,6 +253,7 @@ SCENARIOS: Final[dict[str, Callable[[DeploymentUnderTest], Any]]] = {
     "name a manifest that is not there": name_a_manifest_that_is_not_there,
     "fill the index": fill_the_index,
     "fail a job": fail_a_job,
+    "stop a run": stop_a_run,
     "upload a photo": upload_a_photo,
     "let a minute pass": let_a_minute_pass,
     "start by HTTP": start_by_http,
