@@ -169,9 +169,10 @@ bench-engines: setup ## Measure each engine and precision alone, on PHOTOS=folde
 	PYTHONPATH=.:worker_image .venv-worker/bin/python -m bench.engines $(PHOTOS) --record
 
 .PHONY: bench-decoding
-bench-decoding: setup build/photos ## Measure decoding, its cosines, and reading from S3 (some minutes)
+bench-decoding: setup build/photos ## Measure decoding, its cosines, reading from S3 and storing rows (some minutes)
 	PYTHONPATH=.:worker_image .venv-worker/bin/python -m bench.decoding
 	PYTHONPATH=.:worker_image .venv-worker/bin/python -m bench.fetching
+	PYTHONPATH=.:worker_image .venv-worker/bin/python -m bench.putting
 
 .PHONY: bench-overhead
 bench-overhead: setup ## Measure where the time of a one-photo run goes

@@ -12,6 +12,7 @@ from botocore.config import Config
 from stepvec.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from botocore.credentials import Credentials
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_s3 import S3Client
@@ -63,6 +64,13 @@ def dynamodb_client(connections: int = 10) -> DynamoDBClient:
     config = _config(connections, attempts=1, parameter_validation=False, user_agent=_USER_AGENT)
     client: DynamoDBClient = _client("dynamodb", config)
     return client
+
+
+def credentials() -> Credentials | None:
+    """What the clients made here sign with, renewed as they renew it; None where nothing is set, which they report."""
+    session = boto3.DEFAULT_SESSION or boto3.Session()
+    found: Credentials | None = session.get_credentials()
+    return found
 
 
 def s3vectors_client(connections: int = 10) -> Any:

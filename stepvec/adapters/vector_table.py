@@ -45,15 +45,23 @@ _AS_SEEN: Final = "Modified = :modified AND ETag = :etag"
 class VectorTable:
     """Reads metadata and writes rows, trying again what DynamoDB refused for now or left unprocessed.
 
-    `client` must not try again itself (stepvec.adapters.clients). Safe to use from several threads. `write_units` adds
-    up what the puts cost by DynamoDB's published rule, `read_units` what DynamoDB said it charged.
+    `client` must not try again itself (stepvec.adapters.clients); `put_item` is used in place of its own. Safe to use
+    from several threads. `write_units` adds up what the puts cost by DynamoDB's published rule, `read_units` what
+    DynamoDB said it charged.
     """
 
     def __init__(
-        self, client: DynamoDBClient, name: str, *, sleep: Callable[[float], None] = time.sleep, threads: int = 8
+        self,
+        client: DynamoDBClient,
+        name: str,
+        *,
+        put_item: Callable[..., object] | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+        threads: int = 8,
     ) -> None:
         self._client = client
         self._name = name
+        self._put_item = put_item
         self._sleep = sleep
         self._threads = threads
         self._lock = threading.Lock()
@@ -118,7 +126,7 @@ class VectorTable:
 
     def _put_once(self, request: Any) -> RowMetadata | None:
         try:
-            self._client.put_item(**request)
+            (self._put_item or self._client.put_item)(**request)
         except ClientError as error:
             if error_code(error) != _REFUSED:
                 raise

@@ -5,10 +5,8 @@ from __future__ import annotations
 import io
 import json
 import re
-import shutil
 import socket
 import ssl
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -386,22 +384,6 @@ def test_http_is_spoken_only_where_the_endpoint_says_so(monkeypatch: pytest.Monk
 
     assert reader(client()).read("a.jpg", ETAG, max_bytes=MAX_BYTES) is None
     assert not [request for request in server.requests if request.startswith("GET")]
-
-
-@pytest.fixture
-def certificates(tmp_path: Path) -> Path:
-    """A folder with an authority's certificate and one that it gave 127.0.0.1, made by openssl."""
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("openssl, which makes the certificates, is not on this machine")
-    (tmp_path / "extensions").write_text("subjectAltName=IP:127.0.0.1\nbasicConstraints=CA:FALSE\n")
-    for command in (
-        "req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -days 2 -subj /CN=authority",
-        "req -newkey rsa:2048 -nodes -keyout server.key -out server.csr -subj /CN=127.0.0.1",
-        "x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out server.pem -extfile extensions",
-    ):
-        subprocess.run([openssl, *command.split()], cwd=tmp_path, check=True, capture_output=True)
-    return tmp_path
 
 
 def test_an_operators_own_authorities_are_trusted_and_no_others(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from stepvec.adapters.clients import dynamodb_client, s3_client, s3vectors_client
+from stepvec.adapters.clients import credentials, dynamodb_client, s3_client, s3vectors_client
+from stepvec.adapters.fast_put import FastPut
 from stepvec.adapters.object_store import ObjectStore
 from stepvec.adapters.vector_index import VectorIndex
 from stepvec.adapters.vector_table import VectorTable
@@ -38,7 +39,7 @@ class ModelEmbedder:
         self.running = embedder.running
         s3 = s3_client(connections=settings.download_threads + settings.write_threads)
         store = ObjectStore(s3)
-        table = VectorTable(dynamodb_client(settings.write_threads + 1), settings.table, threads=1)
+        table = _table(settings)
         limits = DecodeLimits(bytes=settings.max_image_bytes, pixels=settings.max_image_pixels)
         fetcher = ImageFetcher(
             s3,
@@ -84,6 +85,13 @@ class ModelEmbedder:
             index_puts=self._index.puts if self._index else 0,
             index_bytes=self._index.put_bytes if self._index else 0,
         )
+
+
+def _table(settings: Settings) -> VectorTable:
+    client = dynamodb_client(settings.write_threads + 1)
+    signed_with = credentials()
+    put_item = None if signed_with is None else FastPut(client, signed_with).put_item
+    return VectorTable(client, settings.table, put_item=put_item, threads=1)
 
 
 def _index(settings: Settings) -> VectorIndex | None:
