@@ -38,8 +38,9 @@ def _config(connections: int, *, attempts: int = MAX_ATTEMPTS, **options: Any) -
 
 
 def _client(service: str, config: Config) -> Any:
-    # botocore reads AWS_DEFAULT_REGION alone, and takes us-east-1 for S3 where there is none.
-    region = os.environ.get("AWS_REGION") or boto3.Session().region_name
+    # botocore reads AWS_DEFAULT_REGION alone, and takes us-east-1 for S3 where there is none. A session only where
+    # there is neither: it takes a while.
+    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or boto3.Session().region_name
     if region is None:
         raise ConfigurationError(
             "No AWS region is set: neither AWS_REGION nor AWS_DEFAULT_REGION.",

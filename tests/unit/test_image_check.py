@@ -81,3 +81,17 @@ def test_no_image_has_another_version_of_what_the_cpus_has(lock: str) -> None:
     assert {name: other[name] for name in shared} == {name: cpu[name] for name in shared}
     # Nothing that the engine's own tools alone import.
     assert not {"protobuf", "flatbuffers"} & other.keys()
+
+
+def test_the_image_keeps_the_services_that_the_worker_asks() -> None:
+    dockerfile = (ROOT / "worker_image" / "Dockerfile").read_text().replace("\\\n", " ")
+    commands = re.findall(r"find /packages/botocore/data (.*?) -exec", dockerfile)
+    assert len(commands) == dockerfile.count("pip install")
+    (command,) = {" ".join(command.split()) for command in commands}
+    kept = set(re.findall(r"! -name (\S+)", command))
+    clients = (ROOT / "stepvec" / "adapters" / "clients.py").read_text()
+    worker = "".join(path.read_text() for path in (ROOT / "worker_image" / "stepvec_worker").rglob("*.py"))
+    made = re.findall(r"def (\w+_client)\(.*?_client\(\"(\w+)\"", clients, re.DOTALL)
+    asked = {service for function, service in made if f"{function}(" in worker}
+    assert asked == {"s3", "dynamodb", "s3vectors"}
+    assert asked <= kept

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import multiprocessing
 import os
@@ -96,6 +97,28 @@ def test_images_of_one_colour_are_counted_also_where_processes_die(tmp_path: Pat
     run = Run(tmp_path, images(430, blank=range(0, 430, 5), crash=[100]), processes=2)
     assert run.supervisor.tally.processes_lost == 2
     assert run.supervisor.tally.uniform == set(range(0, 430, 5)) - {100}
+
+
+def test_garbage_is_collected_but_not_while_a_process_loads(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    embed = FolderEmbedder._embed
+
+    def note(when: str) -> None:
+        (tmp_path / f".{when}-{gc.isenabled()}-{gc.get_freeze_count() > 0}").touch()
+
+    def noting(embedder: FolderEmbedder, pixels: Sequence[Any]) -> Any:
+        note("work")
+        return embed(embedder, pixels)
+
+    monkeypatch.setattr(FolderEmbedder, "_embed", noting)
+    gc.disable()
+    try:
+        Run(tmp_path, images(10), at_load=lambda: note("load"))
+        assert gc.isenabled()
+    finally:
+        gc.enable()
+        gc.unfreeze()
+    noted = {path.name for path in tmp_path.iterdir() if path.name.startswith((".load", ".work"))}
+    assert noted == {".load-False-True", ".work-True-True"}
 
 
 @pytest.mark.parametrize("processes", [1, 3])
@@ -367,7 +390,7 @@ def test_embedding_processes_end_with_a_killed_supervisor(tmp_path: Path) -> Non
 def test_the_supervisor_has_no_threads_and_none_of_the_heavy_libraries() -> None:
     code = """
 import sys, threading
-import stepvec_worker.__main__
+import stepvec_worker.__main__, stepvec_worker.worker
 assert threading.active_count() == 1
 print(sorted({"mxnet", "numpy", "PIL", "openvino"} & set(sys.modules)))
 """

@@ -5,6 +5,7 @@ Imported before the supervisor forks, so it imports nothing heavy itself: neithe
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import threading
@@ -86,6 +87,7 @@ class EmbeddingProcess:
         threading.Thread(target=self._receive, name="receive", daemon=True).start()
         for _ in range(CHUNKS_AHEAD):
             self._sender.send(Wanted())
+        gc.disable()
         self._embedder = self._load(
             self._context,
             ProcessHooks(
@@ -95,6 +97,9 @@ class EmbeddingProcess:
                 on_uniform=lambda line, counts: self._sender.send(Uniform(line, counts)),
             ),
         )
+        # The modules and the model stay: no collection need look at them.
+        gc.freeze()
+        gc.enable()
         self._sender.send(Ready(self._embedder.running))
         self._lease = self._leases.get()
         while self._lease is not None and not self._stopped.is_set():

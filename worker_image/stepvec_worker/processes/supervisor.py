@@ -95,11 +95,12 @@ class Supervisor:
         Raises the StepvecError that a process met, or ProcessLostError when processes keep dying.
         """
         # What exists now stays as it is in every process: the garbage collector must not write to shared pages.
-        gc.collect()
+        # Not collected before, which would leave holes in them: https://docs.python.org/3/library/gc.html#gc.freeze
         gc.freeze()
         try:
             for _ in range(self.tally.processes):
                 self._start()
+            gc.enable()
             while self._living:
                 for key, _ in self._selector.select(_TICK_SECONDS):
                     self._on_readable(key.data)
