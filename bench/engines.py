@@ -22,6 +22,7 @@ from stepvec_worker.engines import load_embedder
 from stepvec_worker.images.decoding import DecodeLimits
 from stepvec_worker.images.preprocessing import Pixels, pixel_format, prepare
 from stepvec_worker.int8.calibration import Calibrator, cosines, neighbours
+from stepvec_worker.int8.networks import BuiltNetwork
 
 from stepvec.rows.model import WEIGHTS_FILE
 from stepvec.weights.make import add_calibration
@@ -87,7 +88,7 @@ def calibrated_copy(model: Path, target: Path, pixels: list[Pixels]) -> Path:
         (target / name).write_bytes((model / name).read_bytes())
     if card.int8 is None:
         parameters = read_params((model / WEIGHTS_FILE).read_bytes(), where=str(model))
-        calibrator = Calibrator(card, parameters, pixel_format("standard-1"), pixels, print)
+        calibrator = Calibrator(BuiltNetwork(card, parameters, pixel_format("standard-1")), pixels, print)
         add_calibration(target, calibrator.calibrate())
     return target
 

@@ -12,7 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any, Final
 
-from local_pipeline.installation import ROOT, WORKER_PYTHON, check_installation
+from local_pipeline.bare_environment import bare_environment
+from local_pipeline.installation import WORKER_PYTHON, check_installation
 from stepvec import codec
 from stepvec.errors import StorageError, WeightsError
 from stepvec.rows.model import ENCODER_FILE, ModelCard
@@ -92,18 +93,11 @@ def _copy(stream: IO[bytes], target: Path, where: str) -> None:
 
 
 def _inspected(request: EncoderRequest) -> Inspection:
-    # Without the caller's AWS credentials, and with nothing of its environment: the file is not trusted.
-    environment = {
-        "PATH": os.environ.get("PATH", ""),
-        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "worker_image")]),
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "OPENBLAS_NUM_THREADS": "1",
-    }
     try:
         result = subprocess.run(
             [str(WORKER_PYTHON), "-m", "stepvec_worker.encoders.inspect_file"],
             input=codec.to_json(request),
-            env=environment,
+            env=bare_environment(),
             capture_output=True,
             text=True,
             check=False,

@@ -134,7 +134,7 @@ class PipelineConfig:
         "mxnet",
         "Inference engine: `mxnet`, the reference; `openvino`, the fastest, or `onnxruntime`. On a GPU: `mxnet` or "
         "`onnxruntime` ([gpu.md](gpu.md)). Part of the rows' `Model`. ONNX Runtime computes an encoder of your own, on "
-        "CPUs ([encoders.md](encoders.md)).",
+        "CPUs, and in `int8` OpenVINO ([encoders.md](encoders.md)).",
         choices=ENGINES,
     )
     precision: Precision = setting(

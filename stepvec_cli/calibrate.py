@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from local_pipeline.installation import ROOT, WORKER_PYTHON, check_installation, project_config
+from local_pipeline.bare_environment import bare_environment
+from local_pipeline.installation import WORKER_PYTHON, check_installation, project_config
 from local_pipeline.photos import collect_photos
 from stepvec import codec
 from stepvec.adapters.outputs import check_folder
@@ -59,7 +62,7 @@ def calibrate(
     Once for a model, some minutes on this machine. Writes int8.json beside the weights and names it in model.json.
     A deployment then takes engine openvino with precision int8. Layers are added as long as the photos' vectors
     stay close to those in float32: a mean cosine of at least 0.99, and the same nearest neighbour for 97 % of the
-    photos.
+    photos. An encoder of your own is refused where no layer keeps to that, or int8 is not faster.
 
     Examples:
         stepvec calibrate ~/Pictures
@@ -75,7 +78,7 @@ def calibrate(
     card = add_calibration(model, calibration)
     errors.print(
         f"[green]Calibrated[/] {card.architecture} on {calibration.photos} photos: {len(calibration.layers)} "
-        f"convolutions in int8, mean cosine {calibration.cosine:.4f}, same neighbour {calibration.same_neighbour:.1%}",
+        f"layers in int8, mean cosine {calibration.cosine:.4f}, same neighbour {calibration.same_neighbour:.1%}",
         highlight=False,
     )
     if as_json:
@@ -134,14 +137,16 @@ def spread(elements: Sequence[Any], count: int) -> list[Any]:
 
 def _calibrated(model: Path, photos: Sequence[Path]) -> Calibration:
     # In the worker's environment: there are OpenVINO and the decoding that a job has.
-    result = subprocess.run(
-        [str(WORKER_PYTHON), "-m", "stepvec_worker.int8.calibrate", "--model", str(model.resolve())],
-        input=json.dumps([str(path.resolve()) for path in photos]),
-        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "worker_image")])},
-        stdout=subprocess.PIPE,
-        text=True,
-        check=False,
-    )
+    with _lines_to_stderr() as lines:
+        result = subprocess.run(
+            [str(WORKER_PYTHON), "-m", "stepvec_worker.int8.calibrate", "--model", str(model.resolve())],
+            input=json.dumps([str(path.resolve()) for path in photos]),
+            env=bare_environment(),
+            stdout=subprocess.PIPE,
+            stderr=lines,
+            text=True,
+            check=False,
+        )
     if result.returncode == 0:
         return codec.from_json(Calibration, result.stdout, where="the calibration")
     try:
@@ -151,3 +156,22 @@ def _calibrated(model: Path, photos: Sequence[Path]) -> Calibration:
             "The calibration stopped; its output is above.", remedy="Run `make setup` and try again."
         ) from error
     raise WeightsError(problem["message"], remedy=problem["remedy"])
+
+
+@contextmanager
+def _lines_to_stderr() -> Iterator[int]:
+    """A pipe whose lines come to standard error at once: the process may write no file, which that may be."""
+    reading, writing = os.pipe()
+
+    def forward() -> None:
+        with os.fdopen(reading, errors="backslashreplace") as lines:
+            for line in lines:
+                sys.stderr.write(line)
+
+    thread = Thread(target=forward)
+    thread.start()
+    try:
+        yield writing
+    finally:
+        os.close(writing)
+        thread.join()

@@ -100,6 +100,59 @@ def encoder(
     return model(nodes, [value("image", shape)], outputs, [tensor("weights", numbers, external=external)], opset=opset)
 
 
+def deep_encoder(shape: Sequence[Axis] = ("batch", 3, 224, 224), *, seed: int = 3) -> bytes:
+    """A network with as much to compute as int8 makes faster: three convolutions, a linear layer, 32 numbers."""
+    random = np.random.RandomState(seed)
+    shapes = {"stem": (64, 3, 4, 4), "second": (64, 64, 3, 3), "third": (64, 64, 3, 3), "linear": (64, 32)}
+    weights = {
+        name: (random.standard_normal(size) * (2 / np.prod(size[1:])) ** 0.5).astype(np.float32)
+        for name, size in shapes.items()
+    }
+    pads = ints("pads", 1, 1, 1, 1)
+    nodes = [
+        node("Conv", ["image", "stem"], ["a"], ints("strides", 4, 4)),
+        node("Relu", ["a"], ["b"]),
+        node("Conv", ["b", "second"], ["c"], pads),
+        node("Relu", ["c"], ["d"]),
+        node("Conv", ["d", "third"], ["e"], pads),
+        node("Relu", ["e"], ["f"]),
+        node("GlobalAveragePool", ["f"], ["pooled"]),
+        node("Flatten", ["pooled"], ["flat"]),
+        node("MatMul", ["flat", "linear"], ["vector"]),
+    ]
+    tensors = [tensor(name, numbers) for name, numbers in weights.items()]
+    return model(nodes, [value("image", shape)], [value("vector", (shape[0], 32))], tensors)
+
+
+def uneven_encoder() -> bytes:
+    """One convolution, of which one input is ten thousand times the others and counts nothing: in int8, 256 levels for
+    all of them, the others are none."""
+    weights = projection()
+    weights[:, 0] = 0
+    nodes = [
+        node("Mul", ["image", "sizes"], ["uneven"]),
+        node("Conv", ["uneven", "weights"], ["patches"], ints("strides", 32, 32)),
+        node("Add", ["patches", "offsets"], ["off"]),
+        node("GlobalAveragePool", ["off"], ["pooled"]),
+        node("Flatten", ["pooled"], ["vector"]),
+    ]
+    tensors = [
+        tensor("weights", weights),
+        tensor("sizes", np.array([1e4, 1, 1], np.float32).reshape(1, 3, 1, 1)),
+        tensor("offsets", np.linspace(0.1, 0.5, 8, dtype=np.float32).reshape(1, 8, 1, 1)),
+    ]
+    return model(nodes, [value("image", ("batch", 3, 224, 224))], [value("vector", ("batch", 8))], tensors)
+
+
+def weightless_encoder() -> bytes:
+    """Means of parts of the image, and nothing that was trained."""
+    nodes = [
+        node("AveragePool", ["image"], ["means"], ints("kernel_shape", 56, 56), ints("strides", 56, 56)),
+        node("Flatten", ["means"], ["vector"]),
+    ]
+    return model(nodes, [value("image", ("batch", 3, 224, 224))], [value("vector", ("batch", 48))])
+
+
 def computed(
     images: Sequence[NDArray[np.generic]],
     weights: NDArray[np.float32],

@@ -74,6 +74,7 @@ def calibrate_seeded(model: Path, photos: Path) -> None:
     from stepvec_worker.images.decoding import DecodeLimits
     from stepvec_worker.images.preprocessing import pixel_format, prepare
     from stepvec_worker.int8.calibration import Agreement, Calibrator
+    from stepvec_worker.int8.networks import BuiltNetwork
 
     card = read_model_card(model)
     files = sorted(photos.iterdir())[:_CALIBRATION_PHOTOS]
@@ -85,7 +86,7 @@ def calibrate_seeded(model: Path, photos: Path) -> None:
     def report(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
-    calibrator = Calibrator(card, parameters, pixel_format("standard-1"), pixels, report, minimum=minimum)
+    calibrator = Calibrator(BuiltNetwork(card, parameters, pixel_format("standard-1")), pixels, report, minimum=minimum)
     add_calibration(model, calibrator.calibrate())
 
 

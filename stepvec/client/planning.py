@@ -8,11 +8,9 @@ from dataclasses import replace
 from typing import Final
 
 from stepvec.adapters.object_store import ObjectStore
-from stepvec.errors import ConfigurationError
 from stepvec.estimate.plan import Workload
 from stepvec.rows.model import (
     CALIBRATION_HASH_CHARACTERS,
-    ENGINES,
     PREPROCESSINGS,
     WEIGHTS_HASH_CHARACTERS,
     Architecture,
@@ -20,6 +18,7 @@ from stepvec.rows.model import (
     ModelIdentity,
     Precision,
     check_engine,
+    check_own_engine,
 )
 from stepvec.runs.images import ONLY_IMAGES, SuffixRule
 from stepvec.runs.listing import ListedImage
@@ -77,13 +76,12 @@ def planned_model(
     if deployed.is_own and architecture is not None:
         deployed = ModelIdentity(architecture, UNKNOWN_HASH, PREPROCESSINGS[0])
     if deployed.is_own:
-        if engine not in (None, ENGINES[0], deployed.engine) or precision not in (None, deployed.precision):
-            raise ConfigurationError(
-                f"{deployed.architecture} is an encoder of your own, and is computed by {deployed.engine} in "
-                f"{deployed.precision} only.",
-                remedy="Leave out engine and precision, or plan another network with --architecture.",
-            )
-        return deployed
+        own_engine, own_precision = check_own_engine(
+            deployed.architecture, engine or deployed.engine, precision or deployed.precision
+        )
+        if own_precision == deployed.precision:
+            return deployed
+        return replace(deployed, engine=own_engine, precision=own_precision, calibration=_calibration(own_precision))
     network = architecture or deployed.architecture
     new_engine, new_precision = check_engine(engine or deployed.engine, precision or deployed.precision)
     return replace(
@@ -92,6 +90,10 @@ def planned_model(
         weights=deployed.weights if network == deployed.architecture else UNKNOWN_HASH,
         engine=new_engine,
         precision=new_precision,
-        # It belongs to the name, and so to each row's size.
-        calibration="0" * CALIBRATION_HASH_CHARACTERS if new_precision == "int8" else "",
+        calibration=_calibration(new_precision),
     )
+
+
+def _calibration(precision: Precision) -> str:
+    # It belongs to the name, and so to each row's size.
+    return "0" * CALIBRATION_HASH_CHARACTERS if precision == "int8" else ""

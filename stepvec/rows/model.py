@@ -35,6 +35,8 @@ PRECISIONS_OF: Final[dict[Engine, tuple[Precision, ...]]] = {
     # float16 is for GPUs: on a CPU it would be float32, with weights that are rounded.
     "onnxruntime": ("float32", "float16"),
 }
+OWN_PRECISIONS: Final[dict[Precision, Engine]] = {"float32": "onnxruntime", "int8": "openvino"}
+"""What computes an encoder of a user's own in which precision."""
 CALIBRATION_HASH_CHARACTERS: Final = 8
 """Characters of int8.json's sha256 in a model's name: it tells apart calibrations of the same weights."""
 
@@ -55,7 +57,9 @@ _NAME = re.compile(
 _ENCODER_NAME: Final = r"[a-z0-9][a-z0-9._-]{0,39}"
 _OWN_NAME = re.compile(
     rf"(?P<architecture>{_ENCODER_NAME})/(?P<weights>[0-9a-f]{{{WEIGHTS_HASH_CHARACTERS}}})"
-    rf"/(?P<preprocessing>own-[0-9]{{1,4}}-[0-9a-f]{{{CODE_CHARACTERS}}})/(?P<engine>onnxruntime)-(?P<precision>float32)"
+    rf"/(?P<preprocessing>own-[0-9]{{1,4}}-[0-9a-f]{{{CODE_CHARACTERS}}})"
+    rf"/(?=onnxruntime-float32$|openvino-int8-)(?P<engine>onnxruntime|openvino)"
+    rf"-(?P<precision>float32|int8-(?P<calibration>[0-9a-f]{{{CALIBRATION_HASH_CHARACTERS}}}))"
 )
 
 
@@ -81,6 +85,22 @@ def check_engine(engine: str, precision: str) -> tuple[Engine, Precision]:
             remedy=f"Use engine {' or '.join(others)} for it.",
         )
     return known_engine, known_precision
+
+
+def check_own_engine(name: str, engine: str, precision: str) -> tuple[Engine, Precision]:
+    """What computes the encoder `name` of a user's own: engine mxnet, the default, stands for its engine in float32.
+
+    Raises ConfigurationError for what does not.
+    """
+    for own_precision, own_engine in OWN_PRECISIONS.items():
+        if precision == own_precision and engine in (own_engine, *(ENGINES[:1] if precision == "float32" else ())):
+            return own_engine, own_precision
+    raise ConfigurationError(
+        f"{name} is an encoder of your own: onnxruntime computes it in float32, openvino in int8, and not {engine} in "
+        f"{precision}.",
+        remedy="Leave out engine and precision, or give openvino and int8 for it, once `stepvec calibrate PHOTOS` has "
+        "run. Stepvec's own networks, of `stepvec weights`, have the others.",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,45 +211,36 @@ class ModelCard:
     def identity(self, preprocessing: str, engine: str = "mxnet", precision: str = "float32") -> ModelIdentity:
         """The model of these weights under `preprocessing`, computed by `engine` in `precision`.
 
-        An encoder of a user's own has its preprocessing, and ONNX Runtime computes it: the defaults, standard-1 and
-        mxnet, stand for these. Raises ConfigurationError for what is unknown, for int8 without a calibration, and for
-        what an encoder cannot do.
+        An encoder of a user's own has its preprocessing, and ONNX Runtime computes it in float32: the defaults,
+        standard-1 and mxnet, stand for these; or OpenVINO in int8. Raises ConfigurationError for what is unknown, for
+        int8 without a calibration, and for what an encoder cannot do.
         """
         if self.encoder is not None:
             return self._own_identity(self.encoder, preprocessing, engine, precision)
         known_preprocessing = one_of(PREPROCESSINGS, preprocessing, "Preprocessing")
         known_engine, known_precision = check_engine(engine, precision)
+        return self._identity(known_preprocessing, known_engine, known_precision)
+
+    def _own_identity(self, encoder: Encoder, preprocessing: str, engine: str, precision: str) -> ModelIdentity:
+        own_engine, own_precision = check_own_engine(self.architecture, engine, precision)
+        if preprocessing not in (PREPROCESSINGS[0], encoder.preprocessing):
+            raise ConfigurationError(
+                f"{self.architecture} is an encoder of your own with its own preprocessing, not {preprocessing}.",
+                remedy="Leave out the setting preprocessing.",
+            )
+        return self._identity(encoder.preprocessing, own_engine, own_precision)
+
+    def _identity(self, preprocessing: str, engine: Engine, precision: Precision) -> ModelIdentity:
         calibration = ""
-        if known_precision == "int8":
+        if precision == "int8":
             if self.int8 is None:
                 raise ConfigurationError(
                     "The model has not been calibrated for int8.",
                     remedy="Calibrate it once: `stepvec calibrate PHOTOS` with a few hundred photos like yours.",
                 )
             calibration = self.int8.sha256[:CALIBRATION_HASH_CHARACTERS]
-        return ModelIdentity(
-            self.architecture,
-            self.weights_sha256[:WEIGHTS_HASH_CHARACTERS],
-            known_preprocessing,
-            known_engine,
-            known_precision,
-            calibration,
-        )
-
-    def _own_identity(self, encoder: Encoder, preprocessing: str, engine: str, precision: str) -> ModelIdentity:
-        if engine not in (ENGINES[0], "onnxruntime") or precision != "float32":
-            raise ConfigurationError(
-                f"{self.architecture} is an encoder of your own, and is computed by onnxruntime in float32, "
-                f"not by {engine} in {precision}.",
-                remedy="Leave out engine and precision. Stepvec's own networks, of `stepvec weights`, have the others.",
-            )
-        if preprocessing not in (PREPROCESSINGS[0], encoder.preprocessing):
-            raise ConfigurationError(
-                f"{self.architecture} is an encoder of your own with its own preprocessing, not {preprocessing}.",
-                remedy="Leave out the setting preprocessing.",
-            )
         weights = self.weights_sha256[:WEIGHTS_HASH_CHARACTERS]
-        return ModelIdentity(self.architecture, weights, encoder.preprocessing, "onnxruntime")
+        return ModelIdentity(self.architecture, weights, preprocessing, engine, precision, calibration)
 
 
 def _check_hash(what: str, text: str, remedy: str) -> None:

@@ -9,7 +9,7 @@ from typing import Final
 
 from stepvec import codec
 from stepvec.errors import ConfigurationError, RecordError, WeightsError
-from stepvec.rows.model import CALIBRATION_FILE, MODEL_FILE, Architecture, ModelCard
+from stepvec.rows.model import CALIBRATION_FILE, MODEL_FILE, ModelCard
 
 REMAKE_REMEDY: Final = "Make the model again with `stepvec weights`, and give its directory."
 _REMEDY: Final = "Make the model with `stepvec weights` (`make setup` does so)."
@@ -27,11 +27,12 @@ class ActivationRange:
 class Calibration:
     """int8.json of a model directory: its weights in int8, as far as their vectors allow it.
 
-    `layers` are the convolutions that compute in int8, by the names of their parameters; all others stay float32.
+    `layers` are those that compute in int8, by the names of their parameters, or of an encoder of a user's own by those
+    of the ONNX file: convolutions, and there linear layers, too. All others stay float32.
     `cosine` (mean) and `same_neighbour` (share of photos) compare with float32 on the `photos` of the calibration.
     """
 
-    architecture: Architecture
+    architecture: str
     weights_sha256: str
     tool: str
     photos: int

@@ -22,7 +22,7 @@ from stepvec.rows.model import ModelCard, ModelIdentity
 from stepvec.rows.vectors import decode_vector
 from stepvec.weights.model_directory import read_model_card
 from stepvec_cli.main import app
-from testkit.onnx_files import computed, encoder, projection
+from testkit.onnx_files import computed, deep_encoder, encoder, projection
 from testkit.trained_encoders import MISSING, TRAINED, TrainedEncoder
 from tests.conftest import ROOT
 from tests.local.conftest import Pipeline, photo
@@ -38,10 +38,10 @@ class Deployed:
 
 
 @contextmanager
-def deployed(folder: Path, model: Path) -> Iterator[Deployed]:
+def deployed(folder: Path, model: Path, settings: dict[str, str] | None = None) -> Iterator[Deployed]:
     """The pipeline with this model on an embedded AWS of its own."""
     assembly = folder / "assembly"
-    build_app(folder / "staging", outdir=assembly, model_directory=model).synth()
+    build_app(folder / "staging", outdir=assembly, model_directory=model, overrides=dict(settings or {})).synth()
     with EmbeddedCloud.start(assembly, lambda_python=LAMBDA_PYTHON, worker_python=WORKER_PYTHON, slots=1) as cloud:
         yield Deployed(Pipeline(cloud), read_model_card(model))
 
@@ -81,6 +81,40 @@ def test_an_encoder_of_ones_own_from_its_file_to_its_rows(tmp_path: Path) -> Non
     expected = computed([prepared(body) for body in photos.values()], projection(), MEAN, STD)
     found = np.stack([decode_vector(row) for row in rows])
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
+
+
+def test_an_encoder_of_ones_own_in_int8_from_its_calibration_to_its_rows(tmp_path: Path) -> None:
+    """The command calibrates, the deployment computes in int8, and each row says so: near to the rows in float32."""
+    (tmp_path / "mine.onnx").write_bytes(deep_encoder())
+    (tmp_path / "p.json").write_text(json.dumps({"resize": 256, "crop": 224}))
+    (tmp_path / "photos").mkdir()
+    photos = {f"photos/{number}.jpg": photo(number, size=(400, 300)) for number in range(36)}
+    for name, body in photos.items():
+        (tmp_path / name).write_bytes(body)
+    model = str(tmp_path / "model")
+    made = ["weights", "--from", str(tmp_path / "mine.onnx"), "--preprocess", str(tmp_path / "p.json"), "--out", model]
+    assert CliRunner().invoke(app, made).exit_code == 0
+
+    calibrated = CliRunner().invoke(app, ["calibrate", str(tmp_path / "photos"), "--model", model, "--json"])
+
+    assert calibrated.exit_code == 0, calibrated.output
+    answer = json.loads(calibrated.stdout)
+    assert (answer["photos"], answer["architecture"]) == (36, "mine")
+    rows = {}
+    for name, settings in (("float32", {}), ("int8", {"engine": "openvino", "precision": "int8"})):
+        (tmp_path / name).mkdir()
+        with deployed(tmp_path / name, tmp_path / "model", settings) as its:
+            for key, body in photos.items():
+                its.pipeline.put(key, body)
+            assert its.pipeline.run({"Paths": ["photos"]}).counts() == {"embedded": 36}
+            rows[name] = [its.pipeline.row(key) for key in photos]
+            card = its.card
+    assert {row.model for row in rows["float32"]} == {str(card.identity("standard-1"))}
+    assert {row.model for row in rows["int8"]} == {str(card.identity("standard-1", "openvino", "int8"))}
+    assert {row.data_type for row in rows["int8"]} == {"float32"}
+    exact, found = (np.stack([decode_vector(row) for row in rows[name]]) for name in ("float32", "int8"))
+    assert not np.array_equal(exact, found)
+    assert ((exact * found).sum(1) / np.linalg.norm(exact, axis=1) / np.linalg.norm(found, axis=1)).min() >= 0.99
 
 
 def prepared(data: bytes) -> np.typing.NDArray[np.uint8]:

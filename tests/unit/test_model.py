@@ -123,13 +123,34 @@ def test_an_encoder_of_ones_own_is_a_model_like_others() -> None:
     assert "encoder" not in codec.to_json(CARD)
 
 
+def test_an_encoder_of_ones_own_in_int8_has_its_calibration_in_its_name() -> None:
+    with pytest.raises(ConfigurationError, match="not been calibrated"):
+        OWN.identity("standard-1", "openvino", "int8")
+    calibrated = dataclasses.replace(OWN, int8=CALIBRATED.int8)
+
+    identity = calibrated.identity("standard-1", "openvino", "int8")
+
+    assert str(identity) == str(OWN.identity("standard-1")).replace("onnxruntime-float32", "openvino-int8-0123abcd")
+    assert ModelIdentity.parse(str(identity)) == identity
+    assert calibrated.identity("standard-1") == OWN.identity("standard-1")
+    for engine, precision in (
+        ("mxnet", "int8"),
+        ("onnxruntime", "int8"),
+        ("openvino", "float32"),
+        ("openvino", "bf16"),
+    ):
+        with pytest.raises(ConfigurationError, match="openvino in int8, and not"):
+            calibrated.identity("standard-1", engine, precision)
+
+
 @pytest.mark.parametrize(
     "name",
     [
         "clip/0123456789ab/own-768-01234567", "clip/0123456789ab/own-768-01234567/mxnet-float32",
         "clip/0123456789ab/standard-1/onnxruntime-float32", "Clip/0123456789ab/own-768-01234567/onnxruntime-float32",
         "../x/0123456789ab/own-768-01234567/onnxruntime-float32",
-        "c/0123456789ab/own-76800-01234567/onnxruntime-float32",
+        "c/0123456789ab/own-76800-01234567/onnxruntime-float32", "c/0123456789ab/own-768-01234567/openvino-float32",
+        "c/0123456789ab/own-768-01234567/openvino-int8", "c/0123456789ab/own-768-01234567/onnxruntime-int8-01234567",
     ],
 )  # fmt: skip
 def test_what_names_no_encoder_is_refused(name: str) -> None:
@@ -148,6 +169,11 @@ def test_an_encoder_is_planned_as_it_is() -> None:
     assert str(planned_model(name, architecture=None, engine=None, precision=None)) == name
     with pytest.raises(ConfigurationError, match="encoder of your own"):
         planned_model(name, architecture=None, engine="openvino", precision=None)
+    quantised = planned_model(name, architecture=None, engine="openvino", precision="int8")
+    assert str(quantised) == name.replace("onnxruntime-float32", "openvino-int8-00000000")
+    deployed = str(quantised).replace("00000000", "0123abcd")
+    assert str(planned_model(deployed, architecture=None, engine=None, precision=None)) == deployed
+    assert str(planned_model(deployed, architecture=None, engine="onnxruntime", precision="float32")) == name
     other = planned_model(name, architecture="resnet18_v2", engine="openvino", precision="bf16")
     assert str(other) == "resnet18_v2/000000000000/standard-1/openvino-bf16"
 

@@ -18,6 +18,7 @@ from stepvec_worker.engines.openvino_runtime import cpu_flags, is_supported
 from stepvec_worker.images.decoding import DecodeLimits
 from stepvec_worker.images.preprocessing import PixelFormat, pixel_format, prepare
 from stepvec_worker.int8.calibration import Agreement, Calibrator, best_range, cosines, neighbours
+from stepvec_worker.int8.networks import BuiltNetwork
 
 from stepvec import codec
 from stepvec.adapters.telemetry import logger
@@ -52,7 +53,7 @@ def calibrated(models: dict[Architecture, Path], tmp_path_factory: pytest.TempPa
     card = read_model_card(model)
     parameters = read_params((model / "weights.params").read_bytes(), where="it")
     calibration = Calibrator(
-        card, parameters, SMALL, blocks(SMALL, 40), lambda _: None, minimum=ANY_NEIGHBOUR
+        BuiltNetwork(card, parameters, SMALL), blocks(SMALL, 40), lambda _: None, minimum=ANY_NEIGHBOUR
     ).calibrate()
     assert calibration.photos == 40
     assert calibration.cosine >= 0.99
@@ -183,7 +184,7 @@ def test_bytes_are_not_taken_for_floats(calibrated: Path) -> None:
 def test_too_few_photos_calibrate_nothing(calibrated: Path) -> None:
     parameters = read_params((calibrated / "weights.params").read_bytes(), where="it")
     with pytest.raises(ConfigurationError, match="at least 32"):
-        Calibrator(read_model_card(calibrated), parameters, SMALL, blocks(SMALL, 5), lambda _: None)
+        Calibrator(BuiltNetwork(read_model_card(calibrated), parameters, SMALL), blocks(SMALL, 5), lambda _: None)
 
 
 def test_a_range_fits_what_it_is_for() -> None:
@@ -255,7 +256,10 @@ def test_as_many_layers_as_the_vectors_allow(calibrated: Path) -> None:
     impossible = Agreement(cosine=1.1, same_neighbour=0.0)
 
     calibration = Calibrator(
-        read_model_card(calibrated), parameters, SMALL, blocks(SMALL, 32), lambda _: None, minimum=impossible
+        BuiltNetwork(read_model_card(calibrated), parameters, SMALL),
+        blocks(SMALL, 32),
+        lambda _: None,
+        minimum=impossible,
     ).calibrate()
 
     assert calibration.layers == {}

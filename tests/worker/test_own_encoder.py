@@ -176,7 +176,7 @@ def test_a_name_says_all_that_makes_a_vector(tmp_path: Path) -> None:
     assert str(identity) == f"mine/000000000000/{found.preprocessing}/onnxruntime-float32"
     assert ModelIdentity.parse(str(identity)) == identity
     assert identity.dimension == 8
-    for engine, precision in (("mxnet", "int8"), ("openvino", "float32"), ("onnxruntime", "int8")):
+    for engine, precision in (("mxnet", "int8"), ("openvino", "bf16"), ("onnxruntime", "int8")):
         with pytest.raises(ConfigurationError, match="encoder of your own"):
             card.identity("standard-1", engine, precision)
     with pytest.raises(ConfigurationError, match="its own preprocessing"):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,10 +24,14 @@ from stepvec_worker.images.preprocessing import pixel_format, prepare
 from stepvec_worker.int8.calibration import cosines, neighbours
 
 from stepvec import codec
-from stepvec.rows.model import ENCODER_FILE, MODEL_FILE, ModelCard
+from stepvec.rows.model import ENCODER_FILE, MODEL_FILE, Engine, ModelCard, Precision
+from stepvec.weights.make import add_calibration
+from stepvec.weights.model_directory import Calibration, read_model_card
 from testkit.trained_encoders import MISSING, OPEN_NSFW, TRAINED, VIT_S14, TrainedEncoder
 from tests.golden.seeded import Array
+from tests.weights.states import GOLDEN as CALIBRATIONS
 from tests.worker.pictures import REPOSITORY
+from tests.worker.test_openvino import needs
 from tests.worker.vectors import vectors_of
 
 onnx = pytest.importorskip("onnx", reason="names tensors by ONNX's own package, which comes with the worker's tests")
@@ -73,8 +78,8 @@ def by_itself(encoder: TrainedEncoder, images: list[Array]) -> Array:
     return np.concatenate([session.run([encoder.output], {taken.name: image[None]})[0] for image in images])
 
 
-def vectors(encoder: TrainedEncoder, folder: Path) -> Array:
-    """What a worker stores of PHOTOS."""
+def made(encoder: TrainedEncoder, folder: Path) -> Path:
+    """`folder`, with the model of it."""
     request = encoder.request(folder)
     data = encoder.file.read_bytes()
     found = inspect(data, request, read_preprocess_file(Path(request.preparation).read_bytes(), "p.json"))
@@ -82,17 +87,31 @@ def vectors(encoder: TrainedEncoder, folder: Path) -> Array:
     card = ModelCard(encoder.name, hashlib.sha256(data).hexdigest(), "PyPI", "MIT", encoder=found.encoder)
     (folder / ENCODER_FILE).write_bytes(data)
     (folder / MODEL_FILE).write_text(codec.to_json(card))
-    recipe = found.encoder.recipe
-    pixels = [prepare(path.read_bytes(), DecodeLimits(), recipe) for path in PHOTOS]
-    return vectors_of(load_embedder(folder, "cpu", pixel_format(recipe), 16), pixels)
+    return folder
+
+
+def vectors(model: Path, engine: Engine = "mxnet", precision: Precision = "float32") -> Array:
+    """What a worker stores of PHOTOS."""
+    encoder = read_model_card(model).encoder
+    assert encoder is not None
+    pixels = [prepare(path.read_bytes(), DecodeLimits(), encoder.recipe) for path in PHOTOS]
+    embedder = load_embedder(model, "cpu", pixel_format(encoder.recipe), 16, engine=engine, precision=precision)
+    assert embedder.running.startswith(f"{'onnxruntime' if engine == 'mxnet' else engine} {precision}")
+    return vectors_of(embedder, pixels)
 
 
 @pytest.fixture(scope="module", params=TRAINED, ids=lambda encoder: encoder.name)
-def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[TrainedEncoder, Array]:
+def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[TrainedEncoder, Path]:
     encoder: TrainedEncoder = request.param
     if not encoder.file.exists():
         pytest.skip(MISSING)
-    return encoder, vectors(encoder, tmp_path_factory.mktemp(encoder.name))
+    return encoder, made(encoder, tmp_path_factory.mktemp(encoder.name))
+
+
+@pytest.fixture(scope="module")
+def trained(model: tuple[TrainedEncoder, Path]) -> tuple[TrainedEncoder, Array]:
+    encoder, folder = model
+    return encoder, vectors(folder)
 
 
 def test_vectors_are_those_of_onnx_runtime_by_itself(trained: tuple[TrainedEncoder, Array]) -> None:
@@ -107,6 +126,24 @@ def test_vectors_are_those_of_onnx_runtime_by_itself(trained: tuple[TrainedEncod
     assert (neighbours(found) == neighbours(expected)).all()
     if encoder.l2:
         np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
+
+
+def test_in_int8_they_keep_their_neighbours(
+    model: tuple[TrainedEncoder, Path], trained: tuple[TrainedEncoder, Array]
+) -> None:
+    """By calibrations of 300 other photos, which `stepvec calibrate` made; docs/encoders.md has more of them."""
+    needs("int8")
+    encoder, folder = model
+    if encoder is not OPEN_NSFW:
+        pytest.skip("of open-nsfw alone")
+    document = json.loads((CALIBRATIONS / f"int8_{encoder.name}.json").read_text())
+    add_calibration(folder, codec.from_document(Calibration, document, where="it"))
+
+    near, exact = vectors(folder, "openvino", "int8"), trained[1]
+
+    assert not np.array_equal(near, exact)
+    assert cosines(near, exact).mean() >= 0.99
+    assert (neighbours(near) == neighbours(exact)).mean() >= 0.9
 
 
 def test_open_nsfws_package_goes_through_jpeg_which_is_another_preprocessing(

@@ -6,9 +6,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
 
-from testkit.onnx_files import WRONG, encoder
+from local_pipeline.encoder_inspection import make_encoder_model
+from stepvec.weights.own_encoder import EncoderRequest
+from testkit.onnx_files import WRONG, encoder, uneven_encoder, weightless_encoder
 from tests.cli.mistakes.case import Mistake, Scene
 from tests.cli.mistakes.world import World
+from tests.local.conftest import photo
 
 _WHOLE: Final = "Give the whole file that the export wrote, not a pickle, an archive or a part."
 _FORMS: Final = "docs/encoders.md has the forms of it, and one of your own says it in a few lines."
@@ -36,7 +39,40 @@ def _unclear(preparation: str, did: str, said: str) -> Mistake:
     return Mistake(command, did, f"p.json: {said}", _FORMS, scene=_file("mine.onnx", preparation))
 
 
+def _model(name: str, data: bytes) -> Scene:
+    """The model `name`, of an encoder of one's own, and 32 photos in `photos`."""
+
+    @contextmanager
+    def scene(world: World) -> Iterator[Mapping[str, str]]:
+        file, preparation = world.folder / f"{name}.onnx", world.folder / "p.json"
+        file.write_bytes(data)
+        preparation.write_text('{"resize": 256, "crop": 224}')
+        request = EncoderRequest(name, str(file), file.name, str(preparation), "", "none", l2=False)
+        make_encoder_model(request, world.folder / name, "a test", "none")
+        (world.folder / "photos").mkdir()
+        for number in range(32):
+            (world.folder / "photos" / f"{number}.jpg").write_bytes(photo(number))
+        yield {}
+
+    return scene
+
+
 ENCODERS: Final = (
+    Mistake(
+        "stepvec calibrate photos --model uneven",
+        "an encoder whose neighbours suffer in int8",
+        "uneven loses its neighbours in int8: with any of its 1 layers, fewer than 97% of the photos keep theirs, or "
+        "the mean cosine is below 0.99.",
+        "Use it in float32, which needs no engine and no precision.",
+        scene=_model("uneven", uneven_encoder()),
+    ),
+    Mistake(
+        "stepvec calibrate photos --model means",
+        "an encoder without anything to compute in int8",
+        "means has no convolution and no linear layer with float32 weights: nothing could compute in int8.",
+        "Use it in float32, which needs no engine and no precision.",
+        scene=_model("means", weightless_encoder()),
+    ),
     Mistake(
         "stepvec weights --from mine.onnx",
         "an ONNX file, and not how its images are made",

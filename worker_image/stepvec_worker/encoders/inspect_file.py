@@ -7,7 +7,6 @@ loaded by the command itself. Memory, seconds and files of the process are limit
 from __future__ import annotations
 
 import json
-import resource
 import sys
 from pathlib import Path
 from typing import Final
@@ -17,24 +16,9 @@ from stepvec.errors import StepvecError, WeightsError
 from stepvec.weights.own_encoder import EncoderRequest
 from stepvec_worker.encoders.inspection import SUSPICIOUS, inspect
 from stepvec_worker.encoders.preprocess_file import MAX_BYTES, PreprocessFile, read_preprocess_file
+from stepvec_worker.guard import limit_process
 
-_MEMORY: Final = 4 << 30
-_MEMORY_OF_BYTE: Final = 8
-"""Address space: of Python and ONNX Runtime with what images take, and for each byte of the file, of which there are
-copies while it is loaded."""
 _CPU_SECONDS: Final = 600
-
-
-def limit_process(file_bytes: int) -> None:
-    """From here on the process takes no more than a file of this size may, writes no file, and leaves no core."""
-    memory = _MEMORY + _MEMORY_OF_BYTE * file_bytes
-    for what, most in (
-        (resource.RLIMIT_AS, memory),
-        (resource.RLIMIT_CPU, _CPU_SECONDS),
-        (resource.RLIMIT_FSIZE, 0),
-        (resource.RLIMIT_CORE, 0),
-    ):
-        resource.setrlimit(what, (most, most))
 
 
 def main() -> int:
@@ -43,7 +27,7 @@ def main() -> int:
         request = codec.from_json(EncoderRequest, sys.stdin.read(), where="the request")
         file = Path(request.file)
         # Whoever starts this has copied the file, and taken no more than MAX_ONNX_BYTES.
-        limit_process(file.stat().st_size)
+        limit_process(file.stat().st_size, _CPU_SECONDS)
         inspection = inspect(file.read_bytes(), request, _preprocess_file(Path(request.preparation)))
     except StepvecError as error:
         json.dump({"message": error.message, "remedy": error.remedy}, sys.stdout)

@@ -19,7 +19,7 @@ from stepvec_worker.encoders.onnx_facts import OnnxFacts, check_facts, read_fact
 from stepvec_worker.encoders.preprocess_file import PreprocessFile
 from stepvec_worker.engines.embedder import FloatArray
 from stepvec_worker.engines.onnxruntime_engine import import_onnxruntime
-from stepvec_worker.engines.own_encoder import OwnEncoder, open_own
+from stepvec_worker.engines.own_encoder import OwnEncoder, by_session, open_own
 from stepvec_worker.processes.host import peak_memory_mb
 
 SAMPLE: Final = 16
@@ -206,7 +206,8 @@ def _check_output(output: Any, encoder: Encoder, count: int, where: str) -> None
 def _try(session: Any, encoder: Encoder, request: EncoderRequest, where: str) -> float:
     """Images a second. Raises WeightsError where the vectors of a sample are not what vectors must be."""
     card = ModelCard(request.name, _NO_CARD, "", "", encoder=encoder)
-    together, alone = OwnEncoder(session, card, encoder, SAMPLE), OwnEncoder(session, card, encoder, 1)
+    compute = by_session(session, encoder)
+    together, alone = OwnEncoder(compute, card, encoder, SAMPLE), OwnEncoder(compute, card, encoder, 1)
     pictures = sample(encoder.recipe)
     vectors = together.embed(pictures)
     if not np.isfinite(vectors).all():

@@ -61,8 +61,8 @@ def _load_own(
     precision: Precision,
 ) -> Embedder:
     # What it cannot be computed with is refused as its name is made.
-    card.identity(encoder.preprocessing, engine, precision)
+    identity = card.identity(encoder.preprocessing, engine, precision)
     verify_file(weights, card.weights_sha256)
     if device != "cpu":
         raise ConfigurationError(f"An encoder of one's own does not run on {device}.", remedy="Use device cpu for it.")
-    return load_own(weights, card, encoder, batch_size)
+    return load_own(weights, card, encoder, batch_size, identity.precision)

@@ -17,11 +17,11 @@ from stepvec_worker.engines.openvino_graph import build_graph, nodes_to_first_de
 from stepvec_worker.engines.openvino_runtime import (
     INSTRUCTIONS,
     compile_graph,
-    convolution_precisions,
     cpu_flags,
     describe,
     import_openvino,
     is_supported,
+    layer_precisions,
     with_float32,
 )
 from stepvec_worker.engines.parameters import read_parameters
@@ -32,7 +32,7 @@ class OpenVINOEmbedder(Embedder):
     """A compiled graph with its one request, whose input is filled image by image."""
 
     def __init__(self, compiled: Any, card: ModelCard, pixel_format: PixelFormat, batch_size: int) -> None:
-        super().__init__(card, pixel_format, batch_size, describe(convolution_precisions(compiled)))
+        super().__init__(card, pixel_format, batch_size, describe(layer_precisions(compiled)))
         self._request = compiled.create_infer_request()
         batch = self._request.get_input_tensor()
         self._batch = batch.data
@@ -55,7 +55,7 @@ def load_openvino(
     do not hold the architecture or its calibration, ConfigurationError where OpenVINO cannot be loaded.
     """
     import_openvino()
-    precision = _possible(precision)
+    precision = possible(precision)
     parameters = read_parameters(weights, card)
     layers = None
     if precision == "int8":
@@ -83,7 +83,8 @@ def read_calibration(file: Path, card: ModelCard) -> Calibration:
     return calibration
 
 
-def _possible(precision: Precision) -> Precision:
+def possible(precision: Precision) -> Precision:
+    """`precision`, or float32, with a warning, where this processor lacks the instructions for it."""
     if is_supported(precision, cpu_flags()):
         return precision
     logger.warning(

@@ -16,10 +16,8 @@ from stepvec.weights.specs import FloatArray, Parameters
 from stepvec_worker.engines.embedder import normalisation
 from stepvec_worker.engines.folded_networks import Layers, features
 from stepvec_worker.engines.openvino_runtime import import_openvino, import_operators
+from stepvec_worker.engines.quantisation import Node, quantised_activations, quantised_weights
 from stepvec_worker.images.preprocessing import PixelFormat
-
-Node = Any
-"""A node of OpenVINO, or its only output: its own types are not in the worker's type check."""
 
 
 def build_graph(
@@ -100,8 +98,9 @@ class _Layers(Layers[Node]):
             weight = weight.reshape(groups, -1, *weight.shape[1:])
         numbers: Node = constant(weight)
         if name in self._quantised:
-            images = self._quantise(images, self._quantised[name])
-            numbers = self._quantise_weights(weight, numbers, channel_axes=1 if groups == 1 else 2)
+            images = quantised_activations(images, self._quantised[name])
+            within = tuple(range(1 if groups == 1 else 2, weight.ndim))
+            numbers = quantised_weights(numbers, weight, within)
         begin = end = [0, 0] if same else [kernel // 2] * 2
         options = {"auto_pad": "same_upper"} if same else {}
         strides, dilations = [stride] * 2, [1, 1]
@@ -112,18 +111,6 @@ class _Layers(Layers[Node]):
         if offset is not None:
             out = self._operators.add(out, offset.reshape(1, -1, 1, 1))
         return out
-
-    def _quantise(self, images: Node, range_: ActivationRange) -> Node:
-        """256 levels over the range: u8 where it begins at 0, else i8 around 0."""
-        low, high = np.float32(range_.low), np.float32(range_.high)
-        return self._operators.fake_quantize(images, low, high, low, high, 256)
-
-    def _quantise_weights(self, weight: FloatArray, numbers: Node, channel_axes: int) -> Node:
-        """255 levels of i8 around 0, each output channel to its own largest weight."""
-        largest = np.abs(weight).max(axis=tuple(range(channel_axes, weight.ndim)), keepdims=True)
-        # A channel of zeros stays one; any range will do.
-        largest = np.where(largest == 0, np.float32(1), largest)
-        return self._operators.fake_quantize(numbers, -largest, largest, -largest, largest, 255)
 
     def relu(self, images: Node) -> Node:
         return self._operators.relu(images)

@@ -6,6 +6,7 @@ import importlib
 import tempfile
 import xml.etree.ElementTree as ET
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
@@ -27,6 +28,9 @@ _HINTS: Final[dict[Precision, str]] = {"float32": "f32", "bf16": "bf16", "int8":
 
 _PRECISIONS: Final[dict[str, Precision]] = {"f32": "float32", "bf16": "bf16", "u8": "int8", "i8": "int8"}
 """OpenVINO's names of what a layer computes with; a quantised one is named by what goes into it."""
+
+PRODUCTS: Final = ("Convolution", "FullyConnected")
+"""OpenVINO's kinds of layers that multiply with weights."""
 
 _STAYS_FLOAT32: Final = {"name": "precise", "version": "0"}
 """OpenVINO's attribute of a node whose precision is not lowered (ov::disable_fp16_compression; for bf16 too). Python
@@ -107,19 +111,19 @@ def compile_graph(graph: Any, precision: Precision) -> Any:
     )
 
 
-def convolution_precisions(compiled: Any) -> Counter[Precision | str]:
-    """How many convolutions of `compiled` compute in which precision, by OpenVINO's own account."""
+def layer_precisions(compiled: Any, kinds: Sequence[str] = ("Convolution",)) -> Counter[Precision | str]:
+    """How many layers of these kinds of `compiled` compute in which precision, by OpenVINO's own account."""
     counts: Counter[Precision | str] = Counter()
     for node in compiled.get_runtime_model().get_ordered_ops():
         about = node.get_rt_info()
-        if "layerType" in about and "Convolution" in about["layerType"].astype(str):
+        if "layerType" in about and any(kind in about["layerType"].astype(str) for kind in kinds):
             name = about["runtimePrecision"].astype(str)
             counts[_PRECISIONS.get(name, name)] += 1
     return counts
 
 
-def describe(counts: Counter[Precision | str]) -> str:
-    """What runs, for the log: "openvino int8", and how many convolutions stayed in another precision."""
+def describe(counts: Counter[Precision | str], layers: str = "convolutions") -> str:
+    """What runs, for the log: "openvino int8", and how many of the `layers` stayed in another precision."""
     main = next((name for name in ("int8", "bf16", "float32") if counts[name]), "unknown")
-    others = [f"{count} of {counts.total()} convolutions {name}" for name, count in counts.items() if name != main]
+    others = [f"{count} of {counts.total()} {layers} {name}" for name, count in counts.items() if name != main]
     return f"openvino {main}" + (f" ({', '.join(others)})" if others else "")

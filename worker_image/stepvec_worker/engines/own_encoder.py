@@ -1,7 +1,11 @@
-"""An encoder of its user's own: model.onnx, by ONNX Runtime, with the numbers that its recipe makes of pixels."""
+"""An encoder of its user's own: model.onnx, with the numbers that its recipe makes of pixels.
+
+ONNX Runtime computes it in float32, OpenVINO in int8.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -9,23 +13,32 @@ import numpy as np
 
 from stepvec.errors import WeightsError
 from stepvec.rows.encoder import Encoder
-from stepvec.rows.model import ModelCard
+from stepvec.rows.model import CALIBRATION_FILE, ModelCard, Precision
 from stepvec.weights.model_directory import REMAKE_REMEDY
 from stepvec_worker.engines.embedder import Embedder, FloatArray
 from stepvec_worker.engines.onnxruntime_engine import open_session
+from stepvec_worker.engines.openvino_engine import possible, read_calibration
+from stepvec_worker.engines.openvino_runtime import PRODUCTS, describe, layer_precisions
+from stepvec_worker.engines.own_graph import Computation, quantised, read_graph
 from stepvec_worker.images.preprocessing import PixelFormat, Pixels
 
 _LEAST_NORM: Final = 1e-12
 """A vector shorter than this is not made longer: it has no direction."""
 
 
-class OwnEncoder(Embedder):
-    """A session, with arrays of as many images as the network takes at a time."""
+Compute = Callable[[Any], FloatArray]
+"""The network itself: an array of images as it takes them, to its output."""
 
-    def __init__(self, session: Any, card: ModelCard, encoder: Encoder, batch_size: int) -> None:
+
+class OwnEncoder(Embedder):
+    """A network, with arrays of as many images as it takes at a time."""
+
+    def __init__(
+        self, compute: Compute, card: ModelCard, encoder: Encoder, batch_size: int, running: str = "onnxruntime float32"
+    ) -> None:
         recipe = encoder.recipe
-        super().__init__(card, PixelFormat(*recipe.size, "uint8"), batch_size, "onnxruntime float32")
-        self._session, self._encoder = session, encoder
+        super().__init__(card, PixelFormat(*recipe.size, "uint8"), batch_size, running)
+        self._compute, self._encoder = compute, encoder
         at_once = encoder.batch or batch_size
         shape = (at_once, *encoder.image_shape)
         self._batches = [np.zeros(shape, encoder.element) for _ in range(0, batch_size, at_once)]
@@ -48,7 +61,7 @@ class OwnEncoder(Embedder):
 
     def _vectors(self) -> FloatArray:
         encoder = self._encoder
-        outputs = [self._session.run([encoder.output], {encoder.input: batch})[0] for batch in self._batches]
+        outputs = [self._compute(batch) for batch in self._batches]
         vectors = pooled(np.concatenate(outputs).astype(np.float32, copy=False), encoder)
         if encoder.l2:
             vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), _LEAST_NORM)
@@ -64,9 +77,26 @@ def pooled(output: FloatArray, encoder: Encoder) -> FloatArray:
     return output
 
 
-def load_own(weights: Path, card: ModelCard, encoder: Encoder, batch_size: int) -> OwnEncoder:
-    """The encoder of `card`, whose ONNX file is `weights`. Raises WeightsError where ONNX Runtime does not load it."""
-    return OwnEncoder(open_own(weights.read_bytes(), str(weights)), card, encoder, batch_size)
+def load_own(weights: Path, card: ModelCard, encoder: Encoder, batch_size: int, precision: Precision) -> OwnEncoder:
+    """The encoder of `card`, whose ONNX file is `weights`, in float32 or int8.
+
+    Raises WeightsError where it is not loaded, or its calibration is another's.
+    """
+    if precision == "float32":
+        session = open_own(weights.read_bytes(), str(weights))
+        return OwnEncoder(by_session(session, encoder), card, encoder, batch_size)
+    layers = read_calibration(weights.with_name(CALIBRATION_FILE), card).layers
+    graph = read_graph(weights.read_bytes(), encoder, encoder.batch or batch_size)
+    if possible(precision) == "int8":
+        graph = quantised(graph, layers)
+    computation = Computation(graph)
+    running = describe(layer_precisions(computation.compiled, PRODUCTS), "layers")
+    return OwnEncoder(computation, card, encoder, batch_size, running)
+
+
+def by_session(session: Any, encoder: Encoder) -> Compute:
+    """The network of ONNX Runtime's `session`."""
+    return lambda batch: np.asarray(session.run([encoder.output], {encoder.input: batch})[0])
 
 
 def open_own(model: bytes, where: str) -> Any:

@@ -1,7 +1,6 @@
-"""Which convolutions of a model may compute in int8, found on photos.
+"""Which layers of a network may compute in int8, found on photos.
 
-Reads photos through the worker's own decoding and preprocessing, and compares every choice with the float32 vectors of
-the same graph: what would change the vectors more than allowed is not quantised.
+Every choice is compared with the network's float32 vectors: what would change them more than allowed is not quantised.
 """
 
 from __future__ import annotations
@@ -14,23 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepvec.errors import ConfigurationError
-from stepvec.rows.model import ModelCard
 from stepvec.weights.model_directory import ActivationRange, Calibration
-from stepvec.weights.specs import Parameters
-from stepvec_worker.engines.openvino_graph import build_graph
-from stepvec_worker.engines.openvino_runtime import compile_graph, import_openvino
-from stepvec_worker.images.preprocessing import PixelFormat, Pixels
+from stepvec_worker.engines.openvino_runtime import import_openvino
+from stepvec_worker.images.preprocessing import Pixels
+from stepvec_worker.int8.networks import Network
 
 FloatArray = NDArray[np.float32]
 
 MIN_PHOTOS: Final = 32
 """Fewer say nothing about ranges or neighbours."""
-_BATCH: Final = 16
 _PROBES: Final = 32
-"""Photos on which each convolution's own loss is measured."""
+"""Photos on which each layer's own loss is measured."""
 _RANGE_PHOTOS: Final = 128
 _SAMPLES: Final = 8_192
-"""Activations kept for each convolution and photo."""
+"""Activations kept for each layer and photo."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +46,11 @@ MIN_AGREEMENT: Final = Agreement(cosine=0.99, same_neighbour=0.97)
 
 
 class Calibrator:
-    """The choice of layers for one model and one set of photos. `report` gets a line for each step."""
+    """The choice of layers for one network and one set of photos. `report` gets a line for each step."""
 
     def __init__(
         self,
-        card: ModelCard,
-        parameters: Parameters,
-        pixel_format: PixelFormat,
+        network: Network,
         photos: Sequence[Pixels],
         report: Callable[[str], None],
         *,
@@ -66,16 +60,14 @@ class Calibrator:
             raise ConfigurationError(
                 f"{len(photos)} photos can be read.", remedy=f"Give at least {MIN_PHOTOS}, better a few hundred."
             )
-        self._card = card
-        self._parameters = parameters
-        self._pixel_format = pixel_format
+        self._network = network
         self._photos = photos
         self._report = report
         self._minimum = minimum
-        self._reference = self._vectors({}, photos)
+        self._reference = network.vectors({}, photos)
 
     def calibrate(self) -> Calibration:
-        """As many convolutions in int8 as keep to `minimum`, those first that lose least for the work they save."""
+        """As many layers in int8 as keep to `minimum`, those first that lose least for the work they save."""
         ranges = self._ranges()
         order = self._by_loss(ranges)
         # Agreement falls with every layer, but for noise: bisection finds where it becomes too little.
@@ -84,7 +76,7 @@ class Calibrator:
             count = high if most == 0 and high == len(order) else (low + high) // 2
             found = self._agreement({name: ranges[name] for name in order[:count]})
             self._report(
-                f"{count} of {len(order)} convolutions in int8: cosine {found.cosine:.5f}, "
+                f"{count} of {len(order)} layers in int8: cosine {found.cosine:.5f}, "
                 f"same neighbour {found.same_neighbour:.3f}"
             )
             if found.reaches(self._minimum):
@@ -92,8 +84,8 @@ class Calibrator:
             else:
                 high = count - 1
         return Calibration(
-            architecture=self._card.network,
-            weights_sha256=self._card.weights_sha256,
+            architecture=self._network.card.architecture,
+            weights_sha256=self._network.card.weights_sha256,
             tool=f"openvino {import_openvino().__version__.split('-')[0]}",
             photos=len(self._photos),
             cosine=round(agreement.cosine, 6),
@@ -102,53 +94,39 @@ class Calibrator:
         )
 
     def _ranges(self) -> dict[str, ActivationRange]:
-        """The best range of what goes into each convolution."""
+        """The best range of what goes into each layer."""
         photos = self._photos[:: max(1, len(self._photos) // _RANGE_PHOTOS)]
-        graph = build_graph(self._card.network, self._parameters, self._pixel_format, 1, tap_activations=True)
-        compiled = compile_graph(graph, "float32")
-        request = compiled.create_infer_request()
+        watch = self._network.watch()
         random = np.random.default_rng(0)
         samples: dict[str, list[FloatArray]] = {}
         for photo in photos:
-            request.infer(photo[None])
-            for number, output in enumerate(compiled.outputs[1:], start=1):
-                values = request.get_output_tensor(number).data.ravel()
+            for name, activations in watch(photo).items():
+                values = activations.ravel()
                 chosen = values[random.integers(0, values.size, _SAMPLES)]
                 # The largest counts even if chance passes it over.
                 kept = np.append(chosen, [values.min(), values.max()]).astype(np.float32)
-                samples.setdefault(output.node.friendly_name, []).append(kept)
-        self._report(f"ranges of {len(samples)} convolutions from {len(photos)} photos")
+                samples.setdefault(name, []).append(kept)
+        self._report(f"ranges of {len(samples)} layers from {len(photos)} photos")
         return {name: best_range(np.concatenate(values)) for name, values in samples.items()}
 
     def _by_loss(self, ranges: dict[str, ActivationRange]) -> list[str]:
-        """Convolutions by the cosine that each loses alone, for the multiplications that it saves; the least first."""
+        """Layers by the cosine that each loses alone, for the multiplications that it saves; the least first."""
         probes, reference = self._photos[:_PROBES], self._reference[:_PROBES]
         loss = {}
         for name, range_ in ranges.items():
-            vectors = self._vectors({name: range_}, probes)
+            vectors = self._network.vectors({name: range_}, probes)
             loss[name] = max(0.0, 1 - float(cosines(vectors, reference).mean()))
-        self._report(f"loss of each of {len(loss)} convolutions alone, on {len(probes)} photos")
+        self._report(f"loss of each of {len(loss)} layers alone, on {len(probes)} photos")
         return sorted(ranges, key=lambda name: loss[name] / self._work(name))
 
     def _work(self, name: str) -> float:
         """Something that grows as a layer's time: its weights, weighed less than in proportion."""
-        return float(self._parameters[f"{name}.weight"].size ** 0.5)
+        return float(self._network.weights(name) ** 0.5)
 
     def _agreement(self, quantised: dict[str, ActivationRange]) -> Agreement:
-        vectors = self._vectors(quantised, self._photos)
+        vectors = self._network.vectors(quantised, self._photos)
         same = neighbours(vectors) == neighbours(self._reference)
         return Agreement(float(cosines(vectors, self._reference).mean()), float(same.mean()))
-
-    def _vectors(self, quantised: dict[str, ActivationRange], photos: Sequence[Pixels]) -> FloatArray:
-        graph = build_graph(self._card.network, self._parameters, self._pixel_format, _BATCH, quantised=quantised)
-        request = compile_graph(graph, "float32").create_infer_request()
-        batch, parts = request.get_input_tensor().data, []
-        for start in range(0, len(photos), _BATCH):
-            part = photos[start : start + _BATCH]
-            batch[: len(part)] = np.stack(part)
-            request.infer()
-            parts.append(request.get_output_tensor().data[: len(part)].copy())
-        return np.concatenate(parts)
 
 
 def best_range(values: FloatArray) -> ActivationRange:
