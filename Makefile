@@ -57,10 +57,10 @@ help: ## Show this list
 # --- for users ---------------------------------------------------------------------------------------------
 
 .PHONY: demo
-demo: setup ## Set everything up and run the whole pipeline on 61 photos of clothes
-	$(call say,Embedding 61 photos with the real state machine on the embedded AWS)
+demo: setup ## Set everything up and run the whole pipeline on 61 photos of clothes (PHOTOS=folder)
+	$(call say,Embedding $(or $(PHOTOS),61 photos) with the real state machine on the embedded AWS)
 	@# One of them breaks off half-way: it fails with its reason, and that is allowed for.
-	.venv/bin/stepvec local run photos/wardrobe --out stepvec-out --max-failures 1
+	.venv/bin/stepvec local run $(or $(PHOTOS),photos/wardrobe) --out stepvec-out --max-failures 1
 	@echo
 	@echo "Next: your own photos:    .venv/bin/stepvec local run YOUR_PHOTOS"
 	@echo "      with the AWS CLI:   .venv/bin/stepvec local up     (README.md, 'With the AWS CLI')"
@@ -242,8 +242,9 @@ proof-on-aws: setup ## Ask an AWS account what only it can answer, in a throw-aw
 	$(PYTHON) -m resilience.proof_on_aws $(if $(NAME),--name $(NAME)) $(if $(EMBEDDED),--embedded)
 
 .PHONY: bare
-bare: ## As root: `make demo` on a bare Debian by mmdebstrap, at worst (some minutes; SUITE=trixie, TARGET=, BARE_PYTHON=)
-	PYTHON="$(BARE_PYTHON)" tools/bare.sh $(or $(SUITE),bookworm) $(or $(TARGET),demo)
+bare: ## As root: `make demo` on a bare Debian, at worst (some minutes; SUITE=trixie, ARCHITECTURE=arm64, TARGET=, PHOTOS=, BARE_PYTHON=)
+	ARCHITECTURE="$(ARCHITECTURE)" PYTHON="$(BARE_PYTHON)" tools/bare.sh $(or $(SUITE),bookworm) $(or $(TARGET),demo) \
+	  $(if $(PHOTOS),"PHOTOS=$(PHOTOS)")
 
 .PHONY: proof-on-gpu
 proof-on-gpu: setup ## On a machine with an NVIDIA card: parity, images a second, use and memory of the card (REHEARSE=1: on the CPU)

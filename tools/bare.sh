@@ -1,18 +1,21 @@
 #!/usr/bin/env bash
-# bare.sh SUITE [TARGET]: `make TARGET` (demo) on a bare Debian, as it may be met at worst.
+# bare.sh SUITE [TARGET [VARIABLE=value...]]: `make TARGET` (demo) on a bare Debian, as it may be met at worst.
 #
 # The root is made by mmdebstrap and has nothing but make and Python. A user who is not root, with a home that cannot be
 # written to, no locale and a umask of 077, works in a folder whose name has spaces and umlauts. What `make` says is
 # missing is installed by the very command that it names, once. Needs root, mmdebstrap and unshare. The root stays in
-# build/bare (or BARE=folder). PYTHON=folder brings an installed Python 3.11 in, for a suite that has none and where uv
-# cannot download one.
+# build/bare (or BARE=folder). ARCHITECTURE=arm64 makes a Debian for ARM, emulated where this machine is none. PYTHON=folder
+# brings an installed Python 3.11 in, for a suite that has none and where uv cannot download one. AGAIN=yes goes on where
+# it was left, with the sources of now: the environments stay.
 # shellcheck disable=SC2016 # What stands in single quotes is for the shells inside.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 suite=$1
-target=${2:-demo}
-root=$(realpath -m "${BARE:-build/bare}")/$suite
+target=(demo)
+[ $# = 1 ] || target=("${@:2}")
+architecture=${ARCHITECTURE:-}
+root=$(realpath -m "${BARE:-build/bare}")/$suite${architecture:+-$architecture}
 folder="/srv/pfad mit ümläuten/stepvec"
 
 # in_root COMMAND...: in processes that end with it, with nothing of this machine but /proc and /dev.
@@ -29,7 +32,8 @@ as_stranger() {
 if [ ! -d "$root" ]; then
   python=$([ "$suite" = bookworm ] && echo python3.11 || echo python3)
   mkdir -p "$(dirname "$root")"
-  mmdebstrap --quiet --variant=minbase --include="make,$python" "$suite" "$root.new"
+  [ "$architecture" != arm64 ] || tools/arm/emulation.sh
+  mmdebstrap --quiet ${architecture:+"--architectures=$architecture"} --variant=minbase --include="make,$python" "$suite" "$root.new"
   mv "$root.new" "$root"
 fi
 # The network's names and certificates, as whoever looks after a machine there would set them; also after packages were
@@ -55,7 +59,7 @@ if [ -n "${PYTHON:-}" ]; then
 fi
 in_root sh -c 'id stranger > /dev/null 2>&1 || useradd --create-home stranger; chown root: /home/stranger; chmod 555 /home/stranger'
 
-rm -rf "${root:?}$folder"
+[ "${AGAIN:-}" = yes ] || rm -rf "${root:?}$folder"
 mkdir -p "$root$folder"
 git ls-files -z | tar --create --null --files-from - | tar --extract --directory "$root$folder"
 chmod -R go= "$root$folder"
@@ -71,4 +75,4 @@ if ! told=$(as_stranger make machine 2>&1); then
     apt $packages > "$root.log" 2>&1 || { tail -20 "$root.log"; exit 1; }
   bring_network
 fi
-as_stranger make "$target"
+as_stranger make "${target[@]}"
