@@ -14,7 +14,15 @@ from typing import Any
 import numpy as np
 import pytest
 from stepvec_worker.engines import load_embedder, openvino_engine
-from stepvec_worker.engines.openvino_runtime import cpu_flags, is_supported
+from stepvec_worker.engines.openvino_graph import build_graph
+from stepvec_worker.engines.openvino_runtime import (
+    compile_graph,
+    constant,
+    cpu_flags,
+    is_supported,
+    layer_precisions,
+)
+from stepvec_worker.engines.quantisation import quantised_weights
 from stepvec_worker.images.decoding import DecodeLimits
 from stepvec_worker.images.preprocessing import PixelFormat, pixel_format, prepare
 from stepvec_worker.int8.calibration import Agreement, Calibrator, best_range, cosines, neighbours
@@ -25,7 +33,7 @@ from stepvec.adapters.telemetry import logger
 from stepvec.errors import ConfigurationError, WeightsError
 from stepvec.rows.model import PREPROCESSINGS, Architecture, Precision, Preprocessing
 from stepvec.weights.make import add_calibration
-from stepvec.weights.model_directory import Calibration, read_model_card
+from stepvec.weights.model_directory import ActivationRange, Calibration, read_model_card
 from stepvec.weights.params_file import read_params
 from testkit.seeded_model import seeded_parameters
 from tests.weights.states import GOLDEN
@@ -100,6 +108,33 @@ def test_int8_is_near_and_is_what_runs(calibrated: Path) -> None:
 
     assert embedder.running.startswith("openvino int8")
     assert cosines(vectors_of(embedder, pixels), expected).mean() >= 0.99
+
+
+@pytest.mark.parametrize("architecture", ["resnet18_v2", "efficientnet_lite0"])
+def test_weights_are_quantised_as_openvino_would(monkeypatch: pytest.MonkeyPatch, architecture: Architecture) -> None:
+    """By a FakeQuantize over them, which it takes its time to work out: the same vectors, bit for bit."""
+    needs("int8")
+    parameters = seeded_parameters(architecture)
+    pixels = list(blocks(SMALL, 4))
+
+    def vectors() -> tuple[Any, Any]:
+        taps = build_graph(architecture, parameters, SMALL, 4, tap_activations=True)
+        names = [output.get_node().get_friendly_name() for output in taps.outputs[1:]]
+        ranges = {name: ActivationRange(-3.0, 3.0) for name in names}
+        compiled = compile_graph(build_graph(architecture, parameters, SMALL, 4, quantised=ranges), "int8")
+        found = compiled(np.stack(pixels))[0]
+        return found, layer_precisions(compiled)
+
+    def by_fake_quantize(weight: Any, within: tuple[int, ...]) -> Any:
+        return quantised_weights(constant(weight), weight, within)
+
+    ours, running = vectors()
+    monkeypatch.setattr("stepvec_worker.engines.openvino_graph.levels_of_weights", by_fake_quantize)
+    theirs, wanted = vectors()
+    assert running == wanted
+    assert running["int8"] >= 20
+    assert len({row.tobytes() for row in theirs}) == 4
+    assert ours.tobytes() == theirs.tobytes()
 
 
 @pytest.mark.parametrize("precision", ["float32", "bf16", "int8"])

@@ -15,8 +15,8 @@ from stepvec.weights.model_directory import ActivationRange
 from stepvec.weights.specs import FloatArray, Parameters
 from stepvec_worker.engines.embedder import normalisation
 from stepvec_worker.engines.folded_networks import Layers, features
-from stepvec_worker.engines.openvino_runtime import import_openvino, import_operators
-from stepvec_worker.engines.quantisation import Node, quantised_activations, quantised_weights
+from stepvec_worker.engines.openvino_runtime import constant, import_openvino, import_operators
+from stepvec_worker.engines.quantisation import Node, levels_of_weights, quantised_activations
 from stepvec_worker.images.preprocessing import PixelFormat
 
 
@@ -61,11 +61,6 @@ def nodes_to_first_depthwise(graph: Any) -> frozenset[str]:
     return frozenset(names)
 
 
-def constant(numbers: FloatArray) -> Node:
-    """A copy of `numbers` as a node. Given the array itself, OpenVINO makes a Python list of it: half a second here."""
-    return import_openvino().op.Constant(np.ascontiguousarray(numbers))
-
-
 class _Layers(Layers[Node]):
     """Layers as OpenVINO's operators, those named in `quantised` in int8."""
 
@@ -96,11 +91,12 @@ class _Layers(Layers[Node]):
         self.inputs[name] = images
         if groups != 1:
             weight = weight.reshape(groups, -1, *weight.shape[1:])
-        numbers: Node = constant(weight)
         if name in self._quantised:
             images = quantised_activations(images, self._quantised[name])
             within = tuple(range(1 if groups == 1 else 2, weight.ndim))
-            numbers = quantised_weights(numbers, weight, within)
+            numbers: Node = levels_of_weights(weight, within)
+        else:
+            numbers = constant(weight)
         begin = end = [0, 0] if same else [kernel // 2] * 2
         options = {"auto_pad": "same_upper"} if same else {}
         strides, dilations = [stride] * 2, [1, 1]

@@ -11,6 +11,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
+import numpy as np
+
 from stepvec.errors import ConfigurationError
 from stepvec.rows.model import Precision
 
@@ -45,6 +47,11 @@ def import_openvino() -> ModuleType:
 def import_operators() -> ModuleType:
     """The operators that graphs are built of."""
     return _import("openvino.opset13")
+
+
+def constant(numbers: Any) -> Any:
+    """A copy of the array `numbers` as a node. OpenVINO itself would make a list of it: half a second a network."""
+    return import_openvino().op.Constant(np.ascontiguousarray(numbers))
 
 
 def _import(name: str) -> ModuleType:
