@@ -134,8 +134,6 @@ def test_in_int8_they_keep_their_neighbours(
     """By calibrations of 300 other photos, which `stepvec calibrate` made; docs/encoders.md has more of them."""
     needs("int8")
     encoder, folder = model
-    if encoder is not OPEN_NSFW:
-        pytest.skip("of open-nsfw alone")
     document = json.loads((CALIBRATIONS / f"int8_{encoder.name}.json").read_text())
     add_calibration(folder, codec.from_document(Calibration, document, where="it"))
 
