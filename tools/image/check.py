@@ -3,7 +3,8 @@
     python -m tools.image.check build/image [--record]
 
 Everything is as in `stepvec local run`, but Batch's jobs are containers: read-only, without capabilities, not root.
-Ends with one line, and with exit code 1 if anything in it is not as it must be. --record writes docs/performance.md.
+Each of the CPU's engines embeds the photos. Ends with one line, and with exit code 1 if anything in it is not as it
+must be. --record writes docs/performance.md.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ from stepvec.client.runs import Run
 from testkit.tables import markdown_table, write_section
 
 PHOTOS: Final = ROOT / "build" / "photos" / "skimage" / "data"
+ENGINES: Final = (("mxnet", "float32"), ("openvino", "float32"), ("openvino", "bf16"))
+"""With the precisions that need no calibration. Where a processor has no bf16, it is float32 again, with a warning."""
 FIRST_VECTOR: Final = "first vector"
 """As the worker logs it."""
 
@@ -86,12 +89,12 @@ def _ask(engine: ContainerEngine, *arguments: str) -> str:
     return result.stdout
 
 
-def run_shard(engine: ContainerEngine) -> ShardRun:
-    """Embed the demo's photos as one shard, by the state machine, with Batch's job in a container."""
+def run_shard(engine: ContainerEngine, settings: Mapping[str, Any]) -> ShardRun:
+    """Embed the demo's photos as one shard, by a deployment of these settings, with Batch's job in a container."""
     # Left out: its TIFFs, one of which fails in every run. Here every photo must become a row.
     photos = {key: path for key, path in collect_photos([PHOTOS]).items() if path.suffix not in (".tif", ".tiff")}
     with tempfile.TemporaryDirectory(prefix="stepvec-image-") as folder:
-        synthesize(Path(folder))
+        synthesize(Path(folder), settings)
         with EmbeddedCloud.start(
             Path(folder), lambda_python=LAMBDA_PYTHON, worker_python=WORKER_PYTHON, slots=1, container_engine=engine
         ) as cloud:
@@ -164,6 +167,15 @@ def problems(rights: Mapping[str, Any], shard: ShardRun) -> list[str]:
     return [text for text, is_wrong in wrong.items() if is_wrong]
 
 
+def table(megabytes: float, shards: Mapping[str, ShardRun]) -> str:
+    """The figures for docs/performance.md."""
+    rows = [["size, unpacked, MB", f"{megabytes:.0f}"]]
+    for name, shard in shards.items():
+        rows.append([f"container start to first vector, {name}, s", f"{shard.first_vector_seconds:.1f}"])
+        rows.append(["— of it the worker's process, s", f"{shard.worker_seconds:.1f}"])
+    return markdown_table(["worker's image, CPU", ""], rows)
+
+
 def main() -> int:
     """Run everything and print the line; 1 if there are problems."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
@@ -172,23 +184,20 @@ def main() -> int:
     parser.add_argument("--record", action="store_true", help="write the figures into docs/performance.md")
     options = parser.parse_args()
     engine = ContainerEngine((options.state / "engine").resolve(), options.image)
-    megabytes, rights, shard = image_megabytes(engine), probe(engine), run_shard(engine)
-    wrong = problems(rights, shard)
-    for text in wrong:
-        print(f"error: {text}", file=sys.stderr)
-    if wrong:
-        print("The job's log ends:", *shard.log[-20:], sep="\n  ", file=sys.stderr)
-    elif options.record:
-        rows = [
-            ["size, unpacked, MB", f"{megabytes:.0f}"],
-            ["container start to first vector, s", f"{shard.first_vector_seconds:.1f}"],
-            ["— of it the worker's process, s", f"{shard.worker_seconds:.1f}"],
-        ]
-        write_section("image", markdown_table(["worker's image, CPU", ""], rows))
-    print(
-        f"image {megabytes:.0f} MB, uid {rights['uid']}, shard embedded {shard.embedded} of {shard.photos}, "
-        f"start to first vector {shard.first_vector_seconds or float('nan'):.1f} s"
-    )
+    megabytes, rights = image_megabytes(engine), probe(engine)
+    shards = {
+        f"{name} {precision}": run_shard(engine, {"engine": name, "precision": precision})
+        for name, precision in ENGINES
+    }
+    wrong = {name: found for name, shard in shards.items() if (found := problems(rights, shard))}
+    for name, found in wrong.items():
+        print(*(f"error: {name}: {text}" for text in found), sep="\n", file=sys.stderr)
+        print("The job's log ends:", *shards[name].log[-20:], sep="\n  ", file=sys.stderr)
+    if options.record and not wrong:
+        write_section("image", table(megabytes, shards))
+    starts = ", ".join(f"{shard.first_vector_seconds or float('nan'):.1f} s {name}" for name, shard in shards.items())
+    embedded = ", ".join(f"{shard.embedded} of {shard.photos}" for shard in shards.values())
+    print(f"image {megabytes:.0f} MB, uid {rights['uid']}, shards embedded {embedded}, start to first vector {starts}")
     return 1 if wrong else 0
 
 
