@@ -10,9 +10,7 @@ import argparse
 import os
 import statistics
 import tempfile
-import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any, Final
@@ -22,6 +20,7 @@ from botocore.config import Config
 from stepvec_worker.images.fast_get import fast_reader
 from stepvec_worker.images.fetching import ImageFetcher
 
+from bench.client_cpu import cpu_milliseconds
 from stepvec.adapters.clients import s3_client
 from stepvec.runs.listing import ShardImage
 from testkit.photos import etag_of
@@ -66,20 +65,6 @@ def make_objects(folder: Path) -> list[ShardImage]:
     return images
 
 
-def cpu_milliseconds(ways: dict[str, Read], images: list[ShardImage], rounds: int) -> dict[str, float]:
-    """Median CPU ms (user and system, of this process) of a GET by each way, taken in turns."""
-    taken: dict[str, list[float]] = {name: [] for name in ways}
-    with ThreadPoolExecutor(THREADS) as pool:
-        for round_ in range(rounds + 1):
-            for name, read in ways.items():
-                start = time.process_time()
-                for fetched in pool.map(read, images):
-                    assert len(fetched.data) >= SIZES[0]  # noqa: S101 - half a body would be half the work
-                if round_:  # the first makes the connections
-                    taken[name].append((time.process_time() - start) / len(images) * 1000)
-    return {name: statistics.median(times) for name, times in taken.items()}
-
-
 def main() -> None:
     """Measure, print, and write the section of docs/performance.md."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
@@ -97,8 +82,16 @@ def main() -> None:
                 "boto3, tuned": tuned_boto3(),
                 "boto3": by_boto3(s3_client(connections=THREADS)),
             }
-            found = cpu_milliseconds(ways, list(islice(cycle(objects), options.requests)), options.rounds)
-    rows = [[name, f"{value:.2f}"] for name, value in found.items()]
+            requests = list(islice(cycle(objects), options.requests))
+            # Half a body would be half the work.
+            found = cpu_milliseconds(
+                ways,
+                requests,
+                rounds=options.rounds,
+                threads=THREADS,
+                is_right=lambda fetched: len(fetched.data) >= SIZES[0],
+            )
+    rows = [[name, f"{statistics.median(times):.2f}"] for name, times in found.items()]
     table = markdown_table(["GET of 150 KB", "CPU ms"], rows)
     print(table)
     if not options.dry:

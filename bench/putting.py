@@ -9,15 +9,14 @@ from __future__ import annotations
 import argparse
 import os
 import statistics
-import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Final
 
 import boto3
 from botocore.config import Config
 
+from bench.client_cpu import cpu_milliseconds
 from stepvec.adapters.clients import credentials, dynamodb_client
 from stepvec.adapters.fast_put import FastPut
 from stepvec.adapters.vector_table import VectorTable
@@ -68,20 +67,6 @@ def make_rows(count: int) -> list[VectorItem]:
     ]
 
 
-def cpu_milliseconds(ways: dict[str, Put], rows: list[VectorItem], rounds: int) -> dict[str, list[float]]:
-    """CPU ms (user and system, of this process) of a row by each way, in each of the rounds, taken in turns."""
-    taken: dict[str, list[float]] = {name: [] for name in ways}
-    with ThreadPoolExecutor(THREADS) as pool:
-        for round_ in range(rounds + 1):
-            for name, put in ways.items():
-                start = time.process_time()
-                for standing in pool.map(put, rows):
-                    assert standing is None  # noqa: S101 - a refusal would be another answer
-                if round_:  # the first makes the connections
-                    taken[name].append((time.process_time() - start) / len(rows) * 1000)
-    return taken
-
-
 def main() -> None:
     """Measure, print, and write the section of docs/performance.md."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
@@ -97,7 +82,13 @@ def main() -> None:
             "boto3, tuned (the worker before)": by_tuned_boto3(),
             "boto3": by_boto3(),
         }
-        found = cpu_milliseconds(ways, make_rows(options.rows), options.rounds)
+        found = cpu_milliseconds(
+            ways,
+            make_rows(options.rows),
+            rounds=options.rounds,
+            threads=THREADS,
+            is_right=lambda standing: standing is None,
+        )
     base = found["boto3, tuned (the worker before)"]
     rows = []
     for name, times in found.items():

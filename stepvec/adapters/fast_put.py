@@ -9,7 +9,6 @@ docs/decisions/0142.
 from __future__ import annotations
 
 import io
-import os
 import ssl
 import threading
 import time
@@ -22,10 +21,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import urllib3
 from botocore.awsrequest import AWSResponse
-from botocore.httpsession import where
 from botocore.utils import get_environ_proxies
 from urllib3.util.wait import wait_for_read
 
+from stepvec.adapters.beside_boto3 import PAUSE_SECONDS, Pause, certificate_authorities
 from stepvec.adapters.signed_again import Pattern, body_of, pattern_of
 from stepvec.adapters.telemetry import logger
 
@@ -37,11 +36,6 @@ if TYPE_CHECKING:
 CONNECT_SECONDS: Final = 5.0
 READ_SECONDS: Final = 20.0
 """Without an answer for so long, boto3 sends the request again, and waits for as long as its own time-out says."""
-
-MAX_CONSECUTIVE_FAILURES: Final = 20
-PAUSE_SECONDS: Final = 60.0
-"""After so many requests that got no answer, boto3 sends all for this long: something here (a certificate, a firewall)
-does not suit connections of ours, and trying costs more than it saves."""
 
 _OK: Final = 200
 _EVENT: Final = "before-send.dynamodb.PutItem"
@@ -73,19 +67,17 @@ class FastPut:
     ) -> None:
         self._client = client
         self._credentials = credentials
-        self._clock = clock
+        self._pause = Pause(clock)
         self._thread = _Thread()
         self._pattern: Pattern | None = None
         self._idle: list[HTTPConnection] = []
-        self._failures = 0
-        self._paused_until = float("-inf")
         events: Any = client.meta.events  # typed as if a handler could answer nothing
         events.register(_EVENT, self._before_send)
 
     def put_item(self, **parameters: Any) -> None:
         """As the client's, but for what it returns. Raises what the client raises."""
         pattern = self._pattern
-        if pattern is None or self._clock() < self._paused_until or not self._is_current(pattern):
+        if pattern is None or self._pause.is_on() or not self._is_current(pattern):
             self._by_boto3(parameters)
             return
         answer = self._answer(pattern, body_of(parameters))
@@ -126,9 +118,10 @@ class FastPut:
             answer = self._sent_and_received(pattern, body)
         except (OSError, HTTPException) as error:
             logger.debug("a row was not put at once; boto3 sends it", error=str(error)[:300])
-            self._note_failure()
+            if self._pause.note_failure():
+                logger.warning("rows are put by boto3 for a while: no answers otherwise", seconds=PAUSE_SECONDS)
             return None
-        self._failures = 0
+        self._pause.note_success()
         return answer
 
     def _sent_and_received(self, pattern: Pattern, body: bytes) -> _Answer:
@@ -169,15 +162,8 @@ class FastPut:
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:
-        """Trusts what boto3 trusts, the operator's own bundle or its package's."""
-        return ssl.create_default_context(cafile=os.environ.get("AWS_CA_BUNDLE") or where())
-
-    def _note_failure(self) -> None:
-        self._failures += 1
-        if self._failures >= MAX_CONSECUTIVE_FAILURES:
-            self._failures = 0
-            self._paused_until = self._clock() + PAUSE_SECONDS
-            logger.warning("rows are put by boto3 for a while: no answers otherwise", seconds=PAUSE_SECONDS)
+        """Trusts what boto3 trusts."""
+        return ssl.create_default_context(cafile=certificate_authorities())
 
 
 def _check(response: HTTPResponse, content: bytes) -> None:

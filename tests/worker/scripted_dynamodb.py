@@ -6,7 +6,6 @@ import json
 import socket
 import ssl
 import struct
-import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ from typing import Any
 
 from testkit.http_messages import Message, MessageSocket, response
 from testkit.storage.dynamodb import Tables
+from tests.worker.scripted_server import running
 
 Answer = Callable[[socket.socket, bytes], bool]
 """Writes an answer, given the right one, whose request is done; whether the connection stays open."""
@@ -118,29 +118,5 @@ class ScriptedDynamoDb:
 def scripted_dynamodb(tls: ssl.SSLContext | None = None) -> Iterator[ScriptedDynamoDb]:
     """A running ScriptedDynamoDb at 127.0.0.1."""
     server = ScriptedDynamoDb()
-    listener = socket.create_server(("127.0.0.1", 0))
-    server.url = f"{'https' if tls else 'http'}://127.0.0.1:{listener.getsockname()[1]}"
-
-    def accept() -> None:
-        while True:
-            try:
-                connection, _ = listener.accept()
-            except OSError:
-                return  # closed
-            server.connections += 1
-            if tls:
-                connection.settimeout(5)
-                try:
-                    connection = tls.wrap_socket(connection, server_side=True)
-                except OSError:
-                    continue  # the client does not trust the certificate
-            threading.Thread(target=server.serve, args=(connection,), daemon=True).start()
-
-    thread = threading.Thread(target=accept, daemon=True)
-    thread.start()
-    try:
+    with running(server, tls):
         yield server
-    finally:
-        listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
-        thread.join(5)

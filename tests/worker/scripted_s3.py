@@ -5,11 +5,12 @@ from __future__ import annotations
 import socket
 import ssl
 import struct
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+
+from tests.worker.scripted_server import running
 
 BODY = bytes(range(256)) * 400
 ETAG = "0123456789abcdef"
@@ -83,11 +84,12 @@ def _head() -> bytes:
 class ScriptedS3:
     """`answers`: what the requests of a target (path) get, one after the other; the last one again and again.
 
-    `requests` are the heads of the requests, `targets` their paths.
+    `requests` are the heads of the requests, `targets` their paths, `connections` how many were made.
     """
 
     answers: dict[str, list[Answer]] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
+    connections: int = 0
     url: str = ""
 
     @property
@@ -119,28 +121,5 @@ class ScriptedS3:
 def scripted_s3(tls: ssl.SSLContext | None = None) -> Iterator[ScriptedS3]:
     """A running ScriptedS3 at 127.0.0.1."""
     server = ScriptedS3()
-    listener = socket.create_server(("127.0.0.1", 0))
-    server.url = f"{'https' if tls else 'http'}://127.0.0.1:{listener.getsockname()[1]}"
-
-    def accept() -> None:
-        while True:
-            try:
-                connection, _ = listener.accept()
-            except OSError:
-                return  # closed
-            if tls:
-                connection.settimeout(5)
-                try:
-                    connection = tls.wrap_socket(connection, server_side=True)
-                except OSError:
-                    continue  # the client does not trust the certificate
-            threading.Thread(target=server.serve, args=(connection,), daemon=True).start()
-
-    thread = threading.Thread(target=accept, daemon=True)
-    thread.start()
-    try:
+    with running(server, tls):
         yield server
-    finally:
-        listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
-        thread.join(5)

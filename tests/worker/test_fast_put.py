@@ -18,7 +18,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials, RefreshableCredentials
 from botocore.exceptions import CredentialRetrievalError
 
-from stepvec.adapters import clients, fast_put
+from stepvec.adapters import beside_boto3, clients, fast_put
 from stepvec.adapters.dynamodb_retries import MAX_ATTEMPTS
 from stepvec.adapters.fast_put import FastPut
 from stepvec.adapters.vector_table import VectorTable
@@ -27,6 +27,7 @@ from stepvec.rows.item import RowMetadata, VectorItem
 from testkit.http_messages import Message
 from tests.worker import scripted_dynamodb as dynamodb
 from tests.worker.scripted_dynamodb import Answer, ScriptedDynamoDb
+from tests.worker.scripted_server import use_server
 
 SIGNED = ("content-type", "host", "x-amz-date", "x-amz-security-token", "x-amz-target")
 NOW = datetime(2026, 11, 24, 8, 30, tzinfo=UTC)
@@ -40,12 +41,8 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedDynamoDb]:
     # boto3 keeps a session with the first test's credentials.
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
     with dynamodb.scripted_dynamodb() as server:
-        monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
-        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKID")
-        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-        monkeypatch.setenv("AWS_SESSION_TOKEN", "token")
+        use_server(monkeypatch, server)
         monkeypatch.setenv("AWS_REGION", "eu-central-1")
-        monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
         yield server
 
 
@@ -373,15 +370,15 @@ def test_others_answers_and_requests_are_not_mixed_up(server: ScriptedDynamoDb) 
 
 def test_after_many_failures_boto3_sends_all_for_a_while(server: ScriptedDynamoDb) -> None:
     made = warm(server)
-    server.script = [dynamodb.lost, dynamodb.good] * fast_put.MAX_CONSECUTIVE_FAILURES
-    for _ in range(fast_put.MAX_CONSECUTIVE_FAILURES):
+    server.script = [dynamodb.lost, dynamodb.good] * beside_boto3.MAX_CONSECUTIVE_FAILURES
+    for _ in range(beside_boto3.MAX_CONSECUTIVE_FAILURES):
         made.table.put(row())
     server.requests.clear()
     made.calls.clear()
 
     made.table.put(row())
     assert (made.by_boto3, len(server.requests)) == (1, 1)
-    made.clock[0] += fast_put.PAUSE_SECONDS
+    made.clock[0] += beside_boto3.PAUSE_SECONDS
     made.table.put(row())
     assert (made.by_boto3, len(server.requests)) == (1, 2)
 
@@ -389,8 +386,8 @@ def test_after_many_failures_boto3_sends_all_for_a_while(server: ScriptedDynamoD
 def test_an_answer_between_failures_forgives_them(server: ScriptedDynamoDb) -> None:
     made = warm(server)
     for _ in range(2):
-        server.script = [dynamodb.lost, dynamodb.good] * (fast_put.MAX_CONSECUTIVE_FAILURES - 1)
-        for _ in range(fast_put.MAX_CONSECUTIVE_FAILURES):
+        server.script = [dynamodb.lost, dynamodb.good] * (beside_boto3.MAX_CONSECUTIVE_FAILURES - 1)
+        for _ in range(beside_boto3.MAX_CONSECUTIVE_FAILURES):
             made.table.put(row())
     made.calls.clear()
     made.table.put(row())

@@ -22,12 +22,14 @@ from stepvec_worker.images.fast_get import FastReader, fast_reader
 from stepvec_worker.images.fetching import FetchedImage, ImageFetcher
 from stepvec_worker.images.rejection import ImageRejected
 
+from stepvec.adapters import beside_boto3
 from stepvec.adapters.aws_errors import BODY_ATTEMPTS
 from stepvec.errors import AccessDeniedError, StorageError
 from stepvec.runs.listing import ShardImage
 from stepvec.runs.outcome import FailureReason
 from tests.worker import scripted_s3 as s3
 from tests.worker.scripted_s3 import BODY, ETAG, Answer, ScriptedS3
+from tests.worker.scripted_server import use_server
 
 BUCKET = "images"
 MAX_BYTES = 10**6
@@ -37,12 +39,8 @@ MODIFIED = datetime(2026, 11, 24, 8, 30, tzinfo=UTC)
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedS3]:
     with s3.scripted_s3() as server:
-        monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
-        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKID")
-        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-        monkeypatch.setenv("AWS_SESSION_TOKEN", "token")
+        use_server(monkeypatch, server)
         monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
-        monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
         yield server
 
 
@@ -405,15 +403,15 @@ def test_after_many_refusals_the_fast_client_rests(server: ScriptedS3) -> None:
     fast = FastReader(reader(s3_client)._store, clock=lambda: now[0])
     fetch = ImageFetcher(s3_client, BUCKET, max_bytes=MAX_BYTES, fast=fast).fetch
     refused: list[Answer] = [s3.without_date, s3.good]
-    server.answers["/images/a.jpg"] = refused * fast_get.MAX_CONSECUTIVE_REFUSALS + [s3.good]
+    server.answers["/images/a.jpg"] = refused * beside_boto3.MAX_CONSECUTIVE_FAILURES + [s3.good]
 
-    for _ in range(fast_get.MAX_CONSECUTIVE_REFUSALS):
+    for _ in range(beside_boto3.MAX_CONSECUTIVE_FAILURES):
         assert fetch(image()).data == BODY
     server.requests.clear()
     fetch(image())
     assert server.agents() == ["Boto3"]
 
-    now[0] += fast_get.PAUSE_SECONDS
+    now[0] += beside_boto3.PAUSE_SECONDS
     fetch(image())
     assert server.agents() == ["Boto3", "object_store"]
 
@@ -422,8 +420,8 @@ def test_a_read_between_refusals_forgives_them(server: ScriptedS3) -> None:
     fetch = fetcher().fetch
     refused: list[Answer] = [s3.without_date, s3.good]
     for round_ in range(3):
-        server.answers["/images/a.jpg"] = refused * (fast_get.MAX_CONSECUTIVE_REFUSALS - 1) + [s3.good]
-        for _ in range(fast_get.MAX_CONSECUTIVE_REFUSALS):
+        server.answers["/images/a.jpg"] = refused * (beside_boto3.MAX_CONSECUTIVE_FAILURES - 1) + [s3.good]
+        for _ in range(beside_boto3.MAX_CONSECUTIVE_FAILURES):
             fetch(image())
         assert server.agents()[-1] == "object_store", round_
 

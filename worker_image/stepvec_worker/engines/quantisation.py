@@ -23,9 +23,7 @@ def quantised_activations(activations: Node, range_: ActivationRange) -> Node:
 def quantised_weights(numbers: Node, weight: FloatArray, within: tuple[int, ...]) -> Node:
     """255 levels of i8 around 0 for the constant `numbers`, whose values `weight` are: each output channel, which lies
     along the axes `within`, to its own largest."""
-    largest = np.abs(weight).max(axis=within, keepdims=True)
-    # A channel of zeros stays one; any range will do.
-    largest = np.where(largest == 0, np.float32(1), largest)
+    largest = _largest(weight, within)
     return import_operators().fake_quantize(numbers, -largest, largest, -largest, largest, 255)
 
 
@@ -34,8 +32,7 @@ def levels_of_weights(weight: FloatArray, within: tuple[int, ...]) -> Node:
 
     It is 0.17 s of ResNet18's start (docs/decisions/0143). A test compares the vectors of both, bit for bit.
     """
-    largest = np.abs(weight).max(axis=within, keepdims=True)
-    largest = np.where(largest == 0, np.float32(1), largest)
+    largest = _largest(weight, within)
     # FakeQuantize's own steps, in its order: https://docs.openvino.ai, operation FakeQuantize-1.
     levels = weight + largest
     levels /= largest + largest
@@ -45,3 +42,9 @@ def levels_of_weights(weight: FloatArray, within: tuple[int, ...]) -> Node:
     operators = import_operators()
     numbers = operators.convert(constant(levels.astype(np.int8)), "f32")
     return operators.multiply(numbers, constant(largest / np.float32(127)))
+
+
+def _largest(weight: FloatArray, within: tuple[int, ...]) -> FloatArray:
+    largest = np.abs(weight).max(axis=within, keepdims=True)
+    # A channel of zeros stays one; any range will do.
+    return np.where(largest == 0, np.float32(1), largest)

@@ -6,9 +6,7 @@ and long retries are always boto3's: docs/decisions/0045.
 
 from __future__ import annotations
 
-import os
 import re
-import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -18,11 +16,11 @@ from urllib.parse import urlsplit
 
 import boto3
 import obstore
-from botocore.httpsession import where
 from obstore.auth.boto3 import Boto3CredentialProvider
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
+from stepvec.adapters.beside_boto3 import PAUSE_SECONDS, Pause, certificate_authorities
 from stepvec.adapters.telemetry import logger
 from stepvec_worker.images.fetching import FetchedImage
 
@@ -34,11 +32,6 @@ CREDENTIALS_TTL: Final = timedelta(minutes=10)
 """How long obstore may use the credentials botocore gave it.
 botocore hands out no temporary credentials that end within ten minutes
 (RefreshableCredentials._mandatory_refresh_timeout); obstore asks again five minutes before the end."""
-
-MAX_CONSECUTIVE_REFUSALS: Final = 20
-PAUSE_SECONDS: Final = 60.0
-"""After this many images that boto3 read and obstore did not, obstore is not tried for this long: either S3 throttles
-us, or something here (a proxy, a certificate) does not suit obstore, and trying costs more than it saves."""
 
 _RETRIES: Final[RetryConfig] = {
     "max_retries": 2,
@@ -68,14 +61,11 @@ class FastReader:
 
     def __init__(self, store: S3Store, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._store = store
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._refusals = 0
-        self._paused_until = float("-inf")
+        self._pause = Pause(clock)
 
     def takes(self, key: str) -> bool:
         """Whether `read` is worth trying for `key` now."""
-        return is_plain_key(key) and self._clock() >= self._paused_until
+        return is_plain_key(key) and not self._pause.is_on()
 
     def read(self, key: str, etag: str, *, max_bytes: int) -> FetchedImage | None:
         """The object's bytes if it still has `etag` and is not larger than `max_bytes`; else None: use boto3."""
@@ -98,18 +88,15 @@ class FastReader:
         # object_store reads a missing date as 1970, and a row with that date would give way to any other.
         if len(data) != answer.meta["size"] or modified <= _NO_DATE:
             return None
-        self._refusals = 0
+        self._pause.note_success()
         return FetchedImage(data, modified)
 
     def note_refusal(self) -> None:
         """Call when boto3 read an object that `read` did not."""
-        with self._lock:
-            self._refusals += 1
-            if self._refusals < MAX_CONSECUTIVE_REFUSALS:
-                return
-            self._refusals = 0
-            self._paused_until = self._clock() + PAUSE_SECONDS
-        logger.warning("boto3 reads what obstore does not; GETs go through boto3 for a while", seconds=PAUSE_SECONDS)
+        if self._pause.note_failure():
+            logger.warning(
+                "boto3 reads what obstore does not; GETs go through boto3 for a while", seconds=PAUSE_SECONDS
+            )
 
 
 def fast_reader(client: S3Client, bucket: str, *, timeout_seconds: float = 20.0) -> FastReader | None:
@@ -127,7 +114,8 @@ def fast_reader(client: S3Client, bucket: str, *, timeout_seconds: float = 20.0)
         "timeout": timedelta(seconds=timeout_seconds),
     }
     if not is_http:
-        options["root_certificate"] = _authorities()
+        # obstore adds the system's.
+        options["root_certificate"] = Path(certificate_authorities()).read_bytes()
     try:
         credentials = Boto3CredentialProvider(boto3.Session(), ttl=CREDENTIALS_TTL)
         store = S3Store(
@@ -144,11 +132,6 @@ def fast_reader(client: S3Client, bucket: str, *, timeout_seconds: float = 20.0)
         logger.warning("GETs go through boto3: obstore cannot be set up", error=str(error)[:300])
         return None
     return FastReader(store)
-
-
-def _authorities() -> bytes:
-    """The certificates that boto3 trusts, the operator's own bundle or its package's; obstore adds the system's."""
-    return Path(os.environ.get("AWS_CA_BUNDLE") or where()).read_bytes()
 
 
 def _address(client: S3Client, bucket: str) -> tuple[str, bool]:

@@ -13,7 +13,6 @@ from stepvec.weights.model_directory import ActivationRange
 from stepvec.weights.specs import Parameters
 from stepvec_worker.engines.embedder import FloatArray
 from stepvec_worker.engines.openvino_graph import build_graph
-from stepvec_worker.engines.openvino_runtime import compile_graph
 from stepvec_worker.engines.own_encoder import Compute, OwnEncoder, by_session, open_own
 from stepvec_worker.engines.own_graph import Computation, quantisable, quantised, read_graph, tapped, weights_of
 from stepvec_worker.images.preprocessing import PixelFormat, Pixels
@@ -53,13 +52,12 @@ class BuiltNetwork:
     def vectors(self, layers: Mapping[str, ActivationRange], photos: Sequence[Pixels]) -> FloatArray:
         """As in Network."""
         graph = build_graph(self.card.network, self._parameters, self._pixel_format, BATCH, quantised=layers)
-        request = compile_graph(graph, "float32").create_infer_request()
-        batch, parts = request.get_input_tensor().data, []
+        computation, parts = Computation(graph), []
+        batch = np.zeros((BATCH, *self._pixel_format.shape), self._pixel_format.element)
         for start in range(0, len(photos), BATCH):
             part = photos[start : start + BATCH]
             batch[: len(part)] = np.stack(part)
-            request.infer()
-            parts.append(request.get_output_tensor().data[: len(part)].copy())
+            parts.append(computation(batch)[: len(part)])
         return np.concatenate(parts)
 
     def watch(self) -> Watch:
